@@ -30,7 +30,7 @@ from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
 from governance.irongate.unattended.units import functions
 from governance.phases.gate import facts_of
-from governance.risk import assess
+from governance.risk.ladder import assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     CONVERSATION,

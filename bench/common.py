@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from daemon.settings import load
+from daemon.settings.config import load
 from ledger.places import Places
 from sample.build import build, git, plant
 from tests.e2e.world import own_environment

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import World, machine, median_ms, world
-from daemon.api import EventsRequest, FixRequest
-from daemon.bounds import ControlSettings
-from daemon.client import Client
-from daemon.service import Service, work_off
-from daemon.settings import load
+from daemon.control.client import Client
+from daemon.control.messages import EventsRequest, FixRequest
+from daemon.lifecycle.one_boot import work_off
+from daemon.lifecycle.service import Service
+from daemon.settings.bounds import ControlSettings
+from daemon.settings.config import load
 from ledger.clock import SystemClock, unstamp
 from ledger.vocabulary import Entry, TestRun
 from sample.build import git

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from bench.common import World, machine, world
 from bench.daemon import ready
-from daemon.api import EventsRequest
-from daemon.bounds import ControlSettings
-from daemon.client import Client
-from daemon.settings import models_folder
+from daemon.control.client import Client
+from daemon.control.messages import EventsRequest
+from daemon.settings.bounds import ControlSettings
+from daemon.settings.config import models_folder
 
 EVERY_S, LIMIT_S = 0.02, 900.0
 BUGS = "1,4,7"

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from bench.common import World, machine, world
 from bench.daemon import QUIET_S, answered, moment, queued, ready, until
-from daemon.api import EventsRequest, SubmitRequest
-from daemon.bounds import ControlSettings
-from daemon.client import Client
-from daemon.settings import load
+from daemon.control.client import Client
+from daemon.control.messages import EventsRequest, SubmitRequest
+from daemon.settings.bounds import ControlSettings
+from daemon.settings.config import load
 from ledger.vocabulary import Entry
 from sample.build import git
 from sensors.test_failure import SPEC as TEST_FAILURE

@@ -18,7 +18,7 @@ from itertools import product
 
 from bench.common import World, machine, world
 from daemon.evaluation.trial import entries, usage
-from daemon.settings import models_folder
+from daemon.settings.config import models_folder
 from kernel.policy import load_policy
 from ledger.clock import unstamp
 from sample.build import bugs

@@ -16,7 +16,7 @@ import time
 
 from bench.common import World, machine, world
 from daemon.evaluation.judge import Tools, tools_for
-from daemon.settings import load
+from daemon.settings.config import load
 from governance.repair.spans import Source, insert_before
 from ledger.vocabulary import RunStatus
 from sample.build import bugs

@@ -5,30 +5,28 @@ Loaded when the socket answers already: all phases and gates come with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from daemon.elsewhere import OtherRepositories
+from daemon.adapters.other_repositories import OtherRepositories
+from daemon.adapters.test_setup import find_means
 from daemon.house import House
-from daemon.means import find_means
-from daemon.settings import Config
-from governance.baseline import Baselines
+from daemon.settings.config import Config
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
-from governance.codebase import Codebases
-from governance.crew import Shop
 from governance.irongate import g18_injection
 from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
 from governance.irongate.policy import ToolPolicy
 from governance.irongate.secrets import redact
 from governance.memory.memory import Memory
-from governance.orchestrator import Orchestrator
 from governance.phases.table import PHASES
-from governance.pool import Pool
+from governance.pipeline.context import Shop
+from governance.pipeline.orchestrator import Orchestrator
+from governance.pipeline.pool import Pool
 from governance.record import Recorder
-from ledger.vocabulary import EntryKind
+from governance.risk.codebase import Codebases
+from governance.verification.baseline import Baselines
+from ledger.events.event import LedgerEvent
 from sensors.closure_checks import ClosurePorts
 from sensors.registry import closure_evaluator
 from tools.builtin.ask_human import AskHuman
@@ -38,7 +36,7 @@ from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
 from tools.sandbox.types import Choice, told
-from tools.testing.guard import Guarded
+from tools.testing.environment.guard import Guarded
 from tools.testing.runner import TestRunner
 
 
@@ -146,7 +144,7 @@ def _make_changes(house: House, effects: Effects | None) -> Changes:
 
 
 def _sandbox_name(choice: Choice | None) -> str:
-    """What commits say of it: the back end, and every wall that it lacks."""
+    """The sandbox as commits name it: the back end, and every wall that it lacks."""
     if choice is None or choice.sandbox is None:
         return "none"
     return told(choice.sandbox.name, choice.sandbox.missing)
@@ -156,8 +154,8 @@ def make_servers(house: House) -> McpServers:
     """The owner's MCP servers, not started. What becomes of each is recorded before it counts."""
     config, record = house.config, Recorder(house.ledger)
 
-    async def note(event: str, facts: Mapping[str, Any]) -> None:
-        await record.note(EntryKind.SESSION, event, **facts)
+    async def note(event: LedgerEvent) -> None:
+        await record.note(event)
 
     return McpServers(
         settings=config.settings.tools.mcp,
@@ -171,7 +169,7 @@ def make_servers(house: House) -> McpServers:
 
 
 def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
-    """The built-in tools and those of the servers behind the policy ladder; web tools where a machine is listed."""
+    """The built-in tools and those of the servers, checked by the tool policy; web tools where a machine is listed."""
     settings = config.settings
     tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
     tools += (AskHuman(limit_s=settings.approval.timeout_s),)

@@ -6,15 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.doors import BranchQuestions, CommittedTests, Outlook, admit, may_release, record_of
-from daemon.machine import gauges_for
-from daemon.settings import Config
-from governance.approval import Inbox
+from daemon.adapters.machine import gauges_for
+from daemon.adapters.ports import BranchQuestions, CommittedTests, Outlook, admit, may_release, record_of
+from daemon.settings.config import Config
+from governance.approval.inbox import Inbox
+from governance.approval.questions import Questions
+from governance.approval.refusals import Refused
 from governance.budget import Budget
 from governance.grounding.trust import Trust
 from governance.irongate.secrets import redact
-from governance.questions import Questions
-from governance.refused import Refused
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
@@ -29,11 +29,11 @@ from tools.workspace import Workspaces
 
 if TYPE_CHECKING:
     from governance.changes.changes import Changes
-    from governance.orchestrator import Orchestrator
-    from governance.pool import Pool
+    from governance.pipeline.orchestrator import Orchestrator
+    from governance.pipeline.pool import Pool
     from tools.mcp.servers import McpServers
     from tools.sandbox.types import Choice
-    from tools.testing.environment import TestEnvironment
+    from tools.testing.environment.detection import TestEnvironment
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from governance.grounding.records import MOST_REPLIES
 from governance.irongate.g15_secrets import redact
+from ledger.events.event import LedgerEvent
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, Entry, EntryKind, Spend, State
+from ledger.vocabulary import Draft, Entry, Spend, State
+
+MOST_REPLIES = 64
+"""Maximum number of model replies with a convergence record, for each op. The others are only counted at its end."""
 
 
 def clean(value: Any) -> Any:
@@ -33,41 +36,24 @@ class Recorder:
 
     async def note(
         self,
-        kind: EntryKind,
-        event: str,
+        event: LedgerEvent,
         *,
         phase: State | None = None,
         project: tuple[Statement, ...] = (),
         causes: tuple[int, ...] = (),
         also: Sequence[Draft] = (),
-        **payload: Any,
     ) -> Entry:
-        """Append one entry and return it once it is durable. ``event`` names what happened, ``payload`` its data.
+        """Append the entry of an event and return it once it is durable. ``phase`` None: the event's own.
 
         ``also`` (the entries directly after it) and ``project`` are committed in the same transaction.
         """
-        first = self.draft(kind, event, phase=phase, causes=causes, **payload)
-        entries = await self.ledger.append(first, *also, project=project)
+        entries = await self.ledger.append(self.draft(event, phase=phase, causes=causes), *also, project=project)
         return entries[0]
 
-    def draft(
-        self,
-        kind: EntryKind,
-        event: str,
-        *,
-        phase: State | None = None,
-        causes: tuple[int, ...] = (),
-        **payload: Any,
-    ) -> Draft:
+    def draft(self, event: LedgerEvent, *, phase: State | None = None, causes: tuple[int, ...] = ()) -> Draft:
         """An unwritten entry of this op, with the cost so far."""
-        return Draft(
-            kind=kind,
-            op_id=self.op_id,
-            phase=phase,
-            payload={"event": event, **clean(payload)},
-            spend=self.spend,
-            causes=causes,
-        )
+        draft = event.draft(op_id=self.op_id, phase=phase, spend=self.spend, causes=causes)
+        return draft.model_copy(update={"payload": clean(draft.payload)})
 
     def add(self, spend: Spend) -> None:
         """Add to the running cost that every later entry carries."""

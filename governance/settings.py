@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from governance.budget import BudgetSettings
+from governance.conversation.settings import LoopSettings
 from governance.grounding.policy import PolicySettings
-from governance.loop.settings import LoopSettings
 from governance.memory.settings import MemorySettings
+from governance.pipeline.routes import ClockSettings
 from governance.repair.settings import RepairSettings
-from governance.routes import ClockSettings
 from ledger.vocabulary import Frozen
 
 

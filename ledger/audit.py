@@ -17,15 +17,16 @@ from typing import Any, Protocol
 from ledger import shape
 from ledger.chain import COLUMNS, ChainReport, Flaw, StoredRow, judged
 from ledger.contents import check_blobs, names_in
+from ledger.events.session import SessionEnded
 from ledger.findings import EVIDENCE, RECORD_GONE, Anchor, Finding
-from ledger.heads import ENDED, Judge
+from ledger.heads import Judge
 from ledger.told import FAULTS, MOST, Told, missing_at_end, named, shown
 from ledger.vocabulary import EntryKind, Head
 from ledger.vouching import compare, strangers, sworn
 
 _ROWS_PER_LOOK = 4096  # how often a walk looks whether it was cancelled
 _TRANSITION, _SESSION = EntryKind.TRANSITION.value, EntryKind.SESSION.value  # plain text compares faster
-_ENDED = f'"event":"{ENDED}"'.encode()
+_ENDED = SessionEnded.marker()
 
 Row = StoredRow | tuple[Any, ...]
 Query = Callable[[str], Iterable[tuple[Any, ...]]]

@@ -27,8 +27,6 @@ DOMAIN = "ouro-head-1"
 NAMESPACE = "ouro-ledger"
 KEPT = 64  # newest lines that the file keeps: the newest vouches for all before it
 LARGEST = 1 << 20
-FIELD = "signed"  # of the payload of a session's last entry
-ENDED = "session.ended"
 
 
 class Standing(StrEnum):

@@ -1,12 +1,12 @@
-"""Safe opening of regular files where others may have put a pipe, link, folder or device in their place."""
+"""Safe opening of files and folders where others may have put a pipe, link or device in their place."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _KINDS = (
@@ -17,10 +17,16 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISCHR, "a device"),
 )
+MOST_TEXT = 256 * 1024
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotRegular(OSError):
     """The path is not a regular file; ``strerror`` is a clause: ``it is a named pipe, not a regular file``."""
+
+
+class LinkInPath(NotADirectoryError):
+    """A component of a path is a symbolic link; ``filename`` is its name."""
 
 
 def open_regular(path: Path, flags: int, mode: int = 0o600, *, follow: bool = False) -> int:
@@ -67,6 +73,20 @@ def read_regular(path: Path, most: int = -1) -> bytes:
         return file.read(most)
 
 
+def read_text(path: Path, *, most: int = MOST_TEXT) -> str | None:
+    """The first ``most`` bytes of a regular file, or of one that a link leads to, as text; None for anything else.
+
+    Bytes that are not UTF-8 become U+FFFD.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - opening a device may do something
+            return None
+        with os.fdopen(open_regular(path, os.O_RDONLY, follow=True), "rb") as file:
+            return file.read(most).decode("utf-8", errors="replace")
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Add ``path`` to an ``OSError`` of the block: errors of reading or writing a descriptor name no file."""
@@ -76,3 +96,33 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def open_below(top: int, folders: Iterable[str], *, create: bool = False) -> int:
+    """Descriptor of a folder below the open folder ``top``, which is closed; the caller closes the new one.
+
+    Each component is opened relative to its parent, so no concurrent process can swap a folder for a link between check
+    and use. ``create`` makes missing folders. Raises ``LinkInPath``, else ``OSError``; ``filename`` is the component.
+    """
+    for name in folders:
+        try:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o755, dir_fd=top)
+            below = os.open(name, FOLDER, dir_fd=top)
+        except OSError as error:
+            if is_link(name, top):
+                raise LinkInPath(errno.ENOTDIR, "it is a symbolic link", name) from error
+            raise
+        finally:
+            os.close(top)
+        top = below
+    return top
+
+
+def is_link(name: str, folder: int) -> bool:
+    """Whether ``name`` in an open folder is a symbolic link; False when that cannot be determined."""
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False

@@ -19,7 +19,6 @@ from typing import cast
 import aiosqlite
 
 from ledger.audit import audit, since
-from ledger.canonical import canonical
 from ledger.chain import ChainReport, entry_of, freeze, genesis
 from ledger.clock import Clock
 from ledger.database import (
@@ -36,6 +35,7 @@ from ledger.database import (
     writer_pragmas,
 )
 from ledger.errors import LedgerError, LedgerReadOnly
+from ledger.events.event import E, LedgerEvent, event_in
 from ledger.findings import Anchor
 from ledger.ids import sha256_hex
 from ledger.subscription import Subscription
@@ -218,26 +218,40 @@ class Ledger:
         after: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
-        events: Collection[str] = (),
+        events: Collection[type[LedgerEvent]] = (),
     ) -> list[Entry]:
         """Entries with ``seq > after``, each checked against its own hash (``ChainBroken`` when it fails).
 
-        ``events``: only entries whose payload has one of these events; give ``kinds`` too, or every row is scanned.
+        ``events``: only entries of these classes.
         """
         clauses, params = ["seq > ?"], cast(list[SqlValue], [after])
         if op_id is not None:
             clauses.append("op_id = ?")
             params.append(op_id)
+        kinds = kinds or {event.KIND for event in events}
         if kinds:
             clauses.append(f"kind IN ({','.join('?' * len(kinds))})")
             params.extend(kind.value for kind in kinds)
         if events:  # canonical JSON has one spelling, and a quote inside a text is escaped
             clauses.append(f"({' OR '.join(['instr(body, ?) > 0'] * len(events))})")
-            params.extend(canonical({"event": event})[1:-1] for event in events)
+            params.extend(event.marker() for event in events)
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT seq, body, prev, hash FROM entries WHERE {' AND '.join(clauses)} ORDER BY seq {order} LIMIT ?"
         rows = await self.query(sql, (*params, -1 if limit is None else limit))
         return _entries(rows) if len(rows) <= _AT_ONCE else await asyncio.to_thread(_entries, rows)
+
+    async def events(
+        self,
+        wanted: type[E],
+        *,
+        op_id: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[tuple[Entry, E]]:
+        """Entries of one class, each with its event. One that this release cannot read is left out."""
+        found = await self.entries(op_id=op_id, after=after, limit=limit, newest_first=newest_first, events=(wanted,))
+        return [(entry, event) for entry in found if (event := event_in(entry, wanted)) is not None]
 
     async def slices(self, *, after: int = 0, size: int = 512) -> AsyncGenerator[list[Entry], None]:
         """All entries with ``seq > after`` in lists of ``size``: a long ledger is never in memory as a whole."""

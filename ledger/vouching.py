@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
 
+from ledger.events.session import SessionEnded
 from ledger.findings import RECORD_GONE, Anchor, Finding
-from ledger.heads import ENDED, FIELD, Judge, SignedHead, Standing
+from ledger.heads import Judge, SignedHead, Standing
 from ledger.parsers.json import read_json
 from ledger.told import Told, missing_at_end
 from ledger.vocabulary import Head
@@ -24,12 +25,12 @@ def sworn(ends: Sequence[tuple[int, bytes]], told: Told, *, judge: Judge, origin
     for seq, body in ends:
         try:
             payload = read_json(body)["payload"]
-            if payload.get("event") != ENDED:
+            if payload.get("event") != SessionEnded.NAME:
                 continue
-            if payload.get(FIELD) is None:
+            if payload.get("signed") is None:
                 unsigned += 1
                 continue
-            signed = SignedHead.model_validate({**payload[FIELD], "genesis": origin.hash})
+            signed = SignedHead.model_validate({**payload["signed"], "genesis": origin.hash})
             told.signed_ends = seq
         except (ValueError, TypeError, KeyError, AttributeError, ValidationError, RecursionError):
             told.add(Finding(said=f"the signed head in entry {seq} cannot be read", row=seq))

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ledger.clock import Clock, stamp
+from ledger.events.event import LedgerEvent
+from ledger.events.sensing import FilesScanned, SignalEmitted
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind, Source
+from ledger.vocabulary import Source
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sensor_looked (sensor TEXT PRIMARY KEY, commit_id TEXT NOT NULL);
@@ -75,9 +77,8 @@ class SensorMemory:
 
     async def say(self, key: str, signal_id: str, status: str) -> None:
         """A signal was taken in: it is not emitted again."""
-        payload = {"event": "sensor_said", "sensor": self._sensor, "key": key, "signal": signal_id, "status": status}
         await self._write(
-            payload,
+            SignalEmitted(sensor=self._sensor, key=key, signal=signal_id, status=status),
             ("INSERT OR REPLACE INTO sensor_said VALUES (?, ?, ?)", (self._sensor, key, stamp(self._clock.now()))),
             (
                 "DELETE FROM sensor_said WHERE sensor = ? AND rowid <= (SELECT max(rowid) FROM sensor_said) - ?",
@@ -87,13 +88,7 @@ class SensorMemory:
 
     async def keep(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
         """A look has ended: at which files, and which of them (and of others) are to be looked at again."""
-        payload = {
-            "event": "sensor_looked",
-            "sensor": self._sensor,
-            "commit": commit,
-            "files": len(looked),
-            "again": len(again),
-        }
+        event = FilesScanned(sensor=self._sensor, commit=commit, files=len(looked), again=len(again))
         forget: list[Statement] = [
             ("DELETE FROM sensor_again WHERE sensor = ? AND path = ?", (self._sensor, path)) for path in looked
         ]
@@ -102,12 +97,12 @@ class SensorMemory:
             for a in again.values()
         ]
         here: Statement = ("INSERT OR REPLACE INTO sensor_looked VALUES (?, ?)", (self._sensor, commit))
-        await self._write(payload, *forget, *remember, here)
+        await self._write(event, *forget, *remember, here)
 
     async def _query(self, sql: str, *values: str) -> list[tuple[object, ...]]:
         await self._ledger.ensure(SCHEMA)
         return [tuple(row) for row in await self._ledger.query(sql, values)]
 
-    async def _write(self, payload: Mapping[str, object], *project: Statement) -> None:
+    async def _write(self, event: LedgerEvent, *project: Statement) -> None:
         await self._ledger.ensure(SCHEMA)
-        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=dict(payload)), project=project)
+        await self._ledger.append(event.draft(), project=project)

@@ -6,8 +6,9 @@ import logging
 from typing import Any
 
 from ledger.errors import LedgerError, OuroError
+from ledger.events.sensing import SensorStopped
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Source
+from ledger.vocabulary import Source
 from sensors.bus import Bus, Delivery, Event, Topic
 from sensors.ports import CodeIndexPort
 from sensors.sensor import Sensor, SensorState
@@ -35,9 +36,9 @@ class SensorRunner:
             first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
             self._failure = f"stopped: {type(first).__name__}: {first}"
             log.error("sensor %s stopped", self._sensor.source.value, exc_info=error)
-            payload = {"event": "sensor_stopped", "sensor": self._sensor.source.value, "error": self._failure[:500]}
+            stopped = SensorStopped(sensor=self._sensor.source.value, error=self._failure[:500])
             try:
-                await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload))
+                await self._ledger.append(stopped.draft())
             except LedgerError:
                 log.exception("the ledger does not take that sensor %s stopped", self._sensor.source.value)
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import sensors.registry  # noqa: F401  declares the sources of signals, as in every process of the daemon
+from tools.sandbox.devices import over_kept_devices
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of what is tested
 settings.load_profile("untimed")
@@ -44,8 +45,14 @@ def _threads() -> set[threading.Thread]:
     return {t for t in threading.enumerate() if not t.name.startswith("asyncio_")}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_devices() -> None:
+    """A namespace that a process makes once and keeps: no test's own."""
+    over_kept_devices()
+
+
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(kept_devices: None) -> Iterator[None]:
     """Threads, child processes and descriptors must be those from before the test."""
     threads, children, descriptors = _threads(), _children(), _descriptors()
     yield

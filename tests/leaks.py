@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from daemon.api import LogRequest, OpRef
-from daemon.logs import Lines, LogSettings
+from daemon.control.messages import LogRequest, OpRef
+from daemon.lifecycle.logs import Lines, LogSettings
 from ledger.vocabulary import State
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at

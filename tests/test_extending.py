@@ -21,9 +21,9 @@ ROOMS = ("daemon", "governance", "sensors", "tools", "kernel", "ledger")
 END_TO_END = """
 import asyncio, json, sys
 from pathlib import Path
-from daemon.api import OpRef
-from daemon.settings import Settings
-from daemon.tighten import RULES
+from daemon.control.messages import OpRef
+from daemon.settings.config import Settings
+from daemon.settings.tighten import RULES
 from sensors.registry import docs_table
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -61,8 +61,9 @@ print(json.dumps(asyncio.run(main(Path(sys.argv[1])))))
 
 def copy_product(to: Path) -> None:
     """The product and the helpers of its tests."""
-    for room in (*ROOMS, "tests"):
-        shutil.copytree(ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests", to / "tests", ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
 
 
 def blocks(section: str) -> dict[str, str]:

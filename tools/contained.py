@@ -1,7 +1,6 @@
 """File access below a root: follows no symbolic link and never leaves the root.
 
-Every component is opened relative to its parent's descriptor with ``O_NOFOLLOW``, so no concurrent process can swap a
-folder for a link between check and use (TOCTOU).
+No concurrent process can swap a folder for a link between check and use (see :func:`ledger.regular.open_below`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ledger.errors import PolicyRefused
+from ledger.regular import FOLDER, LinkInPath, is_link, open_below
 from tools.sandbox.launcher import remove_all
 
 CONTAINED_RULE = "workspace.contained"
@@ -21,7 +21,6 @@ SIZE_RULE = "workspace.too_large"
 LONGEST_NAME, LONGEST_PATH = 255, 2_000
 """Limits in bytes: of a name, as in file systems; of a path in the repository, so that below one of our folders it is
 still short enough for the kernel and git."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -58,36 +57,20 @@ def _parent(root: Path, path: str, *, create: bool) -> Iterator[tuple[int, str] 
     ``create`` makes missing folders. Raises ``PolicyRefused`` when a folder is a link.
     """
     *folders, name = parts_of(path)
-    fd = os.open(root, _FOLDER)
+    top = os.open(root, FOLDER)
     try:
-        for folder in folders:
-            if create:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder, 0o755, dir_fd=fd)
-            try:
-                below = os.open(folder, _FOLDER, dir_fd=fd)
-            except FileNotFoundError:
-                yield None
-                return
-            except OSError as error:
-                if _is_link(folder, fd):
-                    raise _link_refused(path, folder) from error
-                if create:
-                    raise
-                yield None  # a plain file is in the place of a folder
-                return
-            os.close(fd)
-            fd = below
+        fd = open_below(top, folders, create=create)
+    except LinkInPath as error:
+        raise _link_refused(path, str(error.filename)) from error
+    except OSError:
+        if create:
+            raise
+        yield None  # no such folder, or a plain file in its place
+        return
+    try:
         yield fd, name
     finally:
         os.close(fd)
-
-
-def _is_link(name: str, fd: int) -> bool:
-    try:
-        return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-    except OSError:
-        return False
 
 
 def _link_refused(path: str, link: str) -> PolicyRefused:
@@ -111,7 +94,7 @@ def read_file(root: Path, path: str, *, most: int | None = None) -> bytes | None
         except FileNotFoundError:
             return None
         except OSError as error:
-            if _is_link(name, fd):
+            if is_link(name, fd):
                 raise _link_refused(path, name) from error
             return None
         info = os.fstat(handle)
@@ -130,28 +113,30 @@ def read_file(root: Path, path: str, *, most: int | None = None) -> bytes | None
 
 def size_of(root: Path, path: str) -> int | None:
     """Size in bytes of a regular file, None where there is none. Raises ``PolicyRefused`` for a path outside."""
-    with _parent(root, path, create=False) as place:
-        if place is None:
-            return None
-        fd, name = place
-        try:
-            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        except OSError:
-            return None
-        return status.st_size if stat.S_ISREG(status.st_mode) else None
+    found = _status(root, path)
+    return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else None
+
+
+def mode_of(root: Path, path: str) -> int | None:
+    """Permission bits as git keeps them (0644 or 0755), None where there is nothing. Raises as :func:`size_of`."""
+    found = _status(root, path)
+    return None if found is None else 0o755 if found.st_mode & 0o100 else 0o644
 
 
 def exists(root: Path, path: str) -> bool:
     """Whether anything, a link included, exists at ``path``. Raises ``PolicyRefused`` for a path outside."""
+    return _status(root, path) is not None
+
+
+def _status(root: Path, path: str) -> os.stat_result | None:
     with _parent(root, path, create=False) as place:
         if place is None:
-            return False
+            return None
         fd, name = place
         try:
-            os.stat(name, dir_fd=fd, follow_symlinks=False)
+            return os.stat(name, dir_fd=fd, follow_symlinks=False)
         except OSError:
-            return False
-        return True
+            return None
 
 
 def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
@@ -159,7 +144,7 @@ def write_file(root: Path, path: str, data: bytes, mode: int) -> None:
     with _parent(root, path, create=True) as place:
         assert place is not None  # create=True makes every folder or raises
         fd, name = place
-        if _is_link(name, fd):
+        if is_link(name, fd):
             raise _link_refused(path, name)
         scratch = f".ouro-{os.urandom(8).hex()}"  # a valid name even where the file's own is of the greatest length
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd)

@@ -24,47 +24,48 @@ from tools.drivers import LIST, Drivers, Overrides
 if TYPE_CHECKING:
     from git import Repo
 
-QUIET = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "core.fsmonitor=false",
-    "-c", "core.quotePath=false",
-    "-c", "core.askPass=",
-    "-c", "core.alternateRefsCommand=",
-    "-c", "credential.helper=",
-    "-c", "diff.external=",
-    "-c", "diff.ignoreSubmodules=all",
-    "-c", "diff.submodule=short",
-    "-c", "status.submoduleSummary=false",
-    "-c", "submodule.recurse=false",
-    "-c", "fetch.recurseSubmodules=false",
-    "-c", "uploadpack.packObjectsHook=",
-    "-c", "commit.gpgSign=false",
-    "-c", "protocol.ext.allow=never",
-    "-c", "gc.auto=0",
-    "-c", "maintenance.auto=false",
-    "-c", "advice.detachedHead=false",
-    "-c", "log.showSignature=false",
-    "-c", "log.mailmap=false",
-    "-c", "diff.orderFile=/dev/null",
-    "-c", "diff.noprefix=false",
-    "-c", "diff.mnemonicPrefix=false",
-)  # fmt: skip
+_SETTINGS = """
+    core.hooksPath=/dev/null
+    core.fsmonitor=false
+    core.quotePath=false
+    core.askPass=
+    core.alternateRefsCommand=
+    credential.helper=
+    diff.external=
+    diff.ignoreSubmodules=all
+    diff.submodule=short
+    status.submoduleSummary=false
+    submodule.recurse=false
+    fetch.recurseSubmodules=false
+    uploadpack.packObjectsHook=
+    commit.gpgSign=false
+    protocol.ext.allow=never
+    gc.auto=0
+    maintenance.auto=false
+    advice.detachedHead=false
+    log.showSignature=false
+    log.mailmap=false
+    diff.orderFile=/dev/null
+    diff.noprefix=false
+    diff.mnemonicPrefix=false
+    """
+QUIET = tuple(word for setting in _SETTINGS.split() for word in ("-c", setting))
 ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
-    # Nothing is fetched, not even an object that a partial clone lacks: the program for it is named by the
-    # repository. A list without a protocol that exists goes before every setting.
+    # Nothing is fetched, not even an object that a partial clone lacks: the repository's settings name the program for
+    # it. A list of no existing protocol overrides every setting.
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_SSH_COMMAND": "false",
     "GIT_PROXY_COMMAND": "",
     # Names of paths are names, whatever characters they begin with.
     "GIT_LITERAL_PATHSPECS": "1",
-    # Objects are what their names say: nothing stands in for another one. No such file can be there.
+    # No replaced objects and no grafts. No file can have this name.
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": "/dev/null/none",
-    # Nobody is asked, and nobody is shown anything.
+    # No prompts, editors or pagers.
     "GIT_ASKPASS": "",
     "SSH_ASKPASS": "",
     "GIT_EDITOR": ":",
@@ -73,9 +74,9 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 MOST_SETTINGS = 4 * 1024 * 1024
-"""Bytes of all settings as git lists them; those that are included may lie in the tree, as large as anybody likes."""
+"""Limit of git's list of all settings in bytes; included files may be in the tree and of any size."""
 UNQUOTED = frozenset({"blame"})
-"""Their errors quote files that the repository's settings name (``blame.ignoreRevsFile``), wherever they lie."""
+"""Verbs whose errors quote files that the repository's settings name (``blame.ignoreRevsFile``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class Git:
     ) -> GitResult:
         """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout.
 
-        What says more than ``most_bytes`` is ended.
+        git is ended when it writes more than ``most_bytes``.
         """
         tree = work_tree or self.places.repo
         own = self._overrides()
@@ -166,8 +167,11 @@ class Git:
             last = result.err.strip().splitlines()[-1:] or ["no message"]
             raise GitFailed(
                 f"`{_verb(argv)}` ended with {result.code}: {last[0]}.",
-                argv=argv, code=result.code, stderr=result.err, remedy=DAMAGED if _DAMAGED.search(result.err) else "",
-            )  # fmt: skip
+                argv=argv,
+                code=result.code,
+                stderr=result.err,
+                remedy=DAMAGED if _DAMAGED.search(result.err) else "",
+            )
         return result
 
     def refused_programs(self) -> tuple[str, ...]:
@@ -175,7 +179,7 @@ class Git:
         return self._overrides().refused
 
     def _prefix(self, own: Overrides, tree: Path) -> tuple[str, ...]:
-        """How every command line begins."""
+        """The beginning of every command line."""
         return (self.program, *QUIET, *own.argv, f"--git-dir={self.places.git_dir}", f"--work-tree={tree}")
 
     def _overrides(self) -> Overrides:
@@ -184,27 +188,40 @@ class Git:
         return self._drivers.overrides(lambda: self._start(argv, repo, self._env, most_bytes=MOST_SETTINGS).out)
 
     def _start(
-        self, argv: tuple[str, ...], tree: Path, env: Mapping[str, str], stdin: bytes | None = None,
+        self,
+        argv: tuple[str, ...],
+        tree: Path,
+        env: Mapping[str, str],
+        stdin: bytes | None = None,
         most_bytes: int = MOST_BYTES,
-    ) -> GitResult:  # fmt: skip
+    ) -> GitResult:
         try:
             done = ask(argv, cwd=tree, env=env, timeout_s=self._timeout_s, given=stdin or b"", most_bytes=most_bytes)
         except TimeoutError as error:
             raise GitFailed(
                 f"`{_verb(argv)}` did not end within {self._timeout_s:g} s.",
-                argv=argv, code=-1, stderr="", remedy="Look for a stuck filter driver or a slow disk.",
-            ) from error  # fmt: skip
+                argv=argv,
+                code=-1,
+                stderr="",
+                remedy="Look for a stuck filter driver or a slow disk.",
+            ) from error
         except TooMuch as error:
             raise GitFailed(
-                f"`{_verb(argv)}` was ended: {error.strerror}.", argv=argv, code=-1, stderr="",
+                f"`{_verb(argv)}` was ended: {error.strerror}.",
+                argv=argv,
+                code=-1,
+                stderr="",
                 remedy="Look for a huge file, or for a commit with very many.",
-            ) from error  # fmt: skip
+            ) from error
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise GitFailed(
-                f"git cannot be started in {tree}: {why}.", argv=argv, code=-1, stderr=str(error),
+                f"git cannot be started in {tree}: {why}.",
+                argv=argv,
+                code=-1,
+                stderr=str(error),
                 remedy="Check that git is installed and the folder exists.",
-            ) from error  # fmt: skip
+            ) from error
         return GitResult(done.code, done.out, done.err.decode("utf-8", errors="replace"))
 
     async def call(
@@ -219,23 +236,32 @@ class Git:
     ) -> GitResult:
         """:meth:`run` in a thread."""
         return await asyncio.to_thread(
-            self.run, *args, stdin=stdin, index=index, work_tree=work_tree, ok=ok, extra_env=extra_env,
+            self.run,
+            *args,
+            stdin=stdin,
+            index=index,
+            work_tree=work_tree,
+            ok=ok,
+            extra_env=extra_env,
             most_bytes=most_bytes,
-        )  # fmt: skip
+        )
 
 
 def size_in_tree(said: str, path: str) -> int:
-    """The bytes of a file as ``ls-tree -l`` says them. Raises ``GitFailed`` where the repository lacks its content."""
+    """The size of a file from ``ls-tree -l``. Raises ``GitFailed`` where the repository lacks its content."""
     if said.isdecimal():
         return int(said)
     raise GitFailed(
-        f"git cannot read {path!r}: its object is damaged or gone.", argv=("git", "ls-tree"), code=0, stderr="",
+        f"git cannot read {path!r}: its object is damaged or gone.",
+        argv=("git", "ls-tree"),
+        code=0,
+        stderr="",
         remedy=DAMAGED,
-    )  # fmt: skip
+    )
 
 
 def _verb(argv: tuple[str, ...]) -> str:
-    """What was called, in the words that tell it: without settings and folders."""
+    """The command without settings and folders, for messages."""
     words = argv[max(i for i, word in enumerate(argv) if word.startswith("--work-tree=")) + 1 :]
     while words[:1] == ("-c",):
         words = words[2:]

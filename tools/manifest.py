@@ -24,7 +24,7 @@ from tools.policy import Policy, PolicyQuestion
 
 if TYPE_CHECKING:
     from tools.git import Git
-    from tools.person import Person
+    from tools.policy import Person
     from tools.testing.runner import TestRunner
     from tools.workspace import Workspace
 

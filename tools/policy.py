@@ -48,3 +48,11 @@ class Policy(Protocol):
     """Judges tool calls. Blocks for a few file-status calls at most."""
 
     def judge(self, question: PolicyQuestion) -> Verdict: ...
+
+
+class Person(Protocol):
+    """A person who may be available."""
+
+    async def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
+        """The answer; None when there was none in time. Raises ``ToolError`` when no question is allowed now."""
+        ...

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ledger.children import Child, start
 from ledger.errors import ChildFailed
+from ledger.tasks import wait_until_done
 from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
 
 REPORT_FD = "{report-fd}"
@@ -76,7 +77,7 @@ async def run(command: Command) -> Finished:
         await asyncio.wait({child.ended})
     except asyncio.CancelledError:
         child.end()
-        await _to_its_end(child.ended)
+        await wait_until_done(child.ended)
         raise
     return child.finished()
 
@@ -92,24 +93,13 @@ async def wait_gone(pid: int, *, within_s: float) -> bool:
     loop.add_reader(pidfd, _settle, gone, True)
     timer = loop.call_later(within_s, _settle, gone, False)
     try:
-        if await _to_its_end(gone):
+        if await wait_until_done(gone):
             raise asyncio.CancelledError
         return gone.result()
     finally:
         timer.cancel()
         loop.remove_reader(pidfd)
         os.close(pidfd)
-
-
-async def _to_its_end(future: asyncio.Future[bool]) -> bool:
-    """Wait for ``future`` in spite of cancellations; True when there was one."""
-    cancelled = False
-    while not future.done():
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError:
-            cancelled = True
-    return cancelled
 
 
 def _settle(future: asyncio.Future[bool], value: bool) -> None:

@@ -111,27 +111,26 @@ class Repository:
 
         Raises ``RepositoryError`` for one that is larger than ``LARGEST_BYTES``.
         """
-        args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
-        for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
-            meta, _, name = row.partition("\t")
-            mode, _, sha, size = meta.split()
-            if name == path and mode.startswith("100"):
-                if size_in_tree(size, path) > LARGEST_BYTES:
-                    raise RepositoryError(
-                        f"{path} has {size} bytes at {commit[:12]}, more than the {LARGEST_BYTES} that are read.",
-                        remedy="Keep files of that size out of what Ouroboros works on.",
-                    )
-                return (await self._git.call("cat-file", "blob", sha)).out
-        return None
+        sha, size = await self._blob(commit, path) or ("", 0)
+        if size > LARGEST_BYTES:
+            raise RepositoryError(
+                f"{path} has {size} bytes at {commit[:12]}, more than the {LARGEST_BYTES} that are read.",
+                remedy="Keep files of that size out of what Ouroboros works on.",
+            )
+        return (await self._git.call("cat-file", "blob", sha)).out if sha else None
 
     async def size(self, commit: str, path: str) -> int | None:
         """Size in bytes of a regular file at a commit; None when there is none."""
-        args = ("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)
-        for row in (await self._git.call(*args, extra_env=_LITERAL)).fields:
+        found = await self._blob(commit, path)
+        return found[1] if found else None
+
+    async def _blob(self, commit: str, path: str) -> tuple[str, int] | None:
+        """Object name and size of a regular file at a commit; None when there is none."""
+        for row in (await self._git.call("ls-tree", "-l", "-z", "--full-tree", commit, "--", path)).fields:
             meta, _, name = row.partition("\t")
-            mode, _, _, size = meta.split()
+            mode, _, sha, size = meta.split()
             if name == path and mode.startswith("100"):
-                return size_in_tree(size, path)
+                return sha, size_in_tree(size, path)
         return None
 
     async def read_many(self, commit: str, paths: Collection[str]) -> dict[str, bytes]:
@@ -189,7 +188,7 @@ class Repository:
     async def dirty(self, paths: Collection[str] = ()) -> tuple[DirtyPath, ...]:
         """Uncommitted changes of ``paths``, or of everything when it is empty."""
         status = ("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all")
-        rows = (await self._git.call(*status, "--", *sorted(paths), extra_env=_LITERAL)).fields
+        rows = (await self._git.call(*status, "--", *sorted(paths))).fields
         return tuple(
             DirtyPath(
                 path=row[3:],
@@ -204,7 +203,7 @@ class Repository:
         """Trailers of the commit's message; with ``path``, of the last commit in its history that changed that path.
         The values of a repeated trailer are joined by newlines."""
         args = ("log", "-1", "--format=%(trailers:only,unfold)", commit, "--", *([path] if path else []))
-        text = (await self._git.call(*args, extra_env=_LITERAL)).text
+        text = (await self._git.call(*args)).text
         found: dict[str, str] = {}
         for line in text.splitlines():
             key, separator, value = line.partition(":")
@@ -223,12 +222,12 @@ class Repository:
     async def last_touched(self, commit: str, path: str) -> str | None:
         """The last commit in the history of ``commit`` that changed ``path``; None when there is none."""
         args = ("log", "-1", "--format=%H", commit, "--", path)
-        return (await self._git.call(*args, extra_env=_LITERAL)).text or None
+        return (await self._git.call(*args)).text or None
 
     async def line_ages(self, commit: str, path: str) -> tuple[datetime, ...]:
         """Author time of each line of a file at a commit; empty when there is no such file."""
         blame = ("-c", "blame.ignoreRevsFile=", "blame", "--line-porcelain", "--no-textconv")
-        done = await self._git.call(*blame, commit, "--", path, ok=(0, 128), extra_env=_LITERAL)
+        done = await self._git.call(*blame, commit, "--", path, ok=(0, 128))
         times = (line.split(b" ")[1] for line in done.out.split(b"\n") if line.startswith(b"author-time "))
         return tuple(datetime.fromtimestamp(int(seconds), UTC) for seconds in times)
 
@@ -262,6 +261,3 @@ class Repository:
         if not made:
             raise GitFailed("`git commit-tree` named no commit.", argv=("git", "commit-tree"), code=0, stderr="")
         return made
-
-
-_LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}

@@ -1,8 +1,8 @@
 """Git over a tree that untrusted code has written: tests, hooks, commands and edits of a model.
 
-Such code can make repositories inside the tree, whose settings name programs, and attributes that ask for filters. So
-git never looks into a repository below the tree, and runs no filter and no driver, whoever named it. Text conversions
-that git does itself (line ends, encodings, ``$Id$``) work as ever.
+Such code can make repositories inside the tree, whose settings name programs, and attributes that request filters. So
+git never looks into a repository below the tree, and runs no filter and no driver, not even the owner's. Text
+conversions that git does itself (line ends, encodings, ``$Id$``) work as usual.
 """
 
 from __future__ import annotations
@@ -17,27 +17,14 @@ from tools.git import Git, GitResult
 
 GITLINK = "160000"
 
-SETTINGS = {
-    "core.fsmonitor": "false",
-    "core.hooksPath": "/dev/null",
-    "core.sparseCheckout": "false",
-    "core.splitIndex": "false",
-    "core.untrackedCache": "false",
-    "diff.external": "",
-    "diff.ignoreSubmodules": "all",
-    "diff.submodule": "short",
-    "index.sparse": "false",
-    "status.submoduleSummary": "false",
-    "submodule.recurse": "false",
-}
-ENV = {
-    "GIT_LITERAL_PATHSPECS": "1",
-    # A filter of the owner's that is `python -m NAME` takes NAME from the folder that git is in.
-    "PYTHONSAFEPATH": "1",
-    "GIT_CONFIG_COUNT": str(len(SETTINGS)),
-    **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(SETTINGS)},
-    **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(SETTINGS.values())},
-}
+OPTIONS = tuple(
+    word
+    for name in ("core.sparseCheckout", "core.splitIndex", "core.untrackedCache", "index.sparse")
+    for word in ("-c", f"{name}=false")
+)
+"""Options of git beside those that every call has (`tools.git.QUIET`)."""
+ENV = {"PYTHONSAFEPATH": "1"}
+"""A filter of the owner's that is `python -m NAME` would take NAME from the folder that git is in."""
 
 _DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=all", "--submodule=short")
 VERBS: Mapping[str, tuple[str, ...]] = {
@@ -74,12 +61,12 @@ class Programs:
 
 
 def list_programs(git: Git) -> Programs:
-    """What the settings name now (one call of git)."""
+    """The programs that the settings name now (one call of git)."""
     return named_programs(git.run("config", "--includes", "-z", "--list").fields)
 
 
 def named_programs(rows: Iterable[str]) -> Programs:
-    """The pure part of :func:`list_programs`: rows are ``key``, a newline and the value; of two the later holds."""
+    """The pure part of :func:`list_programs`: rows are ``key``, a newline and the value; the last value counts."""
     values: dict[str, str] = {}
     for row in rows:
         key, _, value = row.partition("\n")
@@ -104,38 +91,53 @@ class UntrustedTree:
     options: tuple[str, ...] = ()  # more options of git itself
 
     def run(
-        self, verb: str, *args: str, stdin: bytes | None = None, ok: tuple[int, ...] = (0,),
+        self,
+        verb: str,
+        *args: str,
+        stdin: bytes | None = None,
+        ok: tuple[int, ...] = (0,),
         env: Mapping[str, str] | None = None,
-    ) -> GitResult:  # fmt: skip
+    ) -> GitResult:
         """``git VERB``, one of :data:`VERBS`. Blocks; raises ``GitFailed``."""
         try:
             return self.git.run(
-                *self.options, *self.programs.argv, verb, *VERBS[verb], *args,
-                stdin=stdin, index=self.index, work_tree=self.root, ok=ok,
+                *OPTIONS,
+                *self.options,
+                *self.programs.argv,
+                verb,
+                *VERBS[verb],
+                *args,
+                stdin=stdin,
+                index=self.index,
+                work_tree=self.root,
+                ok=ok,
                 extra_env={**ENV, _EMPTY: "", _FALSE: "false", **(env or {})},
-            )  # fmt: skip
+            )
         except GitFailed as error:
-            if error.code < 0:  # it was ended, and left its lock: nobody else uses this index
+            if error.code < 0:  # it was ended and left its lock; this index has no other user
                 self.index.with_name(f"{self.index.name}.lock").unlink(missing_ok=True)
             last = error.stderr.strip().splitlines()[-1:] or [error.message]
             raise GitFailed(
                 f"`git {verb}` over files that were tested or changed failed: {last[0]}",
-                argv=error.argv, code=error.code, stderr=error.stderr, remedy=error.remedy,
-            ) from error  # fmt: skip
+                argv=error.argv,
+                code=error.code,
+                stderr=error.stderr,
+                remedy=error.remedy,
+            ) from error
 
     def drop_gitlinks(self) -> None:
-        """Take the entries of submodules out of the index: a folder at such a place is a folder like any other."""
+        """Remove the entries of submodules from the index: a folder in such a place is an ordinary one."""
         rows = (row.partition("\t") for row in self.run("ls-files", "-s", "-z").fields)
         self.forget(path for meta, _, path in rows if meta.startswith(GITLINK))
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Take ``paths`` out of the index, whatever stands there."""
+        """Remove ``paths`` from the index; the files stay."""
         names = join_names(paths)
         if names:
             self.run("update-index", "--force-remove", "-z", "--stdin", stdin=names)
 
     def take(self, paths: Collection[str]) -> None:
-        """Record what stands at ``paths``: a file or a link; a folder (a repository may lie in it) counts as gone."""
+        """Stage the files and links at ``paths``; a folder (it may contain a repository) counts as deleted."""
         folders = {path for path in paths if _is_folder(self.root / path)}
         self.forget(folders)
         names = join_names(path for path in paths if path not in folders)
@@ -143,7 +145,7 @@ class UntrustedTree:
             self.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=names)
 
     def filtered(self, paths: Iterable[str]) -> dict[str, str]:
-        """Those of ``paths`` that a filter in use stands for by the attributes, with its name."""
+        """Those of ``paths`` to which attributes assign a filter in use, with its name."""
         if not self.programs.filters:
             return {}
         fields = self.run("check-attr", "-z", "--stdin", "filter", stdin=join_names(paths)).out.split(b"\0")
@@ -153,7 +155,7 @@ class UntrustedTree:
 
 
 def join_names(paths: Iterable[str]) -> bytes:
-    """Paths as ``-z --stdin`` wants them."""
+    """Paths in the form of ``-z --stdin``."""
     return "".join(f"{path}\0" for path in sorted(paths)).encode("utf-8", errors="surrogateescape")
 
 

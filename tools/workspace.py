@@ -76,7 +76,7 @@ class Workspace:
         self._turn = threading.Lock()
 
     async def reset(self, mounts: Collection[str] = ()) -> None:
-        """Exactly the commit's files again, and nothing else but what stands at ``mounts`` (places of a sandbox)."""
+        """Restore exactly the commit's files; only ``mounts`` (places of a sandbox) are left as they are."""
         await asyncio.to_thread(self._locked_reset, mounts)
 
     async def apply(self, edits: Sequence[Edit]) -> None:
@@ -88,7 +88,7 @@ class Workspace:
         await asyncio.to_thread(self._apply, tuple(edits))
 
     async def overlay_checkout(self, mounts: Collection[str] = ()) -> tuple[str, ...]:
-        """Make the copy equal to the owner's checkout as it stands on disk, but for what stands at ``mounts``.
+        """Make the copy equal to the owner's checkout on disk, except at ``mounts``.
 
         Tracked files and untracked ones that are not ignored. Returns the paths that differ from the commit, sorted.
         """
@@ -133,7 +133,7 @@ class Workspace:
                 self.populate(self._listing)
 
     async def diff(self, paths: Collection[str] = ()) -> bytes:
-        """Unified git diff of what stands there (or of ``paths`` alone) against the commit, new files included."""
+        """Unified git diff of the copy (or of ``paths`` alone) against the commit, new files included."""
         return await asyncio.to_thread(self._diff, tuple(paths))
 
     async def changed(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class Workspace:
         return await asyncio.to_thread(self._changed)
 
     async def tree(self) -> str:
-        """Git tree object of what stands there; its objects are written to the owner's object store."""
+        """Git tree object of the copy; its objects are written to the owner's object store."""
         return await asyncio.to_thread(self._tree)
 
     def populate(self, listing: Listing) -> None:
@@ -154,10 +154,10 @@ class Workspace:
         self._filter()
 
     def _filter(self) -> None:
-        """Give files that a filter of the owner's stands for the form that it makes of them.
+        """Apply the owner's filters to the files that have one.
 
-        It runs in an empty folder, before any code of the repository does. From then on the index holds that form, so
-        that nothing that is done over the copy needs a filter.
+        They run in an empty folder, before any code of the repository does. Afterwards the index has the filtered
+        content, so that no later operation on the copy needs a filter.
         """
         self._filtered = frozenset(self._index.filtered(self._listing.paths))
         if not self._filtered:
@@ -194,7 +194,7 @@ class Workspace:
                 raise StaleBase(
                     f"{', '.join(stale)}: not the file that the edit was made for.",
                     paths=stale,
-                    remedy="Read the file again and make the edit anew.",
+                    remedy="Read the file again and repeat the edit.",
                 )
             for edit in edits:
                 if edit.renamed_from is not None:
@@ -224,7 +224,7 @@ class Workspace:
             self._reset(mounts)
             present = {path for path in paths if _is_content(checkout / path)}
             gone = {path for path in paths - present if contained.exists(self.root, path)}
-            # A file may stand where a folder was, and the other way round: clear the ground first.
+            # A file may have taken the place of a folder, and vice versa: remove first.
             contained.prune(self.root, {*self._listing.paths} - gone | present, mounts)
             return tuple(sorted(gone | {path for path in present if _carry(checkout, self.root, path)}))
 
@@ -240,8 +240,14 @@ class Workspace:
             if new:
                 index.run("add", "--intent-to-add", "--", *new)
             return index.run(
-                "diff", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/", "--", *paths,
-            ).out  # fmt: skip
+                "diff",
+                "--binary",
+                "--full-index",
+                "--src-prefix=a/",
+                "--dst-prefix=b/",
+                "--",
+                *paths,
+            ).out
 
     def _tree(self) -> str:
         with self._turn, self._scratch() as index:
@@ -320,7 +326,7 @@ class Workspaces:
         return await asyncio.to_thread(self._reap, frozenset(live))
 
     async def close(self) -> None:
-        """Leave no empty folder on the memory file system, where nobody would ever look for it."""
+        """Remove the empty folder on the memory file system."""
         await asyncio.to_thread(self._remove_memory_base)
 
     def _acquire(self, owner: str, commit: str) -> Workspace:
@@ -358,7 +364,7 @@ class Workspaces:
         memory = self._memory_base()
         if memory is not None and self._fits_in_memory(commit):
             memory.mkdir(mode=0o700, exist_ok=True)
-            if _is_ours(memory):  # the parent is writable for all: somebody may have been there first
+            if _is_ours(memory):  # the parent is writable for all: another user may have created it
                 return memory
         disk = self._disk_base()
         disk.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.canary.recipes import Schedule
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 from kernel.canary import TokenStep
 from kernel.cancel import CancelToken
 from kernel.engine.cache.batch import Batch

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.kernel import workload
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, InfillRequest, InfillSpan, Limits, Message
 from kernel.providers.local import LocalProvider

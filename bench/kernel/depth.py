@@ -15,7 +15,7 @@ import statistics
 import time
 from typing import Any
 
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 
 WIDTH, INNER, HEADS, VOCABULARY, STEPS, PROMPT = 2048, 5632, 16, 49_152, 4, 128
 

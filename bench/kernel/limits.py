@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.kernel import workload
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 
 GIGABYTE = 1 << 30
 ROWS, SIDE = 512, 4096

@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.kernel import published
 from bench.kernel.insides import Ours, Theirs
 from bench.kernel.prompts import Prompt, cut_at_control, equal_share, prompts
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 
 ALLOWED = 1e-4
 HOME = Path.home() / ".cache"

@@ -22,7 +22,7 @@ from bench.kernel import published
 from bench.kernel.insides import Model, Ours, Theirs
 from bench.kernel.parity import arguments, chosen
 from bench.kernel.prompts import cut_at_control, equal_share, prompts
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 
 if TYPE_CHECKING:
     from torch import Tensor

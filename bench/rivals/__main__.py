@@ -14,7 +14,7 @@ from bench.rivals.programs import PROGRAMS
 from bench.rivals.server import served
 from daemon.evaluation.report import append, read_results, table
 from daemon.evaluation.tasks import drawn, read_tasks
-from daemon.settings import models_folder, user_environment
+from daemon.settings.config import models_folder, user_environment
 
 
 def arguments() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from bench.rivals.ticket import Ticket, ticket
 from daemon.evaluation.judge import Judged, Tools, Verdict, judge, tools_for
 from daemon.evaluation.tasks import Task
 from daemon.evaluation.trial import OWNER, Outcome, Result, git, laid_out
-from daemon.settings import load
+from daemon.settings.config import load
 from governance.repair.bench import passes
 from ledger.errors import OuroError
 from ledger.programs import find_program

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import Task
-from governance.repair.disagreement import first_line, functions
+from governance.repair.compared import first_line, functions
 from governance.repair.scene import Scene, look
 from ledger.vocabulary import RunStatus
-from tools.testing.names import stands_for
+from tools.testing.selection.names import stands_for
 
 OUTPUT_CHARS = 3_000
 

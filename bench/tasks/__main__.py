@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.tasks.choose import Draw, cover
 from bench.tasks.packages import HERE, environment, fetch, packages, settings
-from daemon.evaluation.hidden import by_file
+from daemon.evaluation.mine import by_file
 
 HALVES = ("open", "held")
 

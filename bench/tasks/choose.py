@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.tasks.mutations import Mutation, mutations
 from bench.tasks.packages import Package, Ran, run, sources
-from daemon.evaluation.hidden import by_file, half_of, without
+from daemon.evaluation.mine import by_file, half_of, without
 
 CLASSES = {
     "one line 1": ("operator", "boundary", "condition"),

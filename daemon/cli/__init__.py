@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from daemon.cli.base import app, hoist, let_go, open_streams, report
-from daemon.slips import slip_of
+from daemon.exit_codes import slip_of
 from ledger.errors import OuroError
 from ledger.faults import machine_fault
 

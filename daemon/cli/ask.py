@@ -1,22 +1,22 @@
-"""Commands that ask the running daemon. Questions about ops are answered from the record where none runs."""
+"""Commands that ask the daemon. Methods that the control table answers from the record work without one."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import Call, answer, awaited, call_of, coloured, leave, sentence
-from daemon.codes import Exit
+from daemon.cli.asking import acknowledge, ask, attach, prepared, reach, screen, show
+from daemon.cli.base import answer, awaited, call_of, coloured, leave, sentence
+from daemon.exit_codes import Exit
+from ledger.errors import ControlError, NoDaemon
 
 if TYPE_CHECKING:
-    from daemon.answers import Answers
-    from daemon.api import Ack, OpRef, RejectRequest
-    from daemon.client import Client
+    from daemon.control.client import Client
+    from daemon.control.messages import Ack, OpRef, RejectRequest
 
-T = TypeVar("T")
 Op = Annotated[str, typer.Argument(help="An op: its short id, any end of its id, or a signal of it.", metavar="OP")]
 
 
@@ -43,49 +43,6 @@ def register(app: typer.Typer) -> None:
         app.command(name)(command)
 
 
-def asked(call: Call, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Connect to this repository's daemon and do ``work``."""
-    from daemon.client import Client
-
-    config = call.config()
-
-    async def whole() -> T:
-        async with await Client.connect(
-            config.places.socket, config.settings.control, token=config.places.token
-        ) as client:
-            return await work(client)
-
-    return awaited(whole())
-
-
-def told(call: Call, work: Callable[[Client | Answers], Awaitable[T]]) -> T:
-    """What a running daemon knows, else what the record says. Without either: ``NoDaemon``."""
-
-    from daemon.client import Client
-    from ledger.errors import NoDaemon
-
-    config = call.config()
-
-    async def whole() -> T:
-        try:
-            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
-        except NoDaemon:
-            if not config.places.ledger.exists():
-                raise
-            from daemon.alone import answers
-
-            async with answers(config) as record:
-                return await work(record)
-        async with client:
-            return await work(client)
-
-    return awaited(whole())
-
-
-def _acknowledge(call: Call, done: Ack) -> None:
-    sentence(call, done.message, op=done.op)
-
-
 def status(
     context: typer.Context, health: Annotated[bool, typer.Option(help="How the daemon itself is.")] = False
 ) -> None:
@@ -93,16 +50,11 @@ def status(
 
     Example: ouro status --json
     """
-    from daemon.render import health_block, status_block
-
-    call = call_of(context)
     if health:
-        found = asked(call, lambda client: client.health())
-        answer(call, found, health_block(found))
+        found = show(context, lambda api: api.health())
         leave(Exit.DONE if found.ok else Exit.FAULT)
         return
-    view = asked(call, lambda client: client.status())
-    answer(call, view, status_block(view))
+    show(context, lambda api: api.status())
 
 
 def ops(
@@ -114,12 +66,9 @@ def ops(
 
     Example: ouro ops --all
     """
-    from daemon.api import OpsRequest
-    from daemon.render import ops_block
+    from daemon.control.messages import OpsRequest
 
-    call = call_of(context)
-    view = told(call, lambda api: api.ops(OpsRequest(all=every, limit=limit)))
-    answer(call, view, ops_block(view.ops))
+    show(context, lambda api: api.ops(OpsRequest(all=every, limit=limit)))
 
 
 def show_op(context: typer.Context, op: Op) -> None:
@@ -127,12 +76,9 @@ def show_op(context: typer.Context, op: Op) -> None:
 
     Example: ouro show 7f3a21
     """
-    from daemon.api import OpRef
-    from daemon.render import op_block
+    from daemon.control.messages import OpRef
 
-    call = call_of(context)
-    view = told(call, lambda api: api.show(OpRef(op=op)))
-    answer(call, view, op_block(view))
+    show(context, lambda api: api.show(OpRef(op=op)))
 
 
 def diff(context: typer.Context, op: Op) -> None:
@@ -140,12 +86,12 @@ def diff(context: typer.Context, op: Op) -> None:
 
     Example: ouro diff 7f3a21 | less
     """
-    from daemon.api import OpRef
-    from daemon.narrate import short_of
-    from daemon.render import diff_block
+    from daemon.control.messages import OpRef
+    from daemon.views.narrate import short_of
+    from daemon.views.render import diff_block
 
     call = call_of(context)
-    view = told(call, lambda api: api.diff(OpRef(op=op)))
+    view = ask(call, lambda api: api.diff(OpRef(op=op)))
     if not call.json and not coloured():
         typer.echo(view.diff, nl=False)  # to the byte: it may go into `git apply`
     else:
@@ -160,10 +106,10 @@ def approve(context: typer.Context, op: Op) -> None:
 
     Example: ouro approve 7f3a21
     """
-    from daemon.api import OpRef
+    from daemon.control.messages import OpRef
 
     request = OpRef(op=op)
-    _decide(call_of(context), request, lambda client: client.approve(request))
+    _decide(context, request, lambda client: client.approve(request))
 
 
 def reject(
@@ -173,34 +119,30 @@ def reject(
 
     Example: ouro reject 7f3a21 --reason "the test is wrong, not the code"
     """
-    from daemon.api import RejectRequest
+    from daemon.control.messages import RejectRequest
 
     request = RejectRequest(op=op, reason=reason)
-    _decide(call_of(context), request, lambda client: client.reject(request))
+    _decide(context, request, lambda client: client.reject(request))
 
 
-def _decide(call: Call, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
-    """A daemon goes on with the op by itself; where none runs, what is left of it is done here."""
-    from daemon.cli.work import prepared, screen
-    from daemon.client import Client
-    from ledger.errors import NoDaemon
-
+def _decide(context: typer.Context, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
+    """A daemon continues the op by itself; where none runs, the rest of it is done here."""
+    call = call_of(context)
     config = prepared(call)
 
-    async def whole() -> Exit:
-        try:
-            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
-        except NoDaemon:
-            if not config.places.ledger.exists():
-                raise
-            from daemon import alone
+    async def order(client: Client) -> Exit:
+        done = await work(client)
+        sentence(call, done.message, op=done.op)
+        return Exit.DONE
 
-            return await alone.decide(config, request, on_event=screen(call))
-        async with client:
-            _acknowledge(call, await work(client))
-            return Exit.DONE
+    async def here(missing: NoDaemon) -> Exit:
+        if not config.places.ledger.exists():
+            raise missing
+        from daemon.lifecycle import one_boot
 
-    leave(awaited(whole()))
+        return await one_boot.decide(config, request, on_event=screen(call))
+
+    leave(awaited(reach(config, order, here)))
 
 
 def answer_question(
@@ -210,10 +152,9 @@ def answer_question(
 
     Example: ouro answer 7f3a21 "round half up"
     """
-    from daemon.api import AnswerRequest
+    from daemon.control.messages import AnswerRequest
 
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.answer(AnswerRequest(op=op, text=text))))
+    acknowledge(context, lambda api: api.answer(AnswerRequest(op=op, text=text)))
 
 
 def cancel(context: typer.Context, op: Op) -> None:
@@ -221,10 +162,9 @@ def cancel(context: typer.Context, op: Op) -> None:
 
     Example: ouro cancel 7f3a21
     """
-    from daemon.api import OpRef
+    from daemon.control.messages import OpRef
 
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.cancel(OpRef(op=op))))
+    acknowledge(context, lambda api: api.cancel(OpRef(op=op)))
 
 
 def undo(context: typer.Context, op: Op) -> None:
@@ -232,37 +172,18 @@ def undo(context: typer.Context, op: Op) -> None:
 
     Example: ouro undo 7f3a21
     """
-    from daemon.api import OpRef
-    from daemon.client import Client
-    from daemon.settings import prepare_process
-    from ledger.errors import NoDaemon
+    from daemon.control.messages import OpRef
 
-    call, request = call_of(context), OpRef(op=op)
-    prepare_process()
-    config = call.config()
-
-    async def whole() -> Ack:
-        try:
-            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
-        except NoDaemon:
-            if not config.places.ledger.exists():
-                raise
-            from daemon import alone
-
-            return await alone.undo(config, request)
-        async with client:
-            return await client.undo(request)
-
-    _acknowledge(call, awaited(whole()))
+    request = OpRef(op=op)
+    acknowledge(context, lambda api: api.undo(request))
 
 
 def pause(context: typer.Context) -> None:
-    """Take no new ops; what is under way goes on.
+    """Take no new ops; ops under way continue.
 
     Example: ouro pause
     """
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.pause()))
+    acknowledge(context, lambda api: api.pause())
 
 
 def resume(context: typer.Context) -> None:
@@ -270,8 +191,7 @@ def resume(context: typer.Context) -> None:
 
     Example: ouro resume
     """
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.resume()))
+    acknowledge(context, lambda api: api.resume())
 
 
 def reload(context: typer.Context) -> None:
@@ -279,8 +199,7 @@ def reload(context: typer.Context) -> None:
 
     Example: ouro reload
     """
-    call = call_of(context)
-    _acknowledge(call, asked(call, lambda client: client.reload()))
+    acknowledge(context, lambda api: api.reload())
 
 
 def cost(context: typer.Context) -> None:
@@ -288,11 +207,7 @@ def cost(context: typer.Context) -> None:
 
     Example: ouro cost --json
     """
-    from daemon.render import cost_block
-
-    call = call_of(context)
-    view = told(call, lambda api: api.cost())
-    answer(call, view, cost_block(view))
+    show(context, lambda api: api.cost())
 
 
 def calibration(
@@ -303,12 +218,9 @@ def calibration(
 
     Example: ouro calibration --svg reliability.svg
     """
-    from daemon.render_calibration import calibration_block, picture
-    from ledger.errors import ControlError
+    from daemon.views.render_calibration import picture
 
-    call = call_of(context)
-    view = told(call, lambda api: api.calibration())
-    answer(call, view, calibration_block(view))
+    view = show(context, lambda api: api.calibration())
     if svg is not None:
         try:
             svg.write_text(picture(view), encoding="utf-8")
@@ -326,4 +238,4 @@ def repl(context: typer.Context) -> None:
 
     from daemon.repl import run_repl
 
-    asked(call_of(context), lambda client: run_repl(client, stdin=sys.stdin, stdout=sys.stdout))
+    attach(call_of(context), lambda client: run_repl(client, stdin=sys.stdin, stdout=sys.stdout))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from daemon.codes import Exit, epilog, exit_for_error
-from daemon.text import Line, Role, Span, json_text, line, show
+from daemon.exit_codes import Exit, epilog, exit_for_error
+from daemon.views.text import Line, Role, Span, json_text, line, show
 from ledger.errors import OuroError, RepositoryError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from daemon.settings import Config
+    from daemon.settings.config import Config
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Call:
 
     def config(self) -> Config:
         """Settings and places of the repository that this call is about."""
-        from daemon.settings import load
+        from daemon.settings.config import load
 
         return load(self.repo)
 
@@ -66,7 +66,7 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it, leave.")
     ] = False,
 ) -> None:
-    """--repo and --json may stand before or after the command."""
+    """--repo and --json may be given before or after the command."""
     try:
         context.obj = Call(repo=repo.absolute(), json=as_json)
     except FileNotFoundError as error:
@@ -150,7 +150,7 @@ def leave(code: Exit) -> None:
 
 
 def report(error: OuroError, *, as_json: bool) -> int:
-    """Say what went wrong and what to do about it; returns the exit code."""
+    """Print the error and its remedy; returns the exit code."""
     code = getattr(error, "exit", None) or exit_for_error(error)
     told = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
     parts = [Span("ouro: ", Role.BAD), Span(error.message)]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.base import Call, awaited, call_of, leave, sentence
-from daemon.codes import Exit
-from daemon.text import clean, json_text
+from daemon.exit_codes import Exit
+from daemon.views.text import clean, json_text
 
 if TYPE_CHECKING:
     from daemon.evaluation.tasks import Task
@@ -38,13 +38,13 @@ def repair(
 ) -> None:
     """Let `ouro fix` work on each task, and judge what it commits by tests that it did not see.
 
-    Settings come from your own settings files and the environment (OURO_...). An interrupted call goes on where it was.
+    Settings come from your own settings files and the environment (OURO_...). An interrupted call resumes.
 
     Example: ouro bench repair tasks --cap 180 --label 1.5b
     """
     from daemon.evaluation.report import read_results, table
     from daemon.evaluation.tasks import drawn, read_tasks
-    from daemon.settings import user_environment
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     tasks = drawn(read_tasks(folder, tuple(only or ())), most)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.base import awaited, call_of, leave
-from daemon.codes import Exit
-from daemon.text import clean, json_text
+from daemon.exit_codes import Exit
+from daemon.views.text import clean, json_text
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def lift(
     from daemon.evaluation.paired import trials
     from daemon.evaluation.report import read_results
     from daemon.evaluation.tasks import drawn, read_tasks
-    from daemon.settings import user_environment
+    from daemon.settings.config import user_environment
 
     features = tuple(dict.fromkeys(feature or FEATURES))
     unknown = [name for name in features if name not in FEATURES]
@@ -81,6 +81,6 @@ async def _work(left: list[Trial], *, out: Path, cap_s: float, tell: Callable[[T
         trial.base.mkdir(parents=True, exist_ok=True)
         result = await attempt_in(
             trial.base.resolve(), trial.task, label=trial.label, cap_s=cap_s, environ=trial.variables
-        )  # fmt: skip
+        )
         append(out, result)
         tell(trial, result)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.ask import asked, told
-from daemon.cli.base import answer, call_of, leave, sentence
-from daemon.codes import Exit
+from daemon.cli.asking import acknowledge, show
+from daemon.cli.base import leave
+from daemon.exit_codes import Exit
 
 SIGNAL = Annotated[str, typer.Argument(help="A signal: its short id, or any end of its id.", metavar="SIGNAL")]
 
@@ -37,12 +37,9 @@ def signals(
 
     Example: ouro signals --json
     """
-    from daemon.api_intake import SignalsRequest
-    from daemon.render_intake import signals_block
+    from daemon.control.intake_messages import SignalsRequest
 
-    call = call_of(context)
-    view = told(call, lambda api: api.signals(SignalsRequest(limit=limit)))
-    answer(call, view, signals_block(view))
+    view = show(context, lambda api: api.signals(SignalsRequest(limit=limit)))
     leave(Exit.DONE if view.signals else Exit.NOTHING)
 
 
@@ -51,23 +48,17 @@ def sensors(context: typer.Context) -> None:
 
     Example: ouro sensors
     """
-    from daemon.render_intake import sensors_block
-
-    call = call_of(context)
-    view = asked(call, lambda client: client.sensors())
-    answer(call, view, sensors_block(view))
+    show(context, lambda api: api.sensors())
 
 
 def retry(context: typer.Context, signal: SIGNAL) -> None:
-    """Queue a parked, quarantined, dead or held back signal, with fresh attempts and whatever the caps say.
+    """Queue a parked, quarantined, dead or held back signal, with fresh attempts and regardless of the caps.
 
     Example: ouro retry 7f3a21
     """
-    from daemon.api_intake import SignalRef
+    from daemon.control.intake_messages import SignalRef
 
-    call = call_of(context)
-    done = asked(call, lambda client: client.retry(SignalRef(signal=signal)))
-    sentence(call, done.message)
+    acknowledge(context, lambda api: api.retry(SignalRef(signal=signal)))
 
 
 def drop(
@@ -77,11 +68,9 @@ def drop(
 
     Example: ouro drop 7f3a21 --why "that test is obsolete"
     """
-    from daemon.api_intake import DropRequest
+    from daemon.control.intake_messages import DropRequest
 
-    call = call_of(context)
-    done = asked(call, lambda client: client.drop(DropRequest(signal=signal, why=why)))
-    sentence(call, done.message)
+    acknowledge(context, lambda api: api.drop(DropRequest(signal=signal, why=why)))
 
 
 def posture_default(context: typer.Context) -> None:
@@ -123,19 +112,7 @@ def posture_clear(context: typer.Context) -> None:
 
 
 def _posture(context: typer.Context, **asked_for: object) -> None:
-    from pydantic import ValidationError
+    from daemon.control.intake_messages import PostureRequest
 
-    from daemon.api_intake import PostureRequest
-    from daemon.render_intake import posture_block
-    from ledger.errors import ControlError
-
-    try:
-        request = PostureRequest.model_validate(asked_for)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ControlError(
-            f"{first['loc'][0]}: {first['msg']}.", remedy="`ouro posture set --help` says more."
-        ) from error
-    call = call_of(context)
-    view = asked(call, lambda client: client.posture(request))
-    answer(call, view, posture_block(view))
+    request = PostureRequest.model_validate(asked_for)
+    show(context, lambda api: api.posture(request))

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.base import Call, answer, call_of, leave, put, sentence
-from daemon.codes import Exit
-from daemon.text import Line, Role, Span, line
+from daemon.exit_codes import Exit
+from daemon.views.text import Line, Role, Span, line
 from ledger import event_loop
 from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
-    from daemon.hook import Hooked
-    from daemon.initialise import Step
+    from daemon.lifecycle.initialise import InitStep
 
 
 class Shell(StrEnum):
@@ -53,7 +52,7 @@ def init(
 
     Example: ouro init --no-plugin
     """
-    from daemon.initialise import Wishes, initialise
+    from daemon.lifecycle.initialise import Wishes, initialise
     from governance.changes.signing import ensure_identity
 
     call = call_of(context)
@@ -71,7 +70,7 @@ def init(
     _steps(call, (*steps, *hooked))
 
 
-def _steps(call: Call, steps: Sequence[Step | Hooked]) -> None:
+def _steps(call: Call, steps: Sequence[InitStep]) -> None:
     """What was done, a line each."""
     if call.json:
         sentence(call, "done", steps=[{"path": str(s.path), "done": s.done, "text": s.text} for s in steps])
@@ -95,7 +94,7 @@ def hook_uninstall(context: typer.Context) -> None:
 
     Example: ouro hook uninstall
     """
-    from daemon.hook import uninstall
+    from daemon.lifecycle.hook import uninstall
 
     call = call_of(context)
     done = uninstall(_hooks(call))
@@ -103,9 +102,9 @@ def hook_uninstall(context: typer.Context) -> None:
     leave(Exit.DONE if done.done else Exit.NOTHING)
 
 
-def _install_hook(call: Call) -> Hooked:
-    from daemon.hook import install
-    from daemon.places import make_folders
+def _install_hook(call: Call) -> InitStep:
+    from daemon.lifecycle.hook import install
+    from daemon.settings.places import make_folders
 
     places = call.config().places
     make_folders(places)
@@ -113,7 +112,7 @@ def _install_hook(call: Call) -> Hooked:
 
 
 def _hooks(call: Call) -> Path:
-    from daemon.hook import folder_of
+    from daemon.lifecycle.hook import folder_of
     from tools.git import Git
 
     config = call.config()
@@ -122,7 +121,7 @@ def _hooks(call: Call) -> Path:
 
 def _site_packages(call: Call) -> Path | None:
     """Where the repository's own virtual environment keeps modules; None when its tests use another Python."""
-    from tools.testing.environment import detect
+    from tools.testing.environment.detection import detect
 
     config = call.config()
     found = event_loop.run(detect(config.places, config.settings.tests, config.env))
@@ -133,12 +132,12 @@ def _site_packages(call: Call) -> Path | None:
 
 
 def doctor(context: typer.Context) -> None:
-    """Look at everything that a repair needs here; say what to do where it is missing.
+    """Check everything that a repair needs here; print remedies for what is missing.
 
     Example: ouro doctor
     """
-    from daemon.doctor import examine
-    from daemon.settings import user_environment
+    from daemon.lifecycle.doctor import examine
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     found = event_loop.run(examine(call.repo, user_environment()))
@@ -162,8 +161,8 @@ def service_install(
 
     Example: ouro service install --dry-run
     """
-    from daemon.settings import user_environment
-    from daemon.unit import install, render
+    from daemon.lifecycle.unit import install, render
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     places = call.config().places
@@ -179,8 +178,8 @@ def service_uninstall(context: typer.Context) -> None:
 
     Example: ouro service uninstall
     """
-    from daemon.settings import user_environment
-    from daemon.unit import uninstall
+    from daemon.lifecycle.unit import uninstall
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     said = uninstall(call.config().places, user_environment())
@@ -189,12 +188,12 @@ def service_uninstall(context: typer.Context) -> None:
 
 
 def service_status(context: typer.Context) -> None:
-    """What the service manager says of the service: 0 active, 3 not active, 4 not installed, as `systemctl`.
+    """State of the service in the service manager: 0 active, 3 not active, 4 not installed, as `systemctl`.
 
     Example: ouro service status
     """
-    from daemon.settings import user_environment
-    from daemon.unit import state, unit_name
+    from daemon.lifecycle.unit import state, unit_name
+    from daemon.settings.config import user_environment
 
     call = call_of(context)
     places = call.config().places

@@ -12,8 +12,8 @@ import typer
 
 from daemon.cli.base import Call, answer, call_of, leave, sentence
 from daemon.cli.probe import probe
-from daemon.codes import Exit
-from daemon.text import Role, Span, line
+from daemon.exit_codes import Exit
+from daemon.views.text import Role, Span, line
 
 Progress = Callable[[int, int, str], None]
 _TENTH = 10
@@ -37,7 +37,7 @@ def list_models(context: typer.Context) -> None:
 
     Example: ouro model list
     """
-    from daemon.weights import known_models
+    from daemon.lifecycle.weights import known_models
 
     found = known_models(_folder())
     lines = [
@@ -57,7 +57,7 @@ def status(context: typer.Context) -> None:
 
     Example: ouro model status --json
     """
-    from daemon.weights import known_models
+    from daemon.lifecycle.weights import known_models
 
     found = known_models(_folder())
     here = [one for one in found.models if one.fetched or one.converted]
@@ -68,7 +68,7 @@ def status(context: typer.Context) -> None:
 
 
 def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `ouro model list`.")]) -> None:
-    """Fetch weights. Goes on where an interrupted pull stopped, and checks the sum.
+    """Fetch weights. Resumes an interrupted pull, and checks the sum.
 
     Example: ouro model pull qwen2.5-coder-1.5b
     """
@@ -83,7 +83,7 @@ def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A nam
 
 
 def _folder() -> Path:
-    from daemon.settings import models_folder
+    from daemon.settings.config import models_folder
 
     return models_folder()
 

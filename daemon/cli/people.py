@@ -1,4 +1,4 @@
-"""The command for speech programs: what was heard goes in as text, what is said back comes out."""
+"""The command for speech programs: recognised speech goes in as text, answers come out as text."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.ask import asked
+from daemon.cli.asking import attach
 from daemon.cli.base import Call, call_of, leave, sentence
-from daemon.codes import Exit
+from daemon.exit_codes import Exit
 from ledger.errors import ControlError, NoDaemon, OuroError
 from ledger.parsers.json import read_json
 
 if TYPE_CHECKING:
-    from daemon.api_people import Answered, Utterance
-    from daemon.client import Client
+    from daemon.control.client import Client
+    from daemon.control.messages import Answered, Utterance
 
 
 def register(app: typer.Typer) -> None:
@@ -44,15 +44,15 @@ def hear(
         raise ControlError("Give what was heard, or --stdin.", remedy="`ouro hear --help` shows both.")
     if text is not None:
         heard = utterance(text, confidence)
-        answered = asked(call, lambda client: client.hear(heard))
+        answered = attach(call, lambda client: client.hear(heard))
         _tell(call, answered)
         leave(_exit_of(answered))
         return
-    asked(call, lambda client: _all(client, call, confidence))
+    attach(call, lambda client: _all(client, call, confidence))
 
 
 async def _all(client: Client, call: Call, confidence: float | None) -> None:
-    """Answer line by line until the input ends; a refusal of one line is told and ends nothing."""
+    """Answer line by line until the input ends; a refused line is reported and ends nothing."""
     async for line in _lines():
         try:
             _tell(call, await client.hear(read_line(line, confidence)))
@@ -85,7 +85,7 @@ def read_line(line: str, confidence: float | None) -> Utterance:
 
 def utterance(text: str, confidence: float | None) -> Utterance:
     """Pure: in the units of the socket."""
-    from daemon.api_people import Utterance
+    from daemon.control.messages import Utterance
 
     return Utterance(text=text[:2_000], confidence_bp=None if confidence is None else round(10_000 * confidence))
 

@@ -1,4 +1,4 @@
-"""``ouro model probe``: load the configured model, ask it something short, say how that went."""
+"""``ouro model probe``: load the configured model, ask it something short, print answer and timings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.base import answer, awaited, call_of, leave
-from daemon.codes import Exit
-from daemon.text import Block, Role, duration, line, money
+from daemon.exit_codes import Exit
+from daemon.views.text import Block, Role, duration, line, money
 
 if TYPE_CHECKING:
-    from daemon.narrate import Told
-    from daemon.probe import ProbeView
-    from daemon.settings import Config
+    from daemon.adapters.model_probe import ProbeView
+    from daemon.settings.config import Config
+    from daemon.views.narrate import Told
     from kernel.provider import Report
 
 
@@ -26,8 +26,8 @@ def probe(
 
     Example: ouro model probe "Why is 0.1 + 0.2 not 0.3?" --tokens 200
     """
-    from daemon.logs import configure
-    from daemon.settings import prepare_process
+    from daemon.lifecycle.logs import configure
+    from daemon.settings.config import prepare_process
 
     call = call_of(context)
     config = call.config()
@@ -39,14 +39,12 @@ def probe(
 
 
 async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
-    from daemon.probe import QUESTION, probe
-    from kernel.catalogue import build_provider
+    from daemon.adapters.model_probe import QUESTION, probe
+    from daemon.adapters.provider import provider_of
     from ledger.clock import SystemClock
 
     settings = config.settings
-    provider = build_provider(
-        settings.kernel.provider, settings.kernel, models_dir=config.places.models, api_key=config.secret
-    )  # fmt: skip
+    provider = provider_of(config)
     clocks = settings.clocks
     limit_s = clocks.turn_local_s if provider.capabilities.local else clocks.turn_standard_s
     try:
@@ -58,9 +56,9 @@ async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
 
 
 def probe_block(view: ProbeView) -> Block:
-    """The answer, then what the watch says."""
-    from daemon.narrate import Told
-    from daemon.render import labelled
+    """The answer, then the timings."""
+    from daemon.views.narrate import Told
+    from daemon.views.render import labelled
 
     usage = view.usage
     guessed = " (estimated)" if usage.estimated else ""
@@ -87,7 +85,7 @@ def _times(view: ProbeView) -> str:
 
 
 def _reported(report: Report | None) -> list[Told]:
-    from daemon.narrate import Told
+    from daemon.views.narrate import Told
 
     if report is None:
         return [Told("depth", "not reported"), Told("canary", "not reported")]

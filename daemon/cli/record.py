@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
-from daemon.codes import Exit
-from daemon.text import Line, Role, Span, json_text, line, show
+from daemon.exit_codes import Exit
+from daemon.views.text import Line, Role, Span, json_text, line, show
 from ledger import event_loop
 
 if TYPE_CHECKING:
-    from daemon.settings import Config
-    from daemon.verifying import RecordReport
+    from daemon.record.verifying import RecordReport
+    from daemon.settings.config import Config
     from ledger.store import Ledger
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def _reading(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
     async def whole() -> T:
-        from daemon.reading import open_ledger
+        from daemon.record.reading import open_ledger
 
         config = call.config()
         ledger = await open_ledger(config)
@@ -56,8 +56,8 @@ def log(
 
     Example: ouro log --op 7f3a21
     """
-    from daemon.reading import log_view
-    from daemon.render import log_block
+    from daemon.record.reading import log_view
+    from daemon.views.render import log_block
 
     call = call_of(context)
     view = _reading(call, lambda config, ledger: log_view(ledger, op=op, limit=number, after=after))
@@ -69,10 +69,10 @@ def log(
 
 
 def _follow(call: Call, after: int, op: str | None) -> None:
-    from daemon.api import EventsRequest
-    from daemon.cli.ask import asked
-    from daemon.client import Client
-    from daemon.render import log_line
+    from daemon.cli.asking import attach
+    from daemon.control.client import Client
+    from daemon.control.messages import EventsRequest
+    from daemon.views.render import log_line
 
     async def work(client: Client) -> None:
         async for event in client.events(EventsRequest(after=after)):
@@ -84,7 +84,7 @@ def _follow(call: Call, after: int, op: str | None) -> None:
             else:
                 put([log_line(entry)])
 
-    asked(call, work)
+    attach(call, work)
 
 
 def verify(
@@ -98,7 +98,7 @@ def verify(
 
     Example: ouro verify main~10..main
     """
-    from daemon.verifying import verify_commits
+    from daemon.record.verifying import verify_commits
 
     call = call_of(context)
     report = event_loop.run(verify_commits(call.config(), commits))
@@ -135,7 +135,7 @@ def ledger_verify(context: typer.Context) -> None:
 
     Example: ouro ledger verify
     """
-    from daemon.verifying import verify_record
+    from daemon.record.verifying import verify_record
 
     call = call_of(context)
     report = event_loop.run(verify_record(call.config()))
@@ -151,7 +151,7 @@ def ledger_export(
 
     Example: ouro ledger export --op 7f3a21 > op.jsonl
     """
-    from daemon.reading import resolve
+    from daemon.record.reading import resolve
     from ledger.export import export
 
     async def work(config: Config, ledger: Ledger) -> None:
@@ -171,8 +171,8 @@ def ledger_replay(
 
     Example: ouro ledger replay 7f3a21
     """
-    from daemon.reading import resolve
-    from daemon.replay import replay
+    from daemon.record.reading import resolve
+    from daemon.record.replay import replay
 
     async def work(config: Config, ledger: Ledger) -> tuple[int, tuple[str, ...]]:
         report = await replay(ledger, op_id=None if op is None else await resolve(ledger, op))

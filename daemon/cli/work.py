@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import Call, awaited, call_of, coloured, leave, sentence
-from daemon.codes import Exit
-from daemon.text import json_text
+from daemon.cli.asking import ask, prepared, reach, screen
+from daemon.cli.base import Call, awaited, call_of, leave, sentence
+from daemon.exit_codes import Exit
 from ledger.errors import NoDaemon
 
 if TYPE_CHECKING:
-    from daemon.api import Event, FixRequest, SubmitRequest
-    from daemon.client import Client
-    from daemon.settings import Config
+    from daemon.control.client import Client
+    from daemon.control.messages import FixRequest, SubmitRequest
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +34,8 @@ def run(
     """
     call = call_of(context)
     config = prepared(call)
-    from daemon.serve import reexecute, serve
-    from daemon.service import run_once
+    from daemon.lifecycle.one_boot import run_once
+    from daemon.lifecycle.serve import reexecute, serve
 
     if once:
         code = awaited(run_once(config, request=None, on_event=screen(call)))
@@ -56,8 +54,8 @@ def fix(
 
     Example: ouro fix tests/test_cart.py::test_total
     """
-    from daemon.api import FixRequest
-    from daemon.follow import fix_and_wait
+    from daemon.cli.follow import fix_and_wait
+    from daemon.control.messages import FixRequest
 
     call = call_of(context)
     request = FixRequest(node_id=node_id)
@@ -77,60 +75,28 @@ def submit(
 
     Example: ouro submit "Round totals half up" --files shop/cart.py --closed-when tests/test_cart.py::test_round
     """
-    from daemon.api import SubmitRequest
-    from daemon.follow import submit_and_wait
+    from daemon.cli.follow import submit_and_wait
+    from daemon.control.messages import SubmitRequest
 
     call = call_of(context)
     request = SubmitRequest(goal=goal, files=tuple(files or ()), closed_when=tuple(closed_when or ()))
     if wait:
         _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, screen(call)))
         return
-    from daemon.cli.ask import asked
-
-    done = asked(call, lambda client: client.submit(request))
+    done = ask(call, lambda api: api.submit(request))
     then = f"{done.status} as {done.signal} · `ouro ops` shows its op, `ouro show {done.signal}` what became of it"
     sentence(call, done.message or then, signal=done.signal, status=done.status)
-
-
-def prepared(call: Call) -> Config:
-    """The settings, in a process that is ready to work itself."""
-    from daemon.settings import prepare_process
-
-    prepare_process()
-    return call.config()
-
-
-def screen(call: Call) -> Callable[[Event], None]:
-    """Prints live blocks, or with --json one event a line."""
-    from daemon.teller import Teller
-
-    teller = Teller(colour=coloured())
-
-    def show(event: Event) -> None:
-        text = json_text(event.model_dump_json()) if call.json else teller.event(event)
-        if text:
-            typer.echo(text)
-            sys.stdout.flush()
-
-    return show
 
 
 def _through_daemon_or_here(
     call: Call, request: FixRequest | SubmitRequest, work: Callable[[Client], Awaitable[Exit]]
 ) -> None:
     """Ask the running daemon; where none runs, do the same in this process."""
-    from daemon.client import Client
-
     config = prepared(call)
 
-    async def whole() -> int:
-        try:
-            client = await Client.connect(config.places.socket, config.settings.control, token=config.places.token)
-        except NoDaemon:
-            from daemon.service import run_once
+    async def here(missing: NoDaemon) -> Exit:
+        from daemon.lifecycle.one_boot import run_once
 
-            return await run_once(config, request=request, on_event=screen(call))
-        async with client:
-            return int(await work(client))
+        return Exit(await run_once(config, request=request, on_event=screen(call)))
 
-    leave(Exit(awaited(whole())))
+    leave(awaited(reach(config, work, here)))

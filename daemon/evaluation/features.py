@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from daemon.layers import env_name, leaves
-from daemon.settings import Settings
+from daemon.settings.config import Settings
+from daemon.settings.layers import env_name, leaves
 
 FEATURES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -28,13 +28,13 @@ def without(name: str) -> dict[str, str]:
 
 
 def with_all(names: Iterable[str]) -> dict[str, str]:
-    """Variables that switch features on, those that stand off as delivered too. Figures stay as the owner set them."""
+    """Variables that switch features on, those that are off by default too. Figures stay as the owner set them."""
     flags = [setting for name in names for setting, off in FEATURES[name].items() if off == "false"]
     return {env_name(setting): "true" for setting in flags}
 
 
 def by_default() -> dict[str, bool]:
-    """Which features stand off as delivered: where every setting that switches it off is as it is anyway."""
+    """Features that are off by default: where every setting that switches it off is as it is anyway."""
     defaults = dict(leaves(Settings().model_dump(), Settings))
     return {
         name: all(str(defaults[setting]).lower() == value for setting, value in off.items())

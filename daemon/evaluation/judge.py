@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from daemon.adapters.test_setup import find_means
 from daemon.evaluation.tasks import Task
-from daemon.means import find_means
-from daemon.settings import Config
+from daemon.settings.config import Config
 from governance.repair.reproduce import VERDICTS
 from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun
 from tools.git import Git
-from tools.testing.names import stands_for
 from tools.testing.runner import TestRunner
+from tools.testing.selection.names import stands_for
 from tools.workspace import Workspaces
 
 
@@ -77,7 +77,7 @@ async def judge(task: Task, config: Config, *, start: str) -> Judged:
 def lay_over(oracle: Path, root: Path) -> None:
     """The plain files of ``oracle`` in their places below ``root``.
 
-    A link of the tree that stands there, or on the way, makes room: through it the file would be written elsewhere.
+    A link of the tree in that place, or on the way, is removed: through it the file would be written elsewhere.
     """
     for folder, names, files in os.walk(oracle):
         place = root / Path(folder).relative_to(oracle)

@@ -104,7 +104,7 @@ def lift_of(feature: str, results: Sequence[Result]) -> Lift:
 
 
 def lift_table(features: Sequence[str], results: Sequence[Result], off_by_default: Mapping[str, bool]) -> str:
-    """Markdown, a row each. ``off_by_default`` says where a feature stands off as delivered."""
+    """Markdown, a row each. ``off_by_default`` marks features that are off by default."""
     rows = []
     for lift in (lift_of(feature, results) for feature in features):
         stands = " (off by default)" if off_by_default.get(lift.feature) else ""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import random
 import shutil
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.evaluation.hidden import by_file, half_of, without
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import TaskFile
-from governance.evidence import function_of
 from governance.irongate.paths import is_python, is_test_path
 from governance.repair.reproduce import VERDICTS
+from governance.repair.spans import Function, first_line
+from governance.verification.evidence import function_of
+from ledger.python_source import parse_or_why
 from ledger.vocabulary import TestRun
 from tools import contained
 from tools.repository import Repository
@@ -58,10 +62,12 @@ class Mine:
             if len(parents) == 1:
                 changed = await self._repository.changed_between(parents[0], commit)
                 fix = Fix(
-                    commit, parents[0], title,
+                    commit,
+                    parents[0],
+                    title,
                     code=tuple(path for path in changed if is_python(path) and not is_test_path(path)),
                     tests=tuple(path for path in changed if is_python(path) and is_test_path(path)),
-                )  # fmt: skip
+                )
                 if fix.code and fix.tests:
                     yield Mined(commit, title, await self._task(fix))
 
@@ -128,3 +134,43 @@ def _lay(workspace: Workspace, tests: dict[str, bytes]) -> None:
 def _environment_of(prefix: Path) -> str | None:
     """The environment's folder; None for an installation, which is found again as it was: a task names no program."""
     return str(prefix) if (prefix / "pyvenv.cfg").is_file() else None
+
+
+def half_of(tests: Collection[str], seed: str) -> frozenset[str]:
+    """Half of the test functions, to be hidden; at least one is left to be shown. Same seed, same half."""
+    rows = sorted({function_of(test) for test in tests})
+    random.Random(seed).shuffle(rows)
+    return frozenset(rows[: len(rows) // 2])
+
+
+def by_file(tests: Iterable[str]) -> dict[str, set[str]]:
+    """File to the functions in it (``Class::function``)."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for test in tests:
+        file, _, name = test.partition("::")
+        found[file].add(name)
+    return dict(found)
+
+
+def without(source: str, names: Collection[str]) -> str:
+    """A test file without the named functions (``Class::function``); a class that is left empty keeps ``pass``.
+
+    Raises ``SyntaxError`` for text that does not parse.
+    """
+    tree, lines = parse_or_why(source), source.splitlines(keepends=True)
+    if isinstance(tree, str):
+        raise SyntaxError(tree)
+    bodies: Mapping[str, list[ast.stmt]] = {
+        "": tree.body,
+        **{f"{n.name}::": n.body for n in tree.body if isinstance(n, ast.ClassDef)},
+    }
+    gone: list[tuple[int, int, str]] = []
+    for prefix, body in bodies.items():
+        chosen = [node for node in body if isinstance(node, Function) and f"{prefix}{node.name}" in names]
+        for number, node in enumerate(chosen):
+            first = first_line(node)
+            empty = bool(prefix) and len(chosen) == len(body) and number == 0
+            gone.append((first, node.end_lineno or first, f"{' ' * node.col_offset}pass\n" if empty else ""))
+    for first, last, instead in sorted(gone, reverse=True):
+        lines[first - 1 : last] = [instead] if instead else []
+    return "".join(lines)

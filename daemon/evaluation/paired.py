@@ -29,9 +29,7 @@ def chain_of(task: str) -> str:
     return NUMBER.sub("", task) or task
 
 
-def trials(
-    tasks: Sequence[Task], features: Sequence[str], work: Path, environ: Mapping[str, str]
-) -> Iterator[Trial]:  # fmt: skip
+def trials(tasks: Sequence[Task], features: Sequence[str], work: Path, environ: Mapping[str, str]) -> Iterator[Trial]:
     """Task by task, so that what wanders on the machine meets all sides alike; who begins changes with each task."""
     everything = with_all(features)
     sides = [(WITH, "with", everything)]

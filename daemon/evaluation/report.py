@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.evaluation.trial import Outcome, Result
-from governance.evidence import VERIFIED
+from governance.verification.evidence import VERIFIED
 from ledger.errors import ConfigError
 from ledger.regular import read_regular
 
@@ -71,10 +71,18 @@ def row(label: str, kind: str, group: Sequence[Result]) -> str:
     proven = [sum(r.evidence.startswith(VERIFIED) for r in group) for group in (good, wrong)]
     open_ = [sum(bool(r.doubt) for r in group) for group in (good, wrong)]
     cells = (
-        label, kind or "-", str(len(valid)), share(len(good), len(valid)), median(seconds), at(seconds, 0.9),
-        middle(r.tested for r in valid), f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,}",
-        share(len(wrong), offered), f"{proven[0]} / {proven[1]}", f"{open_[0]} / {open_[1]}",
-    )  # fmt: skip
+        label,
+        kind or "-",
+        str(len(valid)),
+        share(len(good), len(valid)),
+        median(seconds),
+        at(seconds, 0.9),
+        middle(r.tested for r in valid),
+        f"{sum(r.tokens_in for r in valid):,} / {sum(r.tokens_out for r in valid):,}",
+        share(len(wrong), offered),
+        f"{proven[0]} / {proven[1]}",
+        f"{open_[0]} / {open_[1]}",
+    )
     return f"| {' | '.join(cells)} |"
 
 

@@ -11,17 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from daemon.codes import Exit
 from daemon.evaluation.judge import Judged, Verdict, judge
 from daemon.evaluation.tasks import Task
-from daemon.places import environment_for, places_for
-from daemon.settings import load
+from daemon.exit_codes import Exit
+from daemon.settings.config import load
+from daemon.settings.places import environment_for, places_for
 from ledger.children import ask, own_python
 from ledger.errors import ConfigError
 from ledger.parsers.json import read_json
 from ledger.programs import find_program
+from ledger.tasks import wait_until_done
 from ledger.vocabulary import Frozen
-from tools.ended import all_ended
 from tools.git import Git
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
@@ -76,7 +76,7 @@ async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str,
         except BaseException:
             # A call in a thread is not ended by a cancellation: git would go on to write where the folder is removed.
             # The command ends with this error, so the loop needs its threads no more.
-            await all_ended(asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor()))
+            await wait_until_done(asyncio.ensure_future(asyncio.get_running_loop().shutdown_default_executor()))
             raise
 
 
@@ -87,10 +87,15 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
     began = time.monotonic()
     finished = await run(
         Command(
-            argv=(*COMMAND, "--json", "fix"), cwd=repo, env=own, timeout_s=cap_s, grace_s=GRACE_S,
-            cap_bytes=OUTPUT, flood_bytes=OUTPUT,
+            argv=(*COMMAND, "--json", "fix"),
+            cwd=repo,
+            env=own,
+            timeout_s=cap_s,
+            grace_s=GRACE_S,
+            cap_bytes=OUTPUT,
+            flood_bytes=OUTPUT,
         )
-    )  # fmt: skip
+    )
     seconds = time.monotonic() - began
     verdict = await judge(task, load(repo, own), start=start.strip())
     outcome, why = settled(finished, verdict)
@@ -100,9 +105,15 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
         else ""
     )
     return Result(
-        task=task.name, kind=task.about.kind, label=label, outcome=outcome, seconds=round(seconds, 2), why=why,
-        diff=diff, **usage(finished.output),
-    )  # fmt: skip
+        task=task.name,
+        kind=task.about.kind,
+        label=label,
+        outcome=outcome,
+        seconds=round(seconds, 2),
+        why=why,
+        diff=diff,
+        **usage(finished.output),
+    )
 
 
 async def laid_out(task: Task, base: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
@@ -169,7 +180,7 @@ def settled(finished: Finished, judged: Judged) -> tuple[Outcome, str]:
 
 
 def entries(output: bytes) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Ledger entries that ``ouro --json`` told, a line each, with their payloads."""
+    """Ledger entries that ``ouro --json`` printed, a line each, with their payloads."""
     for line in output.decode("utf-8", errors="replace").splitlines():
         if line.startswith("{"):
             try:
@@ -199,6 +210,6 @@ def usage(output: bytes) -> dict[str, Any]:
 
 
 async def git(repo: Path, environ: Mapping[str, str], *words: str) -> str:
-    """What git says of the task's repository, whoever wrote its settings. Raises ``RepositoryError``."""
+    """The output of git in the task's repository, independent of its settings. Raises ``RepositoryError``."""
     opened = await asyncio.to_thread(lambda: Git(places_for(repo, environ), environment_for(repo, environ)))
     return (await opened.call(*words, extra_env=NOBODY)).out.decode("utf-8", errors="replace")

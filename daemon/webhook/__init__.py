@@ -1,1 +1,1 @@
-"""The webhook endpoint: what other machines tell the daemon, signed, bounded, and never more than data."""
+"""The webhook endpoint: signed, bounded deliveries of other machines, treated as data only."""

@@ -1,26 +1,26 @@
 """Judges deliveries: gate 10 first, then the shape; what passes is in the ledger before the sender hears of it.
 
-Nothing here acts on what is told. News of an issue wait for their sensor, a failed build wakes one.
+Nothing here acts on the content. News of an issue wait for their sensor, a failed build wakes one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 from pydantic import ValidationError
 
 from daemon.webhook.http import Head, Refusal, Request
-from daemon.webhook.ration import Ration
 from daemon.webhook.settings import WebhookSettings
 from governance.irongate.g10_signatures import Facts, Scheme, check, gather
 from governance.irongate.secrets import redact
 from governance.record import Recorder
 from ledger.clock import Clock
 from ledger.errors import LedgerError
+from ledger.events.sensing import WebhookRefusalsCounted, WebhookRefused, WebhookTaken
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, Draft, EntryKind, Verdict
+from ledger.vocabulary import Decision, Verdict
 from sensors.bus import Bus, Event, Topic
 from sensors.requests.deliveries import Deliveries
 from sensors.requests.news import BuildNews, IssueNews, News, of_github, of_standard
@@ -46,9 +46,15 @@ class Desk:
     """Takes requests whose head was admitted. ``secrets`` hold the owner's, by scheme."""
 
     def __init__(
-        self, *, ledger: Ledger, clock: Clock, bus: Bus, deliveries: Deliveries, secrets: Secrets,
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        bus: Bus,
+        deliveries: Deliveries,
+        secrets: Secrets,
         settings: WebhookSettings,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.taken = 0
         self.refused = 0
         self._ledger = ledger
@@ -62,13 +68,17 @@ class Desk:
         self._arriving: set[str] = set()  # keys of deliveries that are on their way into the ledger
 
     async def take(self, request: Request) -> HTTPStatus:
-        """The status that the sender is told. 2xx: the delivery is durable."""
+        """The HTTP status for the sender. 2xx: the delivery is durable."""
         scheme = PATHS[request.head.path]
         facts = gather(
-            scheme, request.head.headers, request.body, secrets=self._secrets.get(scheme, ()),
-            now_s=int(self._clock.now().timestamp()), known=self._arriving.__contains__,
+            scheme,
+            request.head.headers,
+            request.body,
+            secrets=self._secrets.get(scheme, ()),
+            now_s=int(self._clock.now().timestamp()),
+            known=self._arriving.__contains__,
             window_s=self._settings.window_s,
-        )  # fmt: skip
+        )
         mine = set(facts.keys) - self._arriving
         self._arriving |= mine
         try:
@@ -99,14 +109,9 @@ class Desk:
 
     async def _keep(self, facts: Facts, verdict: Verdict, news: News) -> None:
         until = facts.now_s + 2 * facts.window_s if facts.scheme is Scheme.STANDARD else None
-        payload = {
-            "event": "webhook.taken", "facts": facts.model_dump(mode="json"), "news": told_of(news),
-            **verdict.model_dump(mode="json"),
-        }  # fmt: skip
-        await self._deliveries.take(
-            Draft(kind=EntryKind.VERDICT, payload=payload), keys=facts.keys, now_s=facts.now_s, until_s=until,
-            news=news if isinstance(news, IssueNews) else None,
-        )  # fmt: skip
+        taken = WebhookTaken(**verdict.model_dump(), facts=facts.model_dump(mode="json"), news=told_of(news))
+        kept = news if isinstance(news, IssueNews) else None
+        await self._deliveries.take(taken, keys=facts.keys, now_s=facts.now_s, until_s=until, news=kept)
         self.taken += 1
 
     def _tell(self, facts: Facts, news: News) -> None:
@@ -135,19 +140,19 @@ class Desk:
         if not self._ration.allows(rule, now):
             return
         if verdict is None or facts is None:
-            await self._record.note(EntryKind.VERDICT, "webhook.refused", rule=rule, reason=reason)
+            await self._record.note(WebhookRefused(rule=rule, reason=reason))
             return
         said = verdict.model_dump(mode="json")
-        await self._record.note(EntryKind.VERDICT, "webhook.refused", facts=facts.model_dump(mode="json"), **said)
+        await self._record.note(WebhookRefused(facts=facts.model_dump(mode="json"), **said))
 
     async def settle(self) -> None:
         """Record what was only counted so far."""
         for rule, count in self._ration.take_counts():
-            await self._record.note(EntryKind.VERDICT, "webhook.refused_more", rule=rule, count=count)
+            await self._record.note(WebhookRefusalsCounted(rule=rule, count=count))
 
 
 def _read(scheme: Scheme, request: Request) -> News:
-    """What is told, without secrets: it goes into the ledger."""
+    """The news without secrets, for the ledger."""
     if scheme is Scheme.STANDARD:
         return of_standard(request.body)
     news = of_github(request.head.header("x-github-event"), request.body)
@@ -157,7 +162,7 @@ def _read(scheme: Scheme, request: Request) -> News:
 
 
 def told_of(news: News) -> str:
-    """What an entry says of the news: never the words of an issue."""
+    """The payload of the entry: never the words of an issue."""
     if isinstance(news, IssueNews):
         return f"issue {news.repository}#{news.number} {news.action}"
     return f"build failed at {news.commit}" if isinstance(news, BuildNews) else news.reason
@@ -168,3 +173,35 @@ def find_secrets(settings: WebhookSettings, lookup: Callable[[str], str | None])
     named = {Scheme.GITHUB: settings.github_secrets, Scheme.STANDARD: settings.standard_secrets}
     found = {scheme: tuple(filter(None, (lookup(name) for name in names))) for scheme, names in named.items()}
     return {scheme: secrets for scheme, secrets in found.items() if secrets}
+
+
+EACH, ALL, WINDOW_S = 5, 20, 60.0
+
+
+class Ration:
+    """In each window the first refusals of a rule are recorded one by one, the rest as a number."""
+
+    def __init__(self) -> None:
+        self._since = float("-inf")
+        self._recorded: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
+
+    def allows(self, rule: str, now_s: float) -> bool:
+        """True when this refusal is to be recorded; else it is counted. ``now_s``: monotonic seconds."""
+        if now_s - self._since >= WINDOW_S:
+            self._since = now_s
+            self._recorded.clear()
+        if self._recorded.get(rule, 0) < EACH and sum(self._recorded.values()) < ALL:
+            self._recorded[rule] = self._recorded.get(rule, 0) + 1
+            return True
+        self._counted[rule] = self._counted.get(rule, 0) + 1
+        return False
+
+    def due(self, now_s: float) -> bool:
+        """Are there counts of a window that is over?"""
+        return bool(self._counted) and now_s - self._since >= WINDOW_S
+
+    def take_counts(self) -> Iterator[tuple[str, int]]:
+        """What was counted and not yet recorded, once."""
+        counted, self._counted = self._counted, {}
+        yield from sorted(counted.items())

@@ -21,9 +21,15 @@ class WebhookEndpoint:
     """``lookup`` finds a secret by the name of its environment variable."""
 
     def __init__(
-        self, *, ledger: Ledger, clock: Clock, bus: Bus, deliveries: Deliveries,
-        lookup: Callable[[str], str | None], settings: WebhookSettings,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        bus: Bus,
+        deliveries: Deliveries,
+        lookup: Callable[[str], str | None],
+        settings: WebhookSettings,
+    ) -> None:
         self.note = ""  # why nothing is heard although a port is set
         self._settings = settings
         self._secrets = find_secrets(settings, lookup)
@@ -41,7 +47,7 @@ class WebhookEndpoint:
         return self.note or f"{where}: {self._desk.taken} taken, {self._desk.refused} refused"
 
     async def start(self) -> None:
-        """Listen, if the owner wants it. What stands against it is a note in status: the daemon works without."""
+        """Listen, if the owner wants it. A problem becomes a note in status: the daemon works without."""
         if not self._settings.port:
             return
         if not self._secrets:

@@ -39,7 +39,7 @@ class Head:
     length: int = 0
 
     def header(self, name: str) -> str:
-        """The value of a header; empty where it is missing or stands there twice."""
+        """The value of a header; empty where it is missing or given twice."""
         found = [value for key, value in self.headers if key == name]
         return found[0] if len(found) == 1 else ""
 
@@ -58,7 +58,7 @@ Admit = Callable[[Head], Refusal | None]
 async def read_request(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, admit: Admit, body_bytes: int
 ) -> Request | Refusal | None:
-    """The request, why it is refused, or None when the other side said nothing. ``admit`` judges the head before a
+    """The request, why it is refused, or None when the other side sent nothing. ``admit`` judges the head before a
     byte of the body is waited for. The caller has a time limit around this."""
     import h11
 
@@ -120,7 +120,7 @@ def _too_much(head: Head, body_bytes: int) -> Refusal | None:
 
 
 def bare(status: HTTPStatus) -> bytes:
-    """An answer that says its status and nothing else."""
+    """An answer of its status alone."""
     return f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 

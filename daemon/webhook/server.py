@@ -1,7 +1,7 @@
 """Listens for webhooks. One request a connection; connections, their time and their bytes are bounded.
 
-When all places are taken, a new connection takes that of the one which has kept us waiting longest: whoever holds
-connections open without saying anything cannot keep a sender out.
+When all places are taken, a new connection takes that of the one which has kept us waiting longest: silent
+connections cannot keep a sender out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from daemon.logs import logger
+from daemon.lifecycle.logs import logger
 from daemon.webhook.http import Admit, Refusal, Request, bare, linger, read_request
 from daemon.webhook.settings import WebhookSettings
 from ledger.errors import ConfigError
@@ -103,7 +103,7 @@ class WebhookServer:
             return None
 
     async def _judged(self, request: Request, writer: asyncio.StreamWriter) -> HTTPStatus:
-        """Nobody loses a place while its request is judged."""
+        """A connection keeps its place while its request is judged."""
         del self._waiting[writer]
         self._judging += 1
         try:

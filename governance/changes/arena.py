@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
-import os
 import shutil
-import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from pathlib import Path
 
 from ledger.errors import GitFailed
 from ledger.ids import uuid7_hex
+from ledger.regular import read_regular
 from tools.contained import remove_special, remove_tree
 from tools.git import Git
 from tools.private_index import PrivateIndex
@@ -116,15 +115,10 @@ class Arena:
 def _read(path: Path, limit: int) -> bytes | None:
     """Bytes of a regular file of at most ``limit`` bytes; None for anything else."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        data = read_regular(path, limit + 1)
     except OSError:
         return None
-    info = os.fstat(handle)
-    if not stat.S_ISREG(info.st_mode) or info.st_size > limit:  # os.open succeeds on a folder
-        os.close(handle)
-        return None
-    with os.fdopen(handle, "rb") as file:
-        return file.read(limit)
+    return data if len(data) <= limit else None
 
 
 @asynccontextmanager

@@ -26,10 +26,10 @@ from governance.changes.types import (
     Rollback,
 )
 from governance.changes.undo import plan_undo
-from governance.uninterrupted import uninterrupted
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ChangeError, GitFailed, HookRefused, OuroError
 from ledger.places import Places
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Candidate, Operation
 from tools.git import Git
 
@@ -130,9 +130,9 @@ class Changes:
         taken: list[Receipt] = []
         done: list[Committed] = []
         try:
-            receipt = await uninterrupted(asyncio.to_thread(self.apply, name, candidate, landing), taken.append)
+            receipt = await run_to_completion(asyncio.to_thread(self.apply, name, candidate, landing), taken.append)
             prepared = await self.prepare(receipt, candidate, text)
-            return await uninterrupted(
+            return await run_to_completion(
                 asyncio.to_thread(self.commit, receipt, prepared, text, ledger_seq=ledger_seq, ledger_hash=ledger_hash),
                 done.append,
             )
@@ -142,7 +142,7 @@ class Changes:
                 task.uncancel()  # the ref has moved: report and record it
                 return done[0]
             for receipt in taken:
-                await uninterrupted(asyncio.to_thread(self.rollback, receipt), lambda back: None)
+                await run_to_completion(asyncio.to_thread(self.rollback, receipt))
             raise
 
     def verify(self, commit: str) -> CommitCheck:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from governance.changes.exchange import RENAME_EXCHANGE, RENAME_NOREPLACE, UNSUPPORTED, Rename2, rename2
-from governance.changes.folders import FOLDER, open_parent
+from governance.changes.folders import open_parent
 from ledger.errors import ApplyConflict, GitFailed
+from ledger.regular import FOLDER
 from tools.git import Git
 from tools.untrusted_tree import UntrustedTree, join_names, list_programs
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from ledger.children import MOST_BYTES
 from ledger.errors import ApplyConflict
 from ledger.ids import sha256_hex
+from ledger.regular import FOLDER, open_below
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LARGEST = MOST_BYTES
 """Maximum bytes of a file that are kept in memory. No change is made to a larger one."""
 NOT_A_FILE = "not-a-file"  # in place of a hash: a link, a folder, a device
@@ -49,21 +49,16 @@ def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
     Raises ``ApplyConflict`` when a component is a link or a file, ``FileNotFoundError`` when a folder is missing.
     """
     *parents, name = components(path)
-    folder = os.open(root, FOLDER)
+    top = os.open(root, FOLDER)
     try:
-        for part in parents:
-            try:
-                deeper = os.open(part, FOLDER, dir_fd=folder)
-            except OSError as error:
-                if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                    raise ApplyConflict(
-                        f"{part!r} in {path!r} is a symbolic link or a file, not a folder.",
-                        paths=(path,),
-                        remedy="Changes never go through a link; name the real path.",
-                    ) from error
-                raise
-            os.close(folder)
-            folder = deeper
+        folder = open_below(top, parents)
+    except NotADirectoryError as error:
+        raise ApplyConflict(
+            f"{error.filename!r} in {path!r} is a symbolic link or a file, not a folder.",
+            paths=(path,),
+            remedy="Changes never go through a link; name the real path.",
+        ) from error
+    try:
         yield folder, name
     finally:
         os.close(folder)

@@ -14,11 +14,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from governance.changes.effects import Effects, sync_path
-from governance.changes.folders import FOLDER
 from governance.changes.types import CommitMark, JournalRecord
 from ledger.errors import ChangeError
 from ledger.places import Places
-from ledger.regular import NotRegular, read_regular
+from ledger.regular import FOLDER, NotRegular, read_regular
 
 RECORD = "record.json"
 PART = ".part"

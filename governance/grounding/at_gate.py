@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from governance.crew import Crew, Regrounding
-from governance.dossier import Dossier, Feedback, Generation
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
 from governance.grounding.standing import THIN, Facts, Standing, judge
+from governance.pipeline.context import Crew, Regrounding
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
+from governance.pipeline.retries import may_return
 from governance.recordable import words_without_secrets
-from governance.result import PhaseResult
-from governance.retries import may_return
-from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State, Tier
+from ledger.events.model import GroundJudged
+from ledger.vocabulary import FailureClass, Operation, RootCause, State, Tier
 
 
 async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generation, risk: Tier) -> Standing:
@@ -31,14 +31,13 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     )
     found = judge(facts)
     await crew.record.note(
-        EntryKind.DECISION,
-        "grounding.judged",
-        phase=State.GATE,
-        stand=found.stand.value,
-        why=found.why,
-        min_sources=found.min_sources,
-        facts=facts.model_dump(mode="json"),
-        behind=await crew.record.ledger.put_blob(evidence.model_dump_json().encode()),
+        GroundJudged(
+            stand=found.stand.value,
+            why=found.why,
+            min_sources=found.min_sources,
+            facts=facts.model_dump(mode="json"),
+            behind=await crew.record.ledger.put_blob(evidence.model_dump_json().encode()),
+        )
     )
     return found
 

@@ -10,21 +10,21 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from governance.grounding.records import GRADED, About, Graded, Outcome, grades_in, is_record
 from governance.grounding.trust import Trust, trust_bp
-from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen
+from ledger.events.change import ChangeRollingBack, ReviewRejected, UndoMade
+from ledger.events.event import read_event
+from ledger.events.grounding import About, ClaimMade, ClaimsGraded, Graded, Outcome
+from ledger.events.op import OpEnded
+from ledger.vocabulary import Entry, FailureClass, Frozen
 
 WORST_BP: Final = 10_000
 BINS: Final = 10
-INCIDENTS: Final = frozenset({FailureClass.COLLAPSE.value, FailureClass.INTERNAL.value})
-TROUBLE: Final = ("undone", "review.rejected", "change.rolling_back")
+INCIDENTS: Final = frozenset({FailureClass.COLLAPSE, FailureClass.INTERNAL})
+TROUBLE: Final = (UndoMade, ReviewRejected, ChangeRollingBack)
 """Events that count as an incident of an op even when it ended well."""
 
-READ: Final = (
-    ((EntryKind.GROUNDING,), ()),
-    ((EntryKind.TRANSITION, EntryKind.OUTCOME, EntryKind.CHANGE), ("terminal", *TROUBLE)),
-)
-"""Kinds and events of the entries that :class:`Reckoning` needs, for two passes over the ledger."""
+READ: Final = ((ClaimMade, ClaimsGraded), (OpEnded, *TROUBLE))
+"""Classes of the events that :class:`Reckoning` needs, for two passes over the ledger."""
 
 
 class Bin(Frozen):
@@ -113,18 +113,18 @@ class Reckoning:
 
     def take(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            event, op = entry.payload.get("event"), entry.op_id or ""
-            if is_record(entry):
-                self._records[About(entry.payload["about"])] += 1
-            elif event == GRADED:
-                self._beyond += int(entry.payload.get("beyond", 0))
-                for graded in grades_in(entry):
+            event, op = read_event(entry), entry.op_id or ""
+            if isinstance(event, ClaimMade):
+                self._records[event.about] += 1
+            elif isinstance(event, ClaimsGraded):
+                self._beyond += event.beyond
+                for graded in event.grades:
                     self._grade(graded)
-            elif event == "terminal":
+            elif isinstance(event, OpEnded):
                 self._ops.add(op)
-                if entry.payload.get("failure_class") in INCIDENTS:
+                if event.failure_class in INCIDENTS:
                     self._troubled.add(op)
-            elif event in TROUBLE:
+            elif isinstance(event, TROUBLE):
                 self._troubled.add(op)
 
     def _grade(self, graded: Graded) -> None:

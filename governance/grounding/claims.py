@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from governance.grounding.records import About, Band, Record, TrustKey, band_of
 from kernel.provider import Infill
 from kernel.providers.reprompt.confidence import split_confidence
 from ledger.clock import unstamp
+from ledger.events.grounding import About, Band, ClaimMade, TrustKey, band_of
 from ledger.sources import SOURCES
 from ledger.vocabulary import Candidate, Operation, Source
 
@@ -25,12 +25,12 @@ def goal_key(op: Operation) -> TrustKey:
     return TrustKey(kind="goal", name=op.signals[0].closure.kind)
 
 
-def condition(op: Operation, now: datetime) -> Record:
+def condition(op: Operation, now: datetime) -> ClaimMade:
     """A sensor's claim that its condition exists and is worth an op, with the confidence of its surest signal."""
     surest = max(op.signals, key=lambda signal: signal.confidence_bp)
     seen_at = unstamp(surest.seen_at) if surest.seen_at else None
     told = surest.evidence[0].evidence if surest.evidence else surest.closure.kind
-    return Record(
+    return ClaimMade(
         about=About.CONDITION,
         claim=op.goal,
         evidence=told,
@@ -43,10 +43,10 @@ def condition(op: Operation, now: datetime) -> Record:
 
 def change(
     op: Operation, candidate: Candidate, *, route: str, evidence: str, confidence_bp: int | None, way: str
-) -> Record:
+) -> ClaimMade:
     """A strategy's claim that a candidate meets the goal. ``way``: the method within the strategy."""
     strategies = dict.fromkeys((candidate.strategy, f"{candidate.strategy}/{way}" if way else candidate.strategy))
-    return Record(
+    return ClaimMade(
         about=About.CHANGE,
         claim=f"{candidate.strategy} on {', '.join(candidate.paths[:3]) or 'nothing'}",
         evidence=evidence or candidate.rationale,
@@ -62,9 +62,9 @@ def change(
     )
 
 
-def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp: int | None) -> Record:
+def reply(*, provider: str, model: str, purpose: str, answer: str, confidence_bp: int | None) -> ClaimMade:
     """A model's claim that its answer is useful. ``answer``: hash of the blob that holds it."""
-    return Record(
+    return ClaimMade(
         about=About.REPLY,
         claim=purpose,
         evidence=f"blob {answer}",

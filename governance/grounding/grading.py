@@ -9,21 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from governance.grounding.records import About, Graded, Outcome, Record, grades_in, is_record
-from governance.retries import WAITED
-from ledger.vocabulary import Entry, EntryKind, FailureClass, Frozen, RootCause, State
+from governance.pipeline.retries import WAITED
+from ledger.events.check import ToolCalled
+from ledger.events.event import read_event
+from ledger.events.grounding import About, ClaimMade, ClaimsGraded, Graded, Outcome
+from ledger.events.model import CallEnded
+from ledger.events.op import ContextExpanded, PhaseEntered, PlanMade
+from ledger.events.repair import HolesInfilled, VariantsTested
+from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
 
 HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
 
 READ: Final = (
-    EntryKind.GROUNDING,
-    EntryKind.CALL,
-    EntryKind.RUN,
-    EntryKind.TOOL,
-    EntryKind.TRANSITION,
-    EntryKind.DECISION,
+    ClaimMade,
+    ClaimsGraded,
+    CallEnded,
+    VariantsTested,
+    HolesInfilled,
+    ContextExpanded,
+    PlanMade,
+    ToolCalled,
+    PhaseEntered,
 )
-"""Kinds of entries that grading needs."""
+"""Classes of the events that grading needs."""
 
 CONVERSATION = "generate"
 WAVES = ("infill: ", "diverge: ")
@@ -63,7 +71,7 @@ class _Claims:
     """The records of one op and their outcomes so far, updated entry by entry."""
 
     def __init__(self) -> None:
-        self.records: dict[int, Record] = {}
+        self.records: dict[int, ClaimMade] = {}
         self.graded: dict[int, Outcome] = {}
         self.decided: dict[int, Outcome] = {}
         self.calls = 0
@@ -72,33 +80,31 @@ class _Claims:
         self._last: int | None = None  # sequence number of the latest conversation reply
 
     def take(self, entry: Entry) -> None:
-        payload, event = entry.payload, entry.payload.get("event")
-        if is_record(entry):
-            self._claimed(entry)
-        elif event == "call.ended":
-            self.calls += 1
-            self._problem = str(payload.get("problem", ""))
-        elif event == "candidates.tested":
-            found = bool(payload.get("green") or payload.get("partial"))
-            self._settle(HIT if found else MISS, [f"{name}{payload.get('wave')}" for name in WAVES])
-        elif event == "infilled" and not payload.get("distinct"):  # nothing new, so no test will grade it
-            self._settle(VOID, [f"{name}{payload.get('wave')}" for name in WAVES])
-        elif event == "context.expanded":
-            self._settle(HIT if payload.get("files") else MISS, ["expansion"])
-        elif event == "planned" and payload.get("failed"):
-            self._settle(MISS, ["plan"])
-        elif event == "tool.called" and payload.get("found") is not None:
-            self._searched(found=bool(payload["found"]))
-        elif event == "phase.entered":
-            self._moved(State(str(payload["origin"])), State(str(payload["to"])), str(payload.get("reason", "")))
-        for grade in grades_in(entry):
-            self.graded[grade.record] = grade.outcome
+        match read_event(entry):
+            case ClaimMade() as claim:
+                self._claimed(entry, claim)
+            case CallEnded(problem=problem):
+                self.calls += 1
+                self._problem = problem
+            case VariantsTested(wave=wave, green=green, partial=partial):
+                self._settle(HIT if green or partial else MISS, [f"{name}{wave}" for name in WAVES])
+            case HolesInfilled(wave=wave, distinct=distinct) if not distinct:  # nothing new, so no test will grade it
+                self._settle(VOID, [f"{name}{wave}" for name in WAVES])
+            case ContextExpanded(files=files):
+                self._settle(HIT if files else MISS, ["expansion"])
+            case PlanMade(failed=failed) if failed:
+                self._settle(MISS, ["plan"])
+            case ToolCalled(found=found) if found is not None:
+                self._searched(found=found)
+            case PhaseEntered(origin=origin, to=to, reason=reason):
+                self._moved(origin, to, reason)
+            case ClaimsGraded(grades=grades):
+                self.graded.update((grade.record, grade.outcome) for grade in grades)
 
     def open(self) -> list[int]:
         return [seq for seq in self.records if seq not in self.graded]
 
-    def _claimed(self, entry: Entry) -> None:
-        record = Record.read(entry.payload)
+    def _claimed(self, entry: Entry, record: ClaimMade) -> None:
         self.records[entry.seq], self._phases[entry.seq] = record, entry.phase
         if record.about is not About.REPLY:
             return
@@ -139,7 +145,7 @@ class _Claims:
         return self.decided.get(seq, VOID if waits_for_a_test else of_change(end))
 
 
-def _graded(seq: int, record: Record, outcome: Outcome, was: Outcome | None = None) -> Graded:
+def _graded(seq: int, record: ClaimMade, outcome: Outcome, was: Outcome | None = None) -> Graded:
     return Graded(
         record=seq, about=record.about, outcome=outcome, was=was, confidence_bp=record.confidence_bp, keys=record.keys
     )

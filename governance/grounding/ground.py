@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from governance.crew import Crew, Shop
-from governance.dossier import Dossier
 from governance.grounding.consulted import least_bp
 from governance.grounding.policy import Ground
 from governance.grounding.standing import THIN
+from governance.pipeline.context import Crew, Shop
+from governance.pipeline.dossier import Dossier
 from ledger.vocabulary import Complexity, Operation
 
 

@@ -30,7 +30,6 @@ ALARM_MILLI: Final = 880
 """The canary's own alarm level (``kernel/canary_levels.toml``)."""
 RESTLESS_MILLI: Final = 500
 NEAR_MILLI: Final = 700
-COLLAPSED_MILLI: Final = 1_000
 WHOLE_MILLI, LEAST_MILLI = 1_000, 250
 EVEN_BP: Final = 5_000
 """Trust without any outcomes."""

@@ -13,9 +13,9 @@ async def calibration_of(ledger: Ledger) -> Calibration:
     """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
     reckoning = Reckoning()
     upto, table = await in_table(ledger)
-    for kinds, events in READ:
+    for events in READ:
         after = 0
-        while entries := await ledger.entries(kinds=kinds, events=events, after=after, limit=SLICE):
+        while entries := await ledger.entries(events=events, after=after, limit=SLICE):
             after = entries[-1].seq
             await asyncio.to_thread(reckoning.take, [entry for entry in entries if entry.seq <= upto])
             if after > upto:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from governance.crew import Crew, Regrounding
-from governance.dossier import Dossier
-from governance.explore import context_of
+from governance.conversation.exploration import context_of
+from governance.conversation.exploration_cache import Looked
+from governance.conversation.injection_screen import look_at, warning
+from governance.conversation.tool_call import call_tool
 from governance.grounding.sources import behind, sources_of
 from governance.grounding.standing import THIN
 from governance.irongate.g15_secrets import redact
-from governance.looked import Looked
-from governance.outside import look_at, warning
+from governance.pipeline.context import Crew, Regrounding
+from governance.pipeline.dossier import Dossier
+from governance.pipeline.retries import COLLAPSE, regroundings
 from governance.repair.proposal import Proposal
-from governance.retries import COLLAPSE, regroundings
-from governance.toolcall import call_tool
-from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestRun
+from ledger.events.model import Regrounded
+from ledger.vocabulary import Operation, RunStatus, State, TestRun
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 from tools.workspace import Workspace
 
@@ -64,19 +65,18 @@ async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
         after = sources_of(behind(op, context.uses, context.reads, red))
     left.told = tuple(lines)
     await crew.record.note(
-        EntryKind.DECISION,
-        "regrounded",
-        phase=State.GENERATE,
-        why=last.rule,
-        number=regroundings(dossier),
-        most=crew.shop.settings.grounding.regroundings,
-        proximity_milli=left.caution_milli,
-        signal=left.signal,
-        before=list(left.sources),
-        after=list(after),
-        files=list(paths),
-        tests=run.status.value if run else "",
-        remembered=sum(title.startswith(MEMORY) for title, _ in results),
+        Regrounded(
+            why=last.rule,
+            number=regroundings(dossier),
+            most=crew.shop.settings.grounding.regroundings,
+            proximity_milli=left.caution_milli,
+            signal=left.signal,
+            before=left.sources,
+            after=after,
+            files=paths,
+            tests=run.status.value if run else "",
+            remembered=sum(title.startswith(MEMORY) for title, _ in results),
+        )
     )
     return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
 

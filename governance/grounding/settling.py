@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.grounding.grading import READ, End, at_end, taken_back
-from governance.grounding.records import GRADED, Graded, graded_payload
 from governance.grounding.trust import statements
 from governance.record import Recorder
+from ledger.events.grounding import ClaimMade, ClaimsGraded, Graded
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.vocabulary import Draft, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +23,8 @@ class Settled:
 
     def drafts(self, record: Recorder, phase: State | None = None) -> Sequence[Draft]:
         """The grading entry, to append after the one that causes it; none without grades."""
-        if not self.grades:
-            return ()
-        facts = graded_payload(self.grades, self.why, beyond=self.beyond)
-        return (record.draft(EntryKind.GROUNDING, GRADED, phase=phase, **facts),)
+        event = ClaimsGraded(why=self.why, grades=self.grades, beyond=self.beyond)
+        return (record.draft(event, phase=phase),) if self.grades else ()
 
     @property
     def project(self) -> tuple[Statement, ...]:
@@ -36,10 +34,10 @@ class Settled:
 
 async def settle(ledger: Ledger, op_id: str, end: End, why: str) -> Settled:
     """Grades for all open records, at the end of an op."""
-    grades, beyond = at_end(await ledger.entries(op_id=op_id, kinds=READ), end)
+    grades, beyond = at_end(await ledger.entries(op_id=op_id, events=READ), end)
     return Settled(grades=grades, why=why, beyond=beyond)
 
 
 async def take_back(ledger: Ledger, op_id: str, why: str) -> Settled:
     """Grades after an undo or the deletion of a review branch: hits become misses."""
-    return Settled(grades=taken_back(await ledger.entries(op_id=op_id, kinds=(EntryKind.GROUNDING,))), why=why)
+    return Settled(grades=taken_back(await ledger.entries(op_id=op_id, events=(ClaimMade, ClaimsGraded))), why=why)

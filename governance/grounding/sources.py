@@ -24,8 +24,8 @@ from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from governance.grounding.records import Band, band_of, weight_bp
 from ledger.clock import stamp, unstamp
+from ledger.events.grounding import Band, band_of, weight_bp
 from ledger.parsers.json import read_json
 from ledger.sources import SOURCES
 from ledger.vocabulary import Frozen, Operation, Source

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from governance.grounding.policy import PolicySettings, grounding, wanted_trust
-from governance.grounding.records import Band, weight_bp
 from governance.grounding.sources import weight_of
+from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Frozen, Tier
 
 ONE = weight_bp(Band.NOW)

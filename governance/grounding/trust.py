@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from governance.grounding.records import GRADED, Graded, Outcome, grades_in
-from governance.grounding.records import TrustKey as TrustKey
 from ledger.confidence import EVEN_BP, calibrated_bp
+from ledger.events.grounding import ClaimsGraded, Graded, Outcome, grades_in
+from ledger.events.grounding import TrustKey as TrustKey
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, EntryKind
+from ledger.vocabulary import Entry
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS trust (
@@ -76,7 +76,7 @@ def folded(entries: Iterable[Entry]) -> Trust:
 async def from_log(ledger: Ledger) -> Trust:
     """:func:`folded` over the whole ledger, in slices."""
     trust, after = Trust(), 0
-    while entries := await ledger.entries(kinds=(EntryKind.GROUNDING,), events=(GRADED,), after=after, limit=SLICE):
+    while entries := await ledger.entries(events=(ClaimsGraded,), after=after, limit=SLICE):
         after = entries[-1].seq
         for entry in entries:
             for graded in grades_in(entry):

@@ -103,6 +103,6 @@ EXAMPLES: tuple[tuple[Facts, Decision], ...] = (
     (Facts(path="src/billing/tax.py", owner=("/billing",)), Decision.ALLOW),
     (Facts(path="src/billing/tax.py", owner=("src/*/tax.py",)), Decision.DENY),
     (Facts(path=".env", owner=("!.env",)), Decision.DENY),
-    (Facts(path="governance/risk.py", own=OWN_CODE), Decision.DENY),
+    (Facts(path="governance/risk/ladder.py", own=OWN_CODE), Decision.DENY),
     (Facts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
 )

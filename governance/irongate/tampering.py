@@ -2,8 +2,8 @@
 
 A new test may build objects and assert; it has no reason to assign to the attributes of a module, to reach into
 ``__dict__`` or ``sys.modules``, or to patch without taking the patch back. This reads shapes, so it can be fooled by
-code that tries hard enough: the failing tests are run from the base's own files as well (``governance/measure.py``),
-and a change of a test that is there always waits for a person.
+code that tries hard enough: the failing tests are run from the base's own files as well
+(``governance/verification/test_runs.py``), and a change of a test that is there always waits for a person.
 """
 
 from __future__ import annotations

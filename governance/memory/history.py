@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ledger.clock import unstamp
+from ledger.events.change import ReviewMerged, ReviewRejected, UndoMade
+from ledger.events.event import read_event
+from ledger.events.op import OutcomeRecorded
 from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
 
-OUTCOMES = ("outcome", "undone", "review.rejected", "review.merged")
-"""Events that this module reads."""
+OUTCOMES = (OutcomeRecorded, UndoMade, ReviewRejected, ReviewMerged)
+"""Classes of the events that this module reads."""
 
 JUDGED = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.COLLAPSE})
 
@@ -37,16 +40,16 @@ def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
     """From outcome entries in ledger order; the op updated last comes last."""
     found: dict[str, Past] = {}
     for entry in entries:
-        event, op_id = entry.payload.get("event"), entry.op_id or ""
+        event, op_id = read_event(entry), entry.op_id or ""
         before = found.get(op_id)
-        if event == "outcome":
-            past = _ended(entry)
+        if isinstance(event, OutcomeRecorded):
+            past = _ended(entry, event)
         elif before is None:  # its end is older than the entries given
             past = None
-        elif event == "review.merged":
+        elif isinstance(event, ReviewMerged):
             past = before.model_copy(update={"at": entry.at, "good": True, "taken_back": False, "why": ""})
         else:
-            why = "the owner took it back" if event == "undone" else "the owner deleted its review branch"
+            why = "the owner took it back" if isinstance(event, UndoMade) else "the owner deleted its review branch"
             past = before.model_copy(update={"at": entry.at, "good": False, "taken_back": True, "why": why})
         if past is not None:
             found.pop(op_id, None)
@@ -54,13 +57,12 @@ def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
     return tuple(found.values())
 
 
-def _ended(entry: Entry) -> Past | None:
-    said = entry.payload
-    good = bool(said.get("success"))
-    turned_down = said.get("root_cause") == RootCause.APPROVAL_REJECTED.value
-    judged = said.get("failure_class") in JUDGED and entry.phase is State.POSTMORTEM
-    files = tuple(str(path) for path in said.get("files", ()))
-    if not files or not (good or turned_down or judged):
+def _ended(entry: Entry, event: OutcomeRecorded) -> Past | None:
+    turned_down = event.root_cause is RootCause.APPROVAL_REJECTED
+    judged = event.failure_class in JUDGED and entry.phase is State.POSTMORTEM
+    if not event.files or not (event.success or turned_down or judged):
         return None
-    why = "" if good else str(said.get("reason") or said.get("root_cause") or "")
-    return Past(op_id=entry.op_id or "", at=entry.at, files=files, good=good, taken_back=turned_down, why=why)
+    why = "" if event.success else event.reason or event.root_cause.value
+    return Past(
+        op_id=entry.op_id or "", at=entry.at, files=event.files, good=event.success, taken_back=turned_down, why=why
+    )

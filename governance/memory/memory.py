@@ -11,7 +11,6 @@ from governance.memory.reputation import TIME_TO_LIVE, Reputation, reputations
 from governance.memory.settings import MemorySettings
 from ledger.clock import Clock
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind
 
 READ = 4_000  # outcome entries, newest first: more than a week of work at the governor's cap of changes
 TOLD = 5
@@ -51,7 +50,7 @@ class Memory:
         return self.lessons.for_prompt() if self._settings.lessons else ()
 
     async def _past(self) -> tuple[Past, ...]:
-        entries = await self._ledger.entries(kinds=(EntryKind.OUTCOME,), events=OUTCOMES, newest_first=True, limit=READ)
+        entries = await self._ledger.entries(events=OUTCOMES, newest_first=True, limit=READ)
         return pasts(reversed(entries))
 
 

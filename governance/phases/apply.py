@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from governance import closing
-from governance.crew import Crew
-from governance.dossier import Application, Dossier, Feedback
 from governance.irongate import g11_staleness
-from governance.named_paths import refused_among
-from governance.result import PhaseResult, failed
-from governance.uninterrupted import uninterrupted
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Application, Dossier, Feedback, PhaseResult, failed
+from governance.risk.named_paths import refused_among
+from governance.verification import closure_checks
 from ledger.errors import ApplyConflict, StaleBase
-from ledger.vocabulary import Decision, EntryKind, FailureClass, Operation, RootCause, State
+from ledger.events.change import ChangeApplying, LandingChosen
+from ledger.events.check import GateJudged
+from ledger.tasks import run_to_completion
+from ledger.vocabulary import Decision, FailureClass, Operation, RootCause, State
 
 
 def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
@@ -35,17 +36,15 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     shop = crew.shop
     refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
     if refusal is not None:  # it may have become protected while the op waited for approval
-        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **refusal.model_dump(mode="json"))
+        await crew.record.note(GateJudged(**refusal.model_dump()), phase=State.APPLY)
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
-    made, problem = await closing.marks(op, crew)
+    made, problem = await closure_checks.marks(op, crew)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
-    candidate = closing.with_marks(generation.candidate, made)
+    candidate = closure_checks.with_marks(generation.candidate, made)
     landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
-    await crew.record.note(
-        EntryKind.CHANGE, "landing.chosen", phase=State.APPLY, mode=landing.mode, ref=landing.ref, reason=landing.reason
-    )
+    await crew.record.note(LandingChosen(mode=landing.mode, ref=landing.ref, reason=landing.reason))
     if made:  # marks share a file: another op may hold it until its commit
         await shop.claims.wait_free(op.id, candidate.paths, limit_s=shop.settings.pipeline.claim_wait_s)
     if not await shop.claims.widen(op.id, candidate.paths):
@@ -55,16 +54,14 @@ async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         read = {**generation.reads, **{e.path: e.before for e in candidate.edits}}
         facts = await asyncio.to_thread(g11_staleness.gather, shop.places.repo, candidate.paths, read)
         verdict = g11_staleness.check(facts)
-        await crew.record.note(EntryKind.VERDICT, "gate", phase=State.APPLY, **verdict.model_dump(mode="json"))
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.APPLY)
         if verdict.decision is not Decision.ALLOW:
             head = (await shop.repository.head()).commit
             return stale(op, head, verdict.reason)
         neighbours = verdict.evidence
-    await crew.record.note(
-        EntryKind.CHANGE, "change.applying", phase=State.APPLY, paths=list(candidate.paths), mode=landing.mode
-    )
+    await crew.record.note(ChangeApplying(paths=candidate.paths, mode=landing.mode))
     try:
-        receipt = await uninterrupted(
+        receipt = await run_to_completion(
             asyncio.to_thread(shop.changes.apply, op.id, candidate, landing), crew.holdings.keep
         )
     except StaleBase as error:

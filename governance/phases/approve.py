@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from governance.crew import Crew
-from governance.dossier import Approval, Dossier
-from governance.result import PhaseResult
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Approval, Dossier, PhaseResult
 from ledger.clock import stamp
-from ledger.vocabulary import EntryKind, Operation, State, Tier
+from ledger.events.approval import ApprovalNotified
+from ledger.vocabulary import Operation, State, Tier
 
 
 async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
@@ -22,9 +22,7 @@ async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         )
     if tier is Tier.NOTIFY_APPLY:
         delay = crew.shop.settings.approval.notify_delay_s
-        await crew.record.note(
-            EntryKind.APPROVAL, "approval.notified", phase=State.APPROVE, delay_s=delay, reason="; ".join(reasons)
-        )
+        await crew.record.note(ApprovalNotified(delay_s=delay, reason="; ".join(reasons)))
         await asyncio.sleep(delay)  # interrupted by cancelling the op
         return PhaseResult(
             next=State.APPLY,

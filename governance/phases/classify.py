@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from governance import closing
-from governance.blast import blast_of, build_files
-from governance.crew import Crew
-from governance.dossier import Classification, Dossier
-from governance.foresight import foresee
+from governance.conversation.injection_screen import look_at_all
 from governance.irongate import g19_recursion
 from governance.irongate.paths import is_test_path
-from governance.named_paths import matching, protected_among, touches_governance
-from governance.outside import look_at_all
-from governance.result import PhaseResult, failed
-from governance.risk import (
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Classification, Dossier, PhaseResult, failed
+from governance.risk.blast_radius import blast_of, build_files
+from governance.risk.foresight import foresee
+from governance.risk.ladder import (
     BLAST_LIMIT_BP,
     ChangeFacts,
     ComplexityFacts,
     assess,
     complexity,
 )
+from governance.risk.named_paths import matching, protected_among, touches_governance
+from governance.verification import closure_checks
+from ledger.events.op import TierAssigned
 from ledger.sources import SOURCES
 from ledger.vocabulary import (
     Decision,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -40,7 +39,7 @@ def symptom_only(op: Operation) -> frozenset[str]:
 
 def floors_of(op: Operation, blast_bp: int) -> tuple[tuple[Tier, str], ...]:
     """Floors that apply whichever rule matched."""
-    floors = list(closing.floors(op))
+    floors = list(closure_checks.floors(op))
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((Tier.NOTIFY_APPLY, f"blast radius {blast_bp / 10_000:.2f}"))
     return tuple(floors)
@@ -104,18 +103,18 @@ async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
+        TierAssigned(
+            facts=facts.model_dump(mode="json"),
+            floors=[[t.name, why] for t, why in floors],
+            tier=output.tier,
+            rule=output.rule,
+            reasons=output.reasons,
+            size=size.model_dump(mode="json"),
+            complexity=output.complexity,
+            blast_bp=output.blast_bp,
+            **foreseen.record,
+        ),
         phase=State.CLASSIFY,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        size=size.model_dump(mode="json"),
-        complexity=output.complexity.name,
-        blast_bp=output.blast_bp,
-        **foreseen.record,
     )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(

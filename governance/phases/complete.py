@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from governance.dossier import Dossier
 from governance.memory.lessons import Lessons
+from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.record import Recorder
-from governance.result import PhaseResult
-from ledger.vocabulary import EntryKind, Operation, State
+from ledger.events.op import OutcomeRecorded
+from ledger.vocabulary import Operation, State
 
 REASON_KEPT = 500
 
@@ -19,15 +19,15 @@ async def record_outcome(
     files = dossier.generation.candidate.paths if dossier.generation else op.targets
     lesson = lessons.learn(op, state, result.failure, files)
     await record.note(
-        EntryKind.OUTCOME,
-        "outcome",
+        OutcomeRecorded(
+            success=state is State.COMPLETE,
+            files=files,
+            root_cause=result.cause,
+            failure_class=result.failure,
+            reason=result.reason[:REASON_KEPT],
+            tried=dossier.generation.tried if dossier.generation else 0,
+            lesson=lesson,
+        ),
         phase=state,
-        success=state is State.COMPLETE,
-        files=list(files),
-        root_cause=result.cause.value,
-        failure_class=result.failure.value,
-        reason=result.reason[:REASON_KEPT],
-        tried=dossier.generation.tried if dossier.generation else 0,
-        lesson=lesson,
         causes=(terminal,),
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from governance.crew import Crew
-from governance.dossier import ContextFile, Dossier, Expansion
-from governance.loop import prompts
-from governance.loop.answers import parse_answer
-from governance.outside import look_at
-from governance.result import PhaseResult
+from governance.conversation import prompts
+from governance.conversation.answers import parse_answer
+from governance.conversation.injection_screen import look_at
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import ContextFile, Dossier, Expansion, PhaseResult
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
-from ledger.vocabulary import EntryKind, Operation, State
+from ledger.events.op import ContextExpanded
+from ledger.vocabulary import Operation, State
 
 ROUNDS = 2
 PER_ROUND = 5
@@ -80,11 +80,6 @@ async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     else:
         output = await by_script(op, crew)
     await crew.record.note(
-        EntryKind.DECISION,
-        "context.expanded",
-        phase=State.CONTEXT_EXPANSION,
-        files=[[f.path, f.reason] for f in output.files],
-        refused=list(output.refused),
-        rounds=output.rounds,
+        ContextExpanded(files=[[f.path, f.reason] for f in output.files], refused=output.refused, rounds=output.rounds)
     )
     return PhaseResult(next=State.PLAN, output=output, reason=f"{len(output.files)} files")

@@ -7,27 +7,26 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from governance import closing
-from governance.blast import blast_of
-from governance.crew import Crew
-from governance.difftext import line_changes
-from governance.dossier import Dossier, Gating, Generation, Validation
-from governance.evidence import claimed, claims, evidence
-from governance.foresight import foresee
 from governance.grounding.at_gate import back, stand
 from governance.grounding.consulted import doubts, standings
 from governance.grounding.standing import Stand
 from governance.irongate.battery import decide
 from governance.irongate.paths import is_code, is_test_path
-from governance.named_paths import matching, protected_among, touches_governance
-from governance.result import PhaseResult, failed
-from governance.risk import BLAST_LIMIT_BP, ChangeFacts, assess
+from governance.pipeline.context import Crew
+from governance.pipeline.diff_text import line_changes
+from governance.pipeline.dossier import Dossier, Gating, Generation, PhaseResult, Validation, failed
+from governance.risk.blast_radius import blast_of
+from governance.risk.foresight import foresee
+from governance.risk.ladder import BLAST_LIMIT_BP, ChangeFacts, assess
+from governance.risk.named_paths import matching, protected_among, touches_governance
+from governance.verification import closure_checks
+from governance.verification.evidence import claimed, claims, evidence
+from ledger.events.op import TierAssigned
 from ledger.python_source import parse
 from ledger.vocabulary import (
     SEARCH,
     Candidate,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -137,7 +136,7 @@ def raised_by(
     beyond: Sequence[str],
 ) -> list[tuple[Tier, str]]:
     """Floors from facts outside the ladder. ``beyond``: files whose code changes though documentation was requested."""
-    floors = [*closing.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
+    floors = [*closure_checks.floors(op), (decide(validation.verdicts)[1], "a gate asks for it")]
     floors += [(v.floor, "text from outside reads like orders") for v in dossier.marked if v.floor is not None]
     if blast_bp > BLAST_LIMIT_BP:
         floors.append((assess(facts).tier.raised(), f"blast radius {blast_bp / 10_000:.2f}"))
@@ -191,7 +190,7 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         blast_bp=blast.score_bp,
         paths=paths,
         doubt=doubt,
-        beyond=await asyncio.to_thread(closing.beyond_docs, op, candidate.edits, originals),
+        beyond=await asyncio.to_thread(closure_checks.beyond_docs, op, candidate.edits, originals),
     )
     floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
@@ -214,21 +213,21 @@ async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         foretold=bool(foreseen.floors),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "tier.assigned",
+        TierAssigned(
+            facts=facts.model_dump(mode="json"),
+            floors=[[t.name, why] for t, why in floors],
+            tier=output.tier,
+            rule=output.rule,
+            reasons=output.reasons,
+            blast_bp=blast.score_bp,
+            trust=[each.model_dump(mode="json") for each in known],
+            doubts=doubts(known),
+            left_open=generation.doubt,
+            evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
+            **foreseen.record,
+            gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
+        ),
         phase=State.GATE,
-        facts=facts.model_dump(mode="json"),
-        floors=[[t.name, why] for t, why in floors],
-        tier=output.tier.name,
-        rule=output.rule,
-        reasons=list(output.reasons),
-        blast_bp=blast.score_bp,
-        trust=[each.model_dump(mode="json") for each in known],
-        doubts=list(doubts(known)),
-        left_open=generation.doubt,
-        evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
-        **foreseen.record,
-        gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
     )
     return decided(output)
 

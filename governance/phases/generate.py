@@ -8,36 +8,34 @@ import difflib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from governance import closing
-from governance.crew import Crew
-from governance.difftext import unified
-from governance.dossier import Dossier, Feedback, Generation
-from governance.evidence import evidence
-from governance.explore import context_of, explore, nearest_first
+from governance.conversation.conversation import collapsed, converse
+from governance.conversation.exploration import context_of, explore, nearest_first
+from governance.conversation.injection_screen import look_at_all, said_by
+from governance.conversation.prompts import FEEDBACK_SHOWN
+from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
-from governance.grounding.records import CLAIMED
 from governance.grounding.reflex import leave, reground
 from governance.irongate.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets import redact
-from governance.loop.conversation import collapsed, converse
-from governance.loop.prompts import FEEDBACK_SHOWN
-from governance.loop.tree import tree
-from governance.outside import look_at_all, said_by
+from governance.pipeline.context import Crew
+from governance.pipeline.diff_text import unified
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, failed
+from governance.pipeline.retries import COLLAPSE, WAITED, wants_repair
 from governance.recordable import without_secrets
 from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
 from governance.repair.scene import Scene
-from governance.result import PhaseResult, failed
-from governance.retries import COLLAPSE, WAITED, wants_repair
+from governance.verification import closure_checks
+from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
 from kernel.provider import Preparer, Provider
 from ledger.errors import ApplyConflict
+from ledger.events.op import CandidateProposed, ClaimWaiting
 from ledger.vocabulary import (
     Edit,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -83,7 +81,7 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 
 async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
-    answer = await closing.at_base(op, crew)
+    answer = await closure_checks.at_base(op, crew)
     if answer.closed or answer.gone:
         return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
@@ -198,7 +196,7 @@ async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
     wanted = (scene.places[0].path,)
     if await crew.shop.claims.widen(op.id, wanted):
         return True
-    await crew.record.note(EntryKind.LEASE, "claim.waiting", phase=State.GENERATE, paths=list(wanted))
+    await crew.record.note(ClaimWaiting(paths=wanted))
     limit = crew.shop.settings.pipeline.claim_wait_s
     if not await crew.shop.claims.wait_free(op.id, wanted, limit_s=limit):
         raise ApplyConflict(f"Another op works on {wanted[0]} for longer than {limit} s.", paths=wanted)
@@ -222,7 +220,7 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
-        text += f"{failing[0].id} fails" if failing else (await closing.at_base(op, crew)).reason
+        text += f"{failing[0].id} fails" if failing else (await closure_checks.at_base(op, crew)).reason
         return PhaseResult(
             next=State.GENERATE,
             reason=text,
@@ -256,20 +254,19 @@ async def accept(
         way=proposal.way,
     )
     await crew.record.note(
-        EntryKind.CANDIDATE,
-        "candidate",
-        phase=State.GENERATE,
-        candidate=blob,
-        tree=op.tree,
-        paths=list(candidate.paths),
-        strategy=candidate.strategy,
-        rationale=candidate.rationale,
-        tried=proposal.tried,
-        hash=diff_hash(candidate),
-        also=(crew.record.draft(EntryKind.GROUNDING, CLAIMED, phase=State.GENERATE, **claim.payload()),),
-        change=await asyncio.to_thread(change_hash, candidate, originals),
-        notes=list(proposal.notes),
-        diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        CandidateProposed(
+            candidate=blob,
+            tree=op.tree,
+            paths=candidate.paths,
+            strategy=candidate.strategy,
+            rationale=candidate.rationale,
+            tried=proposal.tried,
+            hash=diff_hash(candidate),
+            change=await asyncio.to_thread(change_hash, candidate, originals),
+            notes=proposal.notes,
+            diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
+        ),
+        also=(crew.record.draft(claim, phase=State.GENERATE),),
     )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")

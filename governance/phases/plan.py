@@ -6,14 +6,14 @@ from collections.abc import Collection
 
 from pydantic import BaseModel
 
-from governance.crew import Crew
-from governance.dossier import Dossier, Plan, PlannedChange
-from governance.loop import prompts
-from governance.loop.answers import parse_answer
-from governance.result import PhaseResult
+from governance.conversation import prompts
+from governance.conversation.answers import parse_answer
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, PhaseResult, Plan, PlannedChange
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
-from ledger.vocabulary import Complexity, EntryKind, Operation, State, Urgency
+from ledger.events.op import PlanMade
+from ledger.vocabulary import Complexity, Operation, State, Urgency
 
 
 class PlanAnswer(BaseModel):
@@ -91,11 +91,8 @@ async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
         )
     await crew.record.note(
-        EntryKind.DECISION,
-        "planned",
-        phase=State.PLAN,
-        approach=output.approach,
-        failed=output.failed,
-        changes=[[c.path, c.what] for c in output.ordered_changes],
+        PlanMade(
+            approach=output.approach, failed=output.failed, changes=[[c.path, c.what] for c in output.ordered_changes]
+        )
     )
     return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from governance.crew import Crew
-from governance.dossier import Dossier, Routing
 from governance.grounding.consulted import confidence_of
-from governance.result import PhaseResult
-from governance.routes import choose_route, op_seconds, turn_seconds
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, PhaseResult, Routing
+from governance.pipeline.routes import choose_route, op_seconds, turn_seconds
+from ledger.events.op import RouteChosen
 from ledger.sources import SOURCES
-from ledger.vocabulary import Complexity, EntryKind, Operation, State
+from ledger.vocabulary import Complexity, Operation, State
 
 
 async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
@@ -29,16 +29,15 @@ async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         op_ms=1000 * min(op_seconds(route, local=local, clocks=clocks) for route in routes),
     )
     await crew.record.note(
-        EntryKind.DECISION,
-        "route.chosen",
-        phase=State.ROUTE,
-        complexity=dossier.complexity.name,
-        source=source_class.value,
-        urgency=op.urgency.name,
-        route=chosen.value,
-        reason=reason,
-        local=local,
-        confidence=told.model_dump(mode="json"),
+        RouteChosen(
+            complexity=dossier.complexity,
+            source=source_class,
+            urgency=op.urgency,
+            route=chosen,
+            reason=reason,
+            local=local,
+            confidence=told.model_dump(mode="json"),
+        )
     )
     if dossier.complexity is Complexity.TRIVIAL:
         return PhaseResult(next=State.GENERATE, output=output, reason=f"{chosen}, trivial: no expansion, no plan")

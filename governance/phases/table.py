@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from governance.orchestrator import Phase
 from governance.phases.apply import apply
 from governance.phases.approve import approve
 from governance.phases.classify import classify
@@ -15,6 +14,7 @@ from governance.phases.plan import plan
 from governance.phases.route import route
 from governance.phases.validate import validate
 from governance.phases.verify import verify
+from governance.pipeline.orchestrator import Phase
 from ledger.vocabulary import State
 
 PHASES: Mapping[State, Phase] = {

@@ -6,10 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from governance import closing
-from governance.codebase import read_python
-from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Generation, Validation
 from governance.irongate import g01_containment
 from governance.irongate.battery import Inspection, asks, inspect, objections
 from governance.irongate.g02_protected import OWN_CODE
@@ -17,16 +13,19 @@ from governance.irongate.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
-from governance.measure import Measured, measure_runs
-from governance.reach import reach_of
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Validation, failed
 from governance.recordable import inspection_without_secrets
 from governance.repair.scene import original, sources_of
-from governance.result import PhaseResult, failed
+from governance.risk.codebase import read_python
+from governance.verification import closure_checks
+from governance.verification.reach import reach_of
+from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import StaleBase
+from ledger.events.check import CandidateTested, GatesJudged
 from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
     Candidate,
-    EntryKind,
     FailureClass,
     Operation,
     Outcome,
@@ -135,12 +134,11 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
     told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
-        EntryKind.VERDICT,
-        "gates",
-        phase=State.VALIDATE,
-        inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
-        verdicts=[v.model_dump(mode="json") for v in verdicts],
-        without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        GatesJudged(
+            inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
+            verdicts=[v.model_dump(mode="json") for v in verdicts],
+            without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+        )
     )
     return verdicts
 
@@ -164,15 +162,15 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
-async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closing.Answer:
+async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closure_checks.Answer:
     """Closure check with the candidate applied and without files left by its tests.
 
     VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.
     """
-    if closing.asks_the_tree(op):
+    if closure_checks.asks_the_tree(op):
         await workspace.reset()
         await workspace.apply(candidate.edits)
-    return await closing.of_candidate(op, crew, workspace)
+    return await closure_checks.of_candidate(op, crew, workspace)
 
 
 async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) -> tuple[str, ...]:
@@ -240,4 +238,4 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
-        await crew.record.note(EntryKind.RUN, "validated", phase=phase, **report.model_dump(mode="json"))
+        await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)

@@ -5,27 +5,28 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from governance import closing
+from governance.approval.refusals import Refused, Waiting
 from governance.changes.types import Committed, Receipt
-from governance.crew import Crew
-from governance.dossier import Dossier, Feedback, Generation, Verification
-from governance.evidence import claims
 from governance.irongate.g19_recursion import diff_hash
-from governance.measure import Measured, measure_runs
-from governance.message import compose
 from governance.phases.validate import record_runs
+from governance.pipeline.commit_message import compose
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Verification, failed
 from governance.recordable import without_secrets
-from governance.refused import Refused, Waiting
-from governance.result import PhaseResult, failed
-from governance.uninterrupted import uninterrupted
+from governance.verification import closure_checks
+from governance.verification.evidence import claims
+from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import HookRefused
+from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
+from ledger.events.check import ClosureChecked
+from ledger.events.op import DryRunKept
 from ledger.ids import sha256_hex
 from ledger.store import Statement
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import (
     Candidate,
     Edit,
     EditKind,
-    EntryKind,
     FailureClass,
     Operation,
     RootCause,
@@ -83,7 +84,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
-    receipt, candidate = application.receipt, closing.applied(generation, application)
+    receipt, candidate = application.receipt, closure_checks.applied(generation, application)
     if receipt.landing.mode == "dry-run":
         return await dry_run(crew, generation)
     for _ in range(1 + MEASURED_AGAIN):
@@ -130,9 +131,9 @@ async def verified(
         if unexpected:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
-        answer = await closing.as_applied(op, dossier.approval, crew, workspace)
+        answer = await closure_checks.as_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
-    await crew.record.note(EntryKind.RUN, "closure", phase=State.VERIFY, closed=answer.closed, reason=reason)
+    await crew.record.note(ClosureChecked(closed=answer.closed, reason=reason))
     if not answer.closed:
         return await roll_back(
             crew,
@@ -167,10 +168,8 @@ async def forgive(
 
 async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(
-        EntryKind.CHANGE, "change.rolling_back", phase=State.VERIFY, journal=receipt.journal, rule=rule
-    )
-    rollback = await uninterrupted(asyncio.to_thread(crew.shop.changes.rollback, receipt), lambda _: None)
+    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
+    rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
     crew.holdings.receipt = None
     if rollback.commit is not None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, f"{text}; but {rollback.commit} stands already")
@@ -189,7 +188,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
 async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
-    await crew.record.note(EntryKind.CANDIDATE, "dry_run", phase=State.VERIFY, candidate=blob)
+    await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
 
 
@@ -229,31 +228,25 @@ async def commit(
 
     async def effect() -> tuple[Committed, int]:
         intent = await crew.record.note(
-            EntryKind.CHANGE,
-            "commit.intent",
-            phase=State.VERIFY,
-            tree=prepared.tree,
-            parent=prepared.parent,
-            ref=prepared.ref,
-            journal=receipt.journal,
-            paths=list(prepared.paths),
+            CommitIntended(
+                tree=prepared.tree,
+                parent=prepared.parent,
+                ref=prepared.ref,
+                journal=receipt.journal,
+                paths=prepared.paths,
+            )
         )
         committed = await asyncio.to_thread(
             shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            EntryKind.CHANGE,
-            "committed",
-            phase=State.VERIFY,
-            **committed.model_dump(mode="json"),
-            intent=intent.seq,
-            project=waits_for_owner(op, generation, committed),
+            CommitMade(**committed.model_dump(), intent=intent.seq), project=waits_for_owner(op, generation, committed)
         )
         return committed, intent.seq
 
     try:
-        committed, seq = await uninterrupted(effect(), done.append)
+        committed, seq = await run_to_completion(effect(), done.append)
     except asyncio.CancelledError:
         if not done:
             raise

@@ -1,1 +1,1 @@
-"""Repair: how a weak kernel converges because of what is wrapped around it."""
+"""Search-based repair: localise, fill holes, test, rank, and continue from partial repairs."""

@@ -1,34 +1,45 @@
-"""From a step of the plan to variants: what a model writes into the holes, or what is given; known ones left out."""
+"""From a step of the plan to variants: texts from the model or given ones, without those already seen."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
-from governance.crew import Crew
 from governance.grounding.policy import felt
+from governance.pipeline.context import Crew
 from governance.repair.prompt import header, hole, room_of, surroundings
-from governance.repair.ranking import Variant
+from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
-from governance.repair.spans import Source, Span
+from governance.repair.spans import Move, Source, Span, lines_of
 from governance.repair.waves import Given, Step, Wave, by_function
-from kernel.provider import DivergeRequest, Infill, Infiller, InfillRequest, Preparer, Provider
+from kernel.provider import (
+    DivergeRequest,
+    Infill,
+    Infiller,
+    InfillRequest,
+    InfillSpan,
+    Preparer,
+    Provider,
+    WeighRequest,
+)
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
-from ledger.vocabulary import EntryKind, State
+from ledger.events.repair import HolesInfilled
+from ledger.vocabulary import State
 
 CAUTIOUS = 0.5
-"""Of the temperature, behind a collapse."""
+"""Factor of the temperature after a collapse."""
 
 
 async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Variant], int]:
-    """Variants of the node's scene that were not seen there before, likely ones first; and how many answers came."""
+    """Variants that the node has not seen yet, likely ones first; and the number of the model's answers."""
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
     infills: list[tuple[str, Span, Infill]] = []
-    await prepared(crew.asker.provider)  # a load is no work of this op: nobody waits for its slot meanwhile
+    await prepared(crew.asker.provider)  # before the slot is taken: loading is no work of this op
     async with crew.shop.heavy:
         began = crew.shop.clock.monotonic()
         for places in await asyncio.to_thread(by_function, step, node.scene.sources):
@@ -36,14 +47,20 @@ async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Var
         took = crew.shop.clock.monotonic() - began
     variants = await asyncio.to_thread(_distinct, node, infills)
     await crew.record.note(
-        EntryKind.TOOL, "infilled", phase=State.GENERATE, wave=step.name, base=node.number, holes=len(step.spans),
-        infills=len(infills), distinct=len(variants), ms=round(1000 * took),
-    )  # fmt: skip
+        HolesInfilled(
+            wave=step.name,
+            base=node.number,
+            holes=len(step.spans),
+            infills=len(infills),
+            distinct=len(variants),
+            ms=round(1000 * took),
+        )
+    )
     return variants, len(infills)
 
 
 async def prepared(provider: Provider) -> None:
-    """Until a model is loaded. What is wrong with it is told when it is asked."""
+    """Wait until a model is loaded. Its errors are raised by the next request."""
     if isinstance(provider, Preparer):
         with contextlib.suppress(ProviderError):
             await provider.prepare()
@@ -52,7 +69,7 @@ async def prepared(provider: Provider) -> None:
 async def _ask(
     scene: Scene, wave: Wave, places: Sequence[tuple[str, Span]], crew: Crew, seed: int
 ) -> list[tuple[str, Span, Infill]]:
-    """Holes of one function: what stands above them is computed once."""
+    """Fill the holes of one function in one request, so that their common prefix is computed once."""
     settings, left = crew.shop.settings.repair, crew.holdings.regrounding
 
     def request() -> InfillRequest:
@@ -83,7 +100,7 @@ async def _ask(
 
 
 def room_for(head: str, source: Source, line: int, crew: Crew) -> int:
-    """Characters around a hole at ``line``: a model's tokens are counted on what stands there. For a thread."""
+    """Characters of context around a hole at ``line``, by the model's tokens per character there. For a thread."""
     first, last, _ = surroundings(source, line)
     provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
     count = provider.count_tokens if isinstance(provider, Infiller) else estimated
@@ -95,7 +112,7 @@ def estimated(text: str) -> int:
 
 
 def standing(text: str, span: Span) -> str:
-    """What stands in a hole, as far as an answer of one line would go."""
+    """The first line of the text in a hole."""
     return text[span.start : span.end].partition("\n")[0]
 
 
@@ -128,6 +145,54 @@ def _distinct_given(node: Node, step: Given) -> list[Variant]:
 
 
 def _fresh(node: Node, variant: Variant) -> tuple[str, str] | None:
-    """What the variant is known by; None when it does not parse, changes nothing, or was seen."""
+    """Identity of a variant; None when it does not parse, changes nothing, or was seen."""
     key = (variant.path, node.scene.sources[variant.path].shape_with(variant.span, variant.text))
     return key if key[1] and key not in node.seen else None
+
+
+def changed_lines(source: Source, after: str) -> tuple[Span, str, str]:
+    """The hole with all lines in which ``after`` differs, its text, and the text of ``after``. Pure.
+
+    Neither text has the indentation of the first line.
+    """
+    old, new = source.lines, lines_of(after)
+    top = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    rest = min(len(old), len(new)) - top
+    end = next((i for i in range(rest) if old[-1 - i] != new[-1 - i]), rest)
+    before, behind = "".join(old[top : len(old) - end]), "".join(new[top : len(new) - end])
+    indent = min(indentation(before or behind), indentation(behind or before), key=len)
+    lead = indent if before.startswith(indent) else ""
+    tail = "\n" if (before or behind).endswith("\n") else ""
+    at = source.line_start(top + 1) if top < len(old) else len(source.text)
+    span = Span(at, at + len(before), max(1, min(top + 1, len(old))), Move.BLOCK, lead=lead or indent, tail=tail)
+    return span, before.removeprefix(indent).removesuffix(tail), behind.removeprefix(indent).removesuffix(tail)
+
+
+def indentation(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" \t"))]
+
+
+async def weighed(survivors: Sequence[Survivor], crew: Crew) -> list[Survivor]:
+    """The variants in their order, with their likelihood where the model supports that."""
+    request = await asyncio.to_thread(_request, survivors, crew)
+    async with crew.shop.heavy:
+        said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request)
+    if said is None:
+        return list(survivors)
+    rows = zip(survivors, said[::2], said[1::2], strict=True)
+    return [replace(survivor, gain_milli=after - before) for survivor, before, after in rows]
+
+
+def _request(survivors: Sequence[Survivor], crew: Crew) -> WeighRequest:
+    settings = crew.shop.settings.repair
+    spans: list[InfillSpan] = []
+    texts: list[str] = []
+    for survivor in survivors:
+        scene, path = survivor.scene, survivor.variant.path
+        head = header(scene.shown(settings.examples))
+        span, before, after = changed_lines(scene.sources[path], survivor.variant.source)
+        room = room_for(head, scene.sources[path], span.line, crew)
+        asked = hole(path, scene.sources[path], span, head, max_tokens=1, max_chars=room)
+        spans += [asked, asked]
+        texts += [before, after]
+    return WeighRequest(spans=tuple(spans), texts=tuple(texts))

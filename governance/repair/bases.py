@@ -1,33 +1,35 @@
-"""Keeps partial repairs as bases of the search: chosen, looked at under coverage, given what was found beside them."""
+"""Partial repairs as bases of the search: selection, a run under coverage, combination with other partial repairs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
-from governance.crew import Crew
+from governance.pipeline.context import Crew
 from governance.repair.bench import Bench
-from governance.repair.branches import carried, worth_keeping
+from governance.repair.moves import Proposed
 from governance.repair.ranking import Partial, Variant
 from governance.repair.scene import Scene, look
 from governance.repair.searched import Node
 from governance.repair.spans import Source
 from governance.repair.waves import Given
-from ledger.vocabulary import EntryKind, RunStatus, State, TestRun
+from ledger.events.repair import PartialRepairKept
+from ledger.vocabulary import RunStatus, TestRun
 from tools.workspace import Workspace
 
 MakeNode = Callable[[Scene, Node, Partial], Node]
 
 
 class Bases:
-    """``nodes`` are those of the search; ``make`` gives a new one its plan."""
+    """``nodes`` are those of the search; ``make`` creates a node with its plan."""
 
     def __init__(self, crew: Crew, nodes: list[Node], make: MakeNode) -> None:
         self._crew, self._nodes, self._make = crew, nodes, make
         self._settings = crew.shop.settings.repair
 
     async def keep(self, node: Node, partials: Sequence[Partial], bench: Bench) -> None:
-        """Of what was found on ``node``, make the best into bases. The caller holds the heavy slot."""
+        """Make bases of the best partial repairs found on ``node``. The caller holds the heavy slot."""
         for base in self._nodes:
             if base.live and base.parent is node:
                 give(base, partials)
@@ -44,7 +46,7 @@ class Bases:
                 live[0].live = False
 
     async def _grow(self, node: Node, partial: Partial, bench: Bench) -> bool:
-        """A base with ``partial`` in it; False when anything else is red under it."""
+        """Add a base with ``partial`` applied; False when it turns any other test red."""
         scene, variant = node.scene, partial.variant
 
         async def seen(workspace: Workspace, run: TestRun) -> Scene | None:
@@ -65,14 +67,20 @@ class Bases:
         give(base, [p for p in node.partials if p is not partial])
         self._nodes.append(base)
         await self._crew.record.note(
-            EntryKind.TOOL, "branched", phase=State.GENERATE, base=base.number, of=node.number, path=variant.path,
-            line=variant.span.line, mended=base.mended, left=len(found.failing),
-        )  # fmt: skip
+            PartialRepairKept(
+                base=base.number,
+                of=node.number,
+                path=variant.path,
+                line=variant.span.line,
+                mended=base.mended,
+                left=len(found.failing),
+            )
+        )
         return True
 
 
 def around(variant: Variant) -> dict[str, frozenset[int]]:
-    """The lines of the function that was changed, where one mistake was: they are looked at like recent changes."""
+    """The lines of the changed function, which are ranked like recent changes: where one mistake was, others may be."""
     source = Source(variant.source)
     function = source.function_at(min(variant.span.line, len(source.lines)))
     if function is None:
@@ -81,7 +89,7 @@ def around(variant: Variant) -> dict[str, frozenset[int]]:
 
 
 def give(base: Node, partials: Sequence[Partial]) -> None:
-    """What mended something else beside this base, to be tried in it first."""
+    """Queue other partial repairs, to be tried on top of this base first."""
     if base.change is not None:
         texts = carried(base.change.variant, partials, [r.id for r in base.scene.failing])
         if texts:
@@ -89,11 +97,47 @@ def give(base: Node, partials: Sequence[Partial]) -> None:
 
 
 def worth(base: Node) -> tuple[int, int]:
-    """More tests mended, then the smaller change: a rewrite that passes as much may stand in the way of the rest."""
+    """Sort key: more tests repaired, then the smaller change, since a rewrite can hinder further repairs."""
     return base.mended, -(base.change.size if base.change else 0)
 
 
 def outdoes(base: Node, parent: Node, partial: Partial) -> bool:
-    """A base that has mended the very tests that ``partial`` mends, by no larger change."""
+    """Whether ``base`` repairs the same tests as ``partial``, by no larger change."""
     known = base.change
     return base.parent is parent and known is not None and known.fixed == partial.fixed and known.size <= partial.size
+
+
+def order(partial: Partial, before: int = 0) -> tuple[int, int, int, int]:
+    """Sort key: more repaired tests, then the smaller change. ``before``: tests that its base had repaired."""
+    variant = partial.variant
+    return -(len(partial.fixed) + before), partial.size // 8, -variant.votes, -variant.logprob_milli
+
+
+def worth_keeping(found: Iterable[Partial], most: int) -> list[Partial]:
+    """The best partial repair for each set of tests, best first, without those that may circumvent a test."""
+    best: dict[frozenset[str], Partial] = {}
+    for partial in sorted((p for p in found if not p.shortcut), key=order):
+        best.setdefault(partial.fixed, partial)
+    return list(best.values())[:most]
+
+
+def carried(kept: Variant, others: Iterable[Partial], left: Collection[str]) -> tuple[tuple[str, Proposed], ...]:
+    """The changes of ``others`` that repair some of the tests ``left``, moved to the text with ``kept`` applied."""
+    found = []
+    for other in others:
+        moved = _moved(kept, other.variant) if other.fixed & frozenset(left) else None
+        if moved is not None:
+            found.append((other.variant.path, moved))
+    return tuple(dict.fromkeys(found))
+
+
+def _moved(kept: Variant, other: Variant) -> Proposed | None:
+    """``other``'s change in the text with ``kept`` applied; None where the two overlap."""
+    span, made = other.span, kept.span
+    if kept.path == other.path and span.end > made.start:
+        if span.start < made.end:
+            return None
+        written = made.lead + kept.text + made.tail
+        further = len(written) - (made.end - made.start)
+        span = replace(span, start=span.start + further, end=span.end + further)
+    return Proposed(span, other.text, other.kind)

@@ -1,38 +1,37 @@
-"""The test bench of a search: a few workspaces in which variants are tried, side by side."""
+"""Tests variants of a search in parallel, in a few workspaces."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
-from governance.crew import Crew
+from governance.pipeline.context import Crew
 from governance.repair.ranking import Survivor, Variant
 from governance.repair.scene import Scene
-from governance.repair.screening import FEWEST, can_be_screened, changes_of, fit, reached
 from governance.repair.settings import RepairSettings
-from ledger.vocabulary import Answer, Outcome, RunStatus, TestRun
-from tools.testing.names import stands_for
-from tools.testing.report import TIME_LIMIT
-from tools.testing.runner import Functions, WarmTests
+from ledger.vocabulary import Answer, Outcome, RunStatus, TestResult, TestRun
+from tools.testing.report.verdict import IMPORT_TIME, TIME_LIMIT
+from tools.testing.runner import Changes, Functions, WarmTests
+from tools.testing.selection.names import stands_for
 from tools.workspace import Workspace
 
 FIRST_IDS, FIRST_MS = 4, 500
-"""Failing tests that are tried first: some, or as many as take no time to speak of."""
+"""Failing tests that run first: at least so many, or as many as fit into so many milliseconds."""
 AT_ONCE, SCREENED = 16, 256
-"""Variants between two looks at the clock, and those that are screened between two."""
+"""Variants that are tested, and that are screened, between two checks of the time limit."""
 SLOWER = 5
-"""A test that takes this many times as long as at the op's tree (and longer than the floor) will not end."""
+"""A test is stopped after this many times its duration at the op's tree, or after the floor if that is longer."""
 
 Place = tuple[Workspace, WarmTests]
-"""A copy, and the process that runs its tests."""
+"""A workspace, and the process that runs its tests."""
 Item = TypeVar("Item")
 T = TypeVar("T")
 
 
 def first_of(scene: Scene) -> tuple[str, ...]:
-    """Failing tests that tell most variants from a repair, the quickest first. Pure."""
+    """Failing tests that rule out most variants, the quickest first. Pure."""
     quick = sorted(scene.failing, key=lambda r: r.duration_ms)
     spent = 0
     first: list[str] = []
@@ -45,10 +44,7 @@ def first_of(scene: Scene) -> tuple[str, ...]:
 
 
 def passes(test: str, run: TestRun) -> bool:
-    """A test that has passed; a file that could not be collected passes with all that stands in it, and something does.
-
-    Pure.
-    """
+    """Whether a test passed. A file's id (it was not collected) passes with all of its tests, at least one. Pure."""
     if "::" in test:
         return any(r.id == test and r.outcome is Outcome.PASSED for r in run.results)
     own = [r for r in run.results if stands_for(test, r.id)]
@@ -56,12 +52,12 @@ def passes(test: str, run: TestRun) -> bool:
 
 
 def at_once(settings: RepairSettings) -> int:
-    """Candidates that are tested side by side: as many as the owner says, and no more than there are cores."""
+    """Number of candidates that are tested in parallel: by the settings, at most the number of cores."""
     return min(settings.parallel_tests, len(os.sched_getaffinity(0)))
 
 
 class Bench:
-    """Runs tests on variants of a scene. The caller holds the heavy slot for all of it."""
+    """Runs tests on variants of a failure. The caller holds the heavy slot throughout."""
 
     def __init__(self, *, crew: Crew, places: Sequence[Place]) -> None:
         self._repair = crew.shop.settings.repair
@@ -71,7 +67,7 @@ class Bench:
     async def turned(
         self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
     ) -> list[frozenset[str]]:
-        """For each variant the failing tests that pass under it; when time is up, those behind are not tested."""
+        """For each variant the failing tests that pass with it; fewer results than variants when the time is up."""
         found: list[frozenset[str]] = []
         while len(found) < len(variants) and not (found and is_late()):
             found += await self._turned(scene, variants[len(found) : len(found) + SCREENED], is_late)
@@ -80,7 +76,7 @@ class Bench:
     async def _turned(
         self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
     ) -> list[frozenset[str]]:
-        """The same for as many as are screened at once: those that seem to pass are tested as all others."""
+        """:meth:`turned` for as many variants as are screened at once; those that seem to pass are tested."""
         first, ids = first_of(scene), tuple(r.id for r in scene.failing)
 
         async def one(place: Place, variant: Variant) -> frozenset[str]:
@@ -101,7 +97,7 @@ class Bench:
         return found
 
     async def _hopeless(self, scene: Scene, variants: Sequence[Variant], ids: Sequence[str]) -> frozenset[int]:
-        """Variants with which none of ``ids`` passed in a program that was loaded before."""
+        """Positions of variants with which none of ``ids`` passed in the screening run."""
         if not can_be_screened([r for r in scene.failing if r.id in ids]):
             return frozenset()
         at = await asyncio.to_thread(fit, scene, variants)
@@ -120,7 +116,7 @@ class Bench:
     async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
         """The base scope on one variant: tests passed, tests newly red, tests red before and after.
 
-        Of the scope the tests that can see the change are run; what is said of a candidate later rests on all of them.
+        Only tests of the scope that can reach the change are run; VALIDATE runs all of them later.
         """
         ids = await asyncio.to_thread(reached, scene, variant)
         run = await self._try(scene, variant, self._places[0], ids or scene.scope, wide=True)
@@ -135,19 +131,23 @@ class Bench:
         return run.passed + sum(not r.outcome.red for r in left), newly, red
 
     async def looked_at(self, scene: Scene, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]) -> T:
-        """The base scope on one variant, under coverage where the base ran so, and what ``look`` makes of it."""
+        """Run the base scope on one variant, under coverage if the base was, and return what ``look`` makes of it."""
         workspace, tests = self._places[0]
         await self._put(scene, variant, self._places[0])
         run = await tests.run(
-            scene.scope, coverage=bool(scene.base.coverage), limit_s=self._suite_s, test_s=self._repair.test_floor_s,
-            limits=self._limits(scene), to_the_end=False,
-        )  # fmt: skip
+            scene.scope,
+            coverage=bool(scene.base.coverage),
+            limit_s=self._suite_s,
+            test_s=self._repair.test_floor_s,
+            limits=self._limits(scene),
+            to_the_end=False,
+        )
         return await look(workspace, run)
 
     async def answers(
         self, asked: Sequence[tuple[Survivor, Functions]], tests: Sequence[str]
     ) -> list[tuple[Answer, ...]]:
-        """What the functions of each survivor say to inputs that the tests do not give."""
+        """Results of the functions of each passing variant for inputs that the tests do not use."""
         limit = self._repair.test_limit_s
 
         async def one(place: Place, row: tuple[Survivor, Functions]) -> tuple[Answer, ...]:
@@ -200,11 +200,61 @@ class Bench:
             limit = min(self._suite_s, floor + 3 * base_s)
         else:
             limit = min(self._repair.test_limit_s, floor + SLOWER * base_s)
-        # One that hangs now is reason enough: those behind it are run only where one hung before.
+        # A new hang is reason enough to stop; the tests after it are run only where one hung before.
         hanging = wide and any(r.exception == TIME_LIMIT for r in scene.base.results)
         return await place[1].run(ids, limit_s=limit, test_s=floor, limits=self._limits(scene), to_the_end=hanging)
 
     def _limits(self, scene: Scene) -> dict[str, float]:
-        """Of tests that may take longer than the floor. One that was stopped says nothing of how long it takes."""
+        """Time limits of tests that may take longer than the floor; the duration of a stopped test is unknown."""
         known = {r.id: SLOWER * r.duration_ms / 1000 for r in scene.base.results if r.exception != TIME_LIMIT}
         return {test: limit_s for test, limit_s in known.items() if limit_s > self._repair.test_floor_s}
+
+
+FEWEST = 4
+"""Least number of variants that are screened: a screening run has a start-up cost of its own."""
+
+
+def can_be_screened(failing: Collection[TestResult]) -> bool:
+    """Whether these tests were collected and terminate."""
+    return all("::" in result.id and result.exception != TIME_LIMIT for result in failing)
+
+
+def fit(scene: Scene, variants: Sequence[Variant]) -> tuple[int, ...]:
+    """Positions of variants that change a function of which no line ran at import: it can be replaced in memory."""
+    paths = {variant.path for variant in variants}
+    imported = {path: _imported(scene, path) for path in paths}
+    return tuple(at for at, variant in enumerate(variants) if _later(scene, variant, imported[variant.path]))
+
+
+def reached(scene: Scene, variant: Variant) -> tuple[str, ...] | None:
+    """The failing tests and those that ran, or may have run, the function that a variant changes. None: any test may
+    be affected."""
+    path = variant.path
+    whole = scene.sources[path].whole_function(variant.span)
+    if whole is None or not _later(scene, variant, _imported(scene, path)):
+        return None
+    inside = range(whole[0], whole[1] + 1)
+    ran = {test for test, files in scene.base.coverage.items() if any(line in inside for line in files.get(path, ()))}
+    ran |= {*scene.base.cut, *(result.id for result in scene.failing)}
+    asked = tuple(test for test in scene.base.collected if test in ran)
+    return asked if len(asked) == len(ran - {IMPORT_TIME}) else None  # a file that could not be collected, for one
+
+
+def _imported(scene: Scene, path: str) -> frozenset[int] | None:
+    """The lines of a file that ran at import; None without coverage, or if it was not imported then."""
+    lines = scene.base.coverage.get(IMPORT_TIME, {}).get(path)
+    return None if lines is None else frozenset(lines)
+
+
+def _later(scene: Scene, variant: Variant, imported: frozenset[int] | None) -> bool:
+    source = scene.sources[variant.path]
+    whole = source.whole_function(variant.span)
+    if imported is None or whole is None:
+        return False
+    touched = range(source.line_at(variant.span.start), source.line_at(variant.span.end) + 1)
+    return imported.isdisjoint(touched) and variant.span.start > source.line_start(whole[0])
+
+
+def changes_of(scene: Scene, variants: Sequence[Variant]) -> Changes:
+    edits = [(v.path, v.span.start, v.span.end, f"{v.span.lead}{v.text}{v.span.tail}") for v in variants]
+    return Changes(edits=edits, lengths={v.path: len(scene.sources[v.path].text) for v in variants})

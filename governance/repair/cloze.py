@@ -1,7 +1,7 @@
-"""Cloze repair: localise, infill, filter, test, rank. For a kernel that fills holes but cannot drive tools.
+"""Cloze repair: localise, infill, filter, test, rank. For a kernel that fills holes but cannot use tools.
 
-The search has a base at first: the op's tree. A variant that turns some of the failing tests green becomes a base of
-its own, and all bases are searched in turn until one of them is mended as a whole.
+The search starts with one base, the op's tree. A variant that turns some of the failing tests green becomes a base of
+its own, and all bases are searched in turn until one of them is repaired completely.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import contextlib
 import math
 from collections.abc import Collection, Sequence
 
-from governance.crew import Crew
 from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
 from governance.irongate.g19_recursion import change_hash, diff_hash
-from governance.repair.asking import asked, prepared
+from governance.pipeline.context import Crew
+from governance.repair.asking import asked, prepared, weighed
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench, at_once
 from governance.repair.compared import disagreement
@@ -26,22 +26,22 @@ from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
-from governance.repair.weighing import weighed
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
-from ledger.vocabulary import SEARCH, Candidate, EntryKind, Operation, RootCause, Spend, State
+from ledger.events.repair import RepairsRanked, VariantsTested
+from ledger.vocabulary import SEARCH, Candidate, Operation, RootCause, Spend
 
 PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
-"""Steps that are still taken when there is a survivor, but one that leaves other tests red, or gets round the test, or
-takes code away, or that the model finds less likely than what stood there."""
+"""Further steps after the first passing variant, when it leaves other tests red, may circumvent the test, removes code,
+or is less likely to the model than the original."""
 DOUBT_S = 30.0
-"""A better repair than a clean one is looked for so long, or as long as the first one took where that is longer."""
+"""Seconds of further search after a clean repair, or as long as the first one took where that is longer."""
 RIVALS, RIVAL_PLACES = 3, 3
-"""Places of survivors at which a model is asked, too, before one is chosen; and how far down the list small edits are
-tried, in first places."""
+"""Places of passing variants at which the model fills a hole, too, before one is chosen; and how far down the list
+small edits are tried, in multiples of ``first_places``."""
 
 SHOWN = 12
-"""Survivors that stand in the record, best first."""
+"""Number of passing variants that are recorded, best first."""
 WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
 
 UNREADABLE = "; left alone: {}, not UTF-8 or with mixed line ends"
@@ -55,7 +55,7 @@ def counted(number: int, what: str) -> str:
 class ClozeSearch:
     """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused.
 
-    What was asked and tested before in the same scene (``crew.holdings.searched``) is not asked and tested again.
+    Requests and tests that were made before for the same failure (``crew.holdings.searched``) are not repeated.
     """
 
     def __init__(self, *, op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> None:
@@ -73,12 +73,12 @@ class ClozeSearch:
         self._began = crew.record.spend
 
     def _is_late(self) -> bool:
-        """The search's time is up, or the op's nearly."""
+        """Whether the search's time is up, or the op's nearly."""
         hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
         return hurry or self._crew.shop.clock.monotonic() > self._ends
 
     async def run(self, bench: Bench) -> Proposal:
-        """Step after step until a survivor stands or the clock runs down."""
+        """Take steps until a variant passes or the time is up."""
         done, waited, clock = self._done, 0, self._crew.shop.clock
         began, until = clock.monotonic(), math.inf
         await self._resume(done.nodes[0])
@@ -99,7 +99,7 @@ class ClozeSearch:
             try:
                 found += await self._take(node, step, bench)
             except CollapseDetected:
-                node.given.appendleft(step)  # to be asked again, from fresh evidence
+                node.given.appendleft(step)  # repeated later, with fresh evidence
                 node.turns -= 1
                 if not found:
                     raise
@@ -121,7 +121,7 @@ class ClozeSearch:
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 
     async def _take(self, node: Node, step: Step, bench: Bench) -> list[Survivor]:
-        """One step: ask, test, remember."""
+        """Take one step: request texts, test them, and keep the results."""
         variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
         self._done.asked += answers
         node.tried |= {(step.name, *place) for place in places_of(step)}
@@ -133,17 +133,17 @@ class ClozeSearch:
         return survivors
 
     async def _resume(self, root: Node) -> None:
-        """Leave out what an op that a crash has ended tried in vain at the same tree and lines."""
+        """Skip the steps that an op ended by a crash has taken in vain at the same tree and lines."""
         if root.turns == 0:
             for _ in range(await steps_before(self._crew.record, self._key)):
                 await asyncio.to_thread(next, root.plan, None)
                 root.turns += 1
 
     async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
-        """Small edits, and what the model writes, where something survived and they were not tried.
+        """Small edits and the model's texts at places of passing variants where they were not tried yet.
 
-        A rewrite that passes may hide what was meant, and so may an edit that turns a sign round. The mistake may also
-        be another line's: small edits are tried at the first places of what survived, too.
+        A rewrite that passes may hide the right repair, and so may a flipped operator. The mistake may also be on
+        another line: small edits are tried at the first places of the failure, too.
         """
         rivals: list[Survivor] = []
         places = list(dict.fromkeys((self._node_of(s.scene), s.variant.path, s.variant.span.line) for s in found))
@@ -157,7 +157,7 @@ class ClozeSearch:
                 rivals += await self._take(node, moves, bench)
         for node, path, line in places[:RIVALS]:
             if (LINES, path, line) not in node.tried and not self._is_late():
-                with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rival
+                with contextlib.suppress(ProviderError, BudgetExhausted):  # the repair that there is counts
                     wave = line_at(path, line, node.scene.sources, sampled=self._settings.sampled)
                     rivals += await self._take(node, wave, bench)
         return rivals
@@ -166,24 +166,25 @@ class ClozeSearch:
         return next(node for node in self._done.nodes if node.scene is scene)
 
     async def _weighed(self, found: Sequence[Survivor]) -> list[Survivor]:
-        """With what the model thinks of the best of them, where it can say."""
+        """The passing variants with the model's likelihood of the best of them, where it supports that."""
         ranked = sorted(found, key=order)
         if not ranked or self._is_late():
             return ranked
-        with contextlib.suppress(ProviderError, BudgetExhausted):  # a repair is not lost for want of a rank
+        with contextlib.suppress(ProviderError, BudgetExhausted):  # unranked repairs are kept
             await prepared(self._crew.asker.provider)
             return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
         return ranked
 
     async def _note_rank(self, ranked: Sequence[Survivor]) -> None:
         await self._crew.record.note(
-            EntryKind.DECISION, "ranked", phase=State.GENERATE,
-            merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
-            survivors=[
-                [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
-                for s in ranked[:SHOWN]
-            ],
-        )  # fmt: skip
+            RepairsRanked(
+                merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
+                survivors=[
+                    [s.variant.path, s.variant.span.line, s.variant.text[:80], s.size, s.variant.votes, s.gain_milli]
+                    for s in ranked[:SHOWN]
+                ],
+            )
+        )
 
     def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
@@ -199,9 +200,9 @@ class ClozeSearch:
         )  # fmt: skip
 
     async def _test(self, node: Node, step: Step, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
-        """Run the failing tests on every variant, then the wider scope on those that turned them all green.
+        """Run the failing tests on every variant, then the wider scope on those that turn all of them green.
 
-        Those that turned some of them green may become bases.
+        Those that turn some of them green may become bases.
         """
         fresh = [v for v in variants if not self._is_rejected(node.scene, v)]
         if not fresh:
@@ -218,16 +219,21 @@ class ClozeSearch:
                 if not (survivors and self._is_late()):
                     survivors.append(await self._survivor(node.scene, variant, bench))
             await self._crew.record.note(
-                EntryKind.RUN, "candidates.tested", phase=State.GENERATE, wave=step.name, base=node.number,
-                tested=len(fresh), green=len(green), clean=sum(s.newly_red == 0 for s in survivors),
-                partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
-                ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
-            )  # fmt: skip
+                VariantsTested(
+                    wave=step.name,
+                    base=node.number,
+                    tested=len(fresh),
+                    green=len(green),
+                    clean=sum(s.newly_red == 0 for s in survivors),
+                    partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
+                    ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+                )
+            )
             if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
                 partials = [
                     await self._partial(node.scene, v, fixed)
                     for v, fixed in zip(fresh, turned, strict=True)
-                    if fixed and fixed != goal  # what turns all of them green and another one red leaves nothing to do
+                    if fixed and fixed != goal  # one that passes all and breaks another is no base
                 ]
                 await self._bases.keep(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]
@@ -273,7 +279,7 @@ class ClozeSearch:
         )
 
     def _parts(self, scene: Scene) -> list[Variant]:
-        """The changes that a base has in it already, oldest first."""
+        """The changes that a base contains, oldest first."""
         node: Node | None = self._node_of(scene)
         parts: list[Variant] = []
         while node is not None:
@@ -300,10 +306,7 @@ class ClozeSearch:
 
 
 def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:
-    """How it may get round a failing test, whether it takes code away, and the changed characters.
-
-    Takes a while: for a thread.
-    """
+    """How it may circumvent a failing test, whether it removes code, number of changed characters. For a thread."""
     before, after = scene.sources[variant.path].text, variant.source
     tests = [text for example in scene.examples for text in (example.source, *example.data)]
     way_round = shortcut(before, after, tests, [result.exception for result in scene.failing])
@@ -311,29 +314,29 @@ def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:
 
 
 def complaints(scene: Scene, most: int) -> list[Complaint]:
-    """What the failing tests say that are shown."""
+    """Exceptions and messages of the failing tests that are shown."""
     return [Complaint(e.result.exception, e.result.message, scene.offered) for e in scene.shown(most)]
 
 
 def patience(found: Sequence[Survivor]) -> int:
-    """Steps to go on for a better one than these."""
+    """Number of further steps in search of a better variant than these."""
     if all(s.shortcut for s in found):
         return SHORTCUT_PATIENCE
     return DOUBT_PATIENCE if not any(is_likely(s) and not s.takes_away for s in found) else PATIENCE
 
 
 def is_clean(survivor: Survivor) -> bool:
-    """No way round the test, and no test is left red."""
+    """Whether it circumvents no test and leaves none red."""
     return not survivor.shortcut and survivor.still_red == 0
 
 
 def is_likely(survivor: Survivor) -> bool:
-    """The model prefers it to what stood there, or was not asked: where the mistake is, it is surprised."""
+    """Whether the model prefers it to the original, or no likelihood is known: at a mistake, a model is surprised."""
     return survivor.gain_milli is None or survivor.gain_milli > 0
 
 
 async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:
-    """Search the scene's holes; workspaces of the search are given back in any case."""
+    """Search for a repair of ``scene``; the workspaces of the search are released in any case."""
     runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("a search needs a test runner")

@@ -1,39 +1,149 @@
-"""The chosen repair beside others that pass as well: all of them asked with inputs that no test gives."""
+"""Comparison of several passing repairs on inputs that no test uses: which functions to run, and the results. Pure.
+
+Where they differ, the tests do not determine which of them is right, and neither can the search.
+"""
 
 from __future__ import annotations
 
+import ast
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from governance.crew import Crew
+from governance.irongate.syntax import dump, parse
+from governance.pipeline.context import Crew
 from governance.repair.bench import Bench
-from governance.repair.disagreement import (
-    Named,
-    changed,
-    differing,
-    final,
-    first_lines,
-    original,
-    paired,
-    steady,
-    tests_of,
-)
 from governance.repair.ranking import Survivor
+from governance.repair.scene import Scene, decode
+from governance.repair.spans import Function, first_line
 from ledger.errors import OuroError
-from ledger.vocabulary import Answer, EntryKind, State
+from ledger.events.repair import RepairsCompared
+from ledger.vocabulary import Answer
 from tools.testing.runner import Functions
 
+Named = tuple[str, str]
+"""Path and qualified name of a function."""
+
+UNREADABLE = "gives what cannot be read"
+TESTS, TESTS_MS = 12, 3_000
+"""Limits of the tests that are run because they call a function: number, and milliseconds of their earlier run."""
+
+
+def final(survivor: Survivor) -> dict[str, str]:
+    """The files that a variant changes, with its texts."""
+    return {**survivor.scene.done, survivor.variant.path: survivor.variant.source}
+
+
+def functions(text: str) -> dict[str, Function]:
+    """The functions of a file by qualified name; a second one of the same name (a setter) gets a number."""
+    found: dict[str, Function] = {}
+    tree = parse(text)
+    for name, node in _below(tree, "") if tree is not None else ():
+        number = sum(known.partition("#")[0] == name for known in found)
+        found[f"{name}#{number + 1}" if number else name] = node
+    return found
+
+
+def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
+    left = [(child, prefix) for child in ast.iter_child_nodes(node)][::-1]
+    while left:  # iterative: a file may be nested deeper than the recursion limit
+        child, prefix = left.pop()
+        inner = prefix
+        if isinstance(child, Function):
+            yield f"{prefix}{child.name}", child
+            inner = f"{prefix}{child.name}.<locals>."
+        elif isinstance(child, ast.ClassDef):
+            inner = f"{prefix}{child.name}."
+        left += [(below, inner) for below in ast.iter_child_nodes(child)][::-1]
+
+
+def changed(survivor: Survivor) -> frozenset[Named]:
+    """Functions that differ between a variant and the op's tree."""
+    found: set[Named] = set()
+    for path, text in final(survivor).items():
+        before = {name: dump(node) for name, node in functions(original(survivor.scene, path)).items()}
+        after = functions(text)
+        # A function that is nested too deeply to dump counts as different.
+        alike = {name for name in before.keys() & after.keys() if before[name] == dump(after[name]) is not None}
+        found |= {(path, name) for name in (before.keys() & after.keys()) - alike}
+    return frozenset(found)
+
+
+def original(scene: Scene, path: str) -> str:
+    """The text of a file in the op's tree."""
+    data = scene.originals.get(path)
+    return (decode(data) or "") if data is not None else ""
+
+
+def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tuple[str, int, str], ...]:
+    """Where the functions begin, decorators included; missing ones are left out."""
+    known = {path: functions(text) for path, text in texts.items()}
+    nodes = [(path, name, known[path][name]) for path, name in sorted(named) if name in known.get(path, {})]
+    return tuple((path, first_line(node), name.partition("#")[0]) for path, name, node in nodes)
+
+
+def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:
+    """Tests that run one of the functions: the failing ones first, then quick ones."""
+    spans: list[tuple[str, range]] = []
+    for path, name in named:
+        source = scene.sources.get(path)  # with the lines of the measured run: a partial repair may have moved them
+        node = functions(source.text if source is not None else original(scene, path)).get(name)
+        if node is not None:
+            spans.append((path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)))
+    failing = {r.id for r in scene.failing}
+    seen = {
+        test
+        for test, files in scene.base.coverage.items()
+        if any(line in lines for path, lines in spans for line in files.get(path, ()))
+    }
+    rows = [r for r in scene.base.results if r.id in seen and "::" in r.id and (r.id in failing or not r.outcome.red)]
+    chosen: list[str] = []
+    spent = 0
+    for result in sorted(rows, key=lambda r: (r.id not in failing, r.duration_ms)):
+        spent += result.duration_ms
+        if len(chosen) == TESTS or (chosen and spent > TESTS_MS):
+            break
+        chosen.append(result.id)
+    return tuple(chosen)
+
+
+def steady(once: Sequence[Answer], again: Sequence[Answer]) -> tuple[Answer, ...]:
+    """Results that both runs of one program gave: a varying one is no difference between two programs."""
+    known = set(again)
+    return tuple(answer for answer in once if answer in known)
+
+
+def paired(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    """Results of two programs for the same input, where both are readable."""
+    known = {answer.key: answer for answer in others}
+    pairs = [(answer, known[answer.key]) for answer in own if answer.key in known]
+    return [(one, other) for one, other in pairs if _is_told(one) and _is_told(other)]
+
+
+def differing(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+    """Inputs with two different results, short ones first. Two errors are no disagreement: their texts may vary."""
+    found = [(a, b) for a, b in paired(own, others) if a.said != b.said and not (_raises(a) and _raises(b))]
+    return sorted(found, key=lambda pair: (_raises(pair[0]) + _raises(pair[1]), len(pair[0].asked), pair[0].asked))
+
+
+def _raises(answer: Answer) -> bool:
+    return answer.said.startswith("raises ")
+
+
+def _is_told(answer: Answer) -> bool:
+    return answer.said.startswith(("gives ", "raises ")) and answer.said != UNREADABLE
+
+
 SHOWN = 3
-"""Disagreements that stand in the record."""
+"""Number of disagreements that are recorded."""
 MOST_S = 30.0
-"""A repair is there already: it is not put at risk for a comparison."""
+"""Time limit in seconds: the repair must not be lost to its comparison."""
 NO_WALLS = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """``inputs``: questions that every one of the repairs has answered, at least; ``problem``: why there were none."""
+    """``inputs``: least number of inputs that each repair was run with; ``problem``: why there were none."""
 
     inputs: int = 0
     pairs: tuple[tuple[Survivor, Answer, Answer], ...] = ()
@@ -41,9 +151,9 @@ class Compared:
 
 
 async def disagreement(chosen: Survivor, rivals: Sequence[Survivor], bench: Bench, crew: Crew) -> str:
-    """An input with which another repair does something else, in a sentence; empty where none was found.
+    """An input on which another repair behaves differently, in a sentence; empty where none was found.
 
-    The caller does not hold the heavy slot. Nothing that goes wrong here takes the repair away.
+    The caller does not hold the heavy slot. Failures of the comparison are recorded and do not affect the repair.
     """
     others = await asyncio.to_thread(_equals, chosen, rivals, crew.shop.settings.repair.compared)
     if not others:
@@ -51,10 +161,15 @@ async def disagreement(chosen: Survivor, rivals: Sequence[Survivor], bench: Benc
     began = crew.shop.clock.monotonic()
     found = await _in_time(chosen, others, bench, crew)
     await crew.record.note(
-        EntryKind.TOOL, "compared", phase=State.GENERATE, repairs=1 + len(others), inputs=found.inputs,
-        differing=len(found.pairs), problem=found.problem, ms=round(1000 * (crew.shop.clock.monotonic() - began)),
-        examples=[[a.asked, a.said, b.said] for _, a, b in found.pairs[:SHOWN]],
-    )  # fmt: skip
+        RepairsCompared(
+            repairs=1 + len(others),
+            inputs=found.inputs,
+            differing=len(found.pairs),
+            problem=found.problem,
+            ms=round(1000 * (crew.shop.clock.monotonic() - began)),
+            examples=[[a.asked, a.said, b.said] for _, a, b in found.pairs[:SHOWN]],
+        )
+    )
     if not found.pairs:
         return ""
     other, one, two = found.pairs[0]
@@ -82,7 +197,7 @@ async def _compared(chosen: Survivor, others: Sequence[Survivor], bench: Bench, 
     if not tests:
         return Compared(problem="no test calls what they change")
     async with crew.shop.heavy:
-        # Twice for the chosen one: what differs between two runs of one program is left out.
+        # Twice for the chosen one: results that differ between two runs of one program are left out.
         once, again, *said = await bench.answers([asked[0], *asked], tests)
         own = steady(once, again)
         suspects = [at for at, answers in enumerate(said) if differing(own, answers)]
@@ -96,7 +211,7 @@ async def _compared(chosen: Survivor, others: Sequence[Survivor], bench: Bench, 
 
 
 def _equals(chosen: Survivor, rivals: Sequence[Survivor], most: int) -> list[Survivor]:
-    """Repairs that are no worse by the tests, and are not the chosen one in other words; best first."""
+    """Repairs that are no worse by the tests and not equivalent to the chosen one; best first."""
     known = [final(chosen)]
     found: list[Survivor] = []
     for rival in rivals:
@@ -112,7 +227,7 @@ def _standing(survivor: Survivor) -> tuple[int, int, bool]:
 
 
 def _questions(survivors: Sequence[Survivor]) -> tuple[list[tuple[Survivor, Functions]], tuple[str, ...]]:
-    """For each survivor the places of all functions that one of them changes; and the tests that call these."""
+    """For each variant the places of all functions that any of them changes; and the tests that call these."""
     named = frozenset[Named]().union(*(changed(s) for s in survivors))
     before = {path: original(s.scene, path) for s in survivors for path in final(s)}
     asked: list[tuple[Survivor, Functions]] = [(s, first_lines(named, {**before, **final(s)})) for s in survivors]

@@ -1,7 +1,7 @@
-"""Small edits that mend whole classes of mistakes, written down without a model: proposals to be tested and ranked.
+"""Small edits for common classes of mistakes, made without a model; they are tested and ranked like other variants.
 
-Each move looks at the syntax of one suspicious statement and says what people get wrong there: a sign, a bound, a name,
-a call, the order of arguments, a guard, an import, a return, a default. None knows a test or a task. Pure.
+Each looks at the syntax of one suspicious statement and proposes replacements: operator, bound, name, call, order of
+arguments, guard, import, return, default. None depends on a test or a task. Pure.
 """
 
 from __future__ import annotations
@@ -16,35 +16,74 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from governance.repair.spans import Function, Move, Source, Span, insert_before, insert_import
+from tools.testing.localisation.missing import missing_of
 
 SIGNS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
-    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>",
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-    ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not", ast.And: "and", ast.Or: "or",
-}  # fmt: skip
-INSTEAD = {
-    "<": ("<=", ">", ">="), "<=": ("<", ">=", ">"), ">": (">=", "<", "<="), ">=": (">", "<=", "<"),
-    "==": ("!=", ">=", "<="), "!=": ("==",), "in": ("not in",), "not in": ("in",), "is": ("is not",),
-    "is not": ("is",), "and": ("or",), "or": ("and",),
-    "+": ("-", "*"), "-": ("+",), "*": ("+", "/", "**"), "/": ("//", "*"), "//": ("/", "%"), "%": ("//",),
-    "**": ("*",), "&": ("|", "^"), "|": ("&", "^"), "^": ("&", "|"), "<<": (">>",), ">>": ("<<",),
-}  # fmt: skip
-PAIRS = (
-    ("min", "max"), ("any", "all"), ("append", "extend"), ("startswith", "endswith"), ("lstrip", "rstrip"),
-    ("strip", "lstrip"), ("strip", "rstrip"), ("lower", "upper"), ("keys", "values"), ("items", "keys"),
-    ("items", "values"), ("find", "rfind"), ("index", "rindex"), ("split", "rsplit"), ("partition", "rpartition"),
-    ("add", "discard"), ("update", "setdefault"), ("floor", "ceil"), ("pop", "popleft"), ("append", "appendleft"),
-    ("union", "intersection"), ("match", "search"), ("match", "fullmatch"), ("isdigit", "isalpha"),
-    ("sorted", "reversed"), ("sorted", "list"), ("list", "tuple"), ("pop", "get"), ("int", "round"), ("map", "filter"),
-)  # fmt: skip
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+    ast.And: "and",
+    ast.Or: "or",
+}
+INSTEAD: dict[str, tuple[str, ...]] = {
+    "<": ("<=", ">", ">="),
+    "<=": ("<", ">=", ">"),
+    ">": (">=", "<", "<="),
+    ">=": (">", "<=", "<"),
+    "==": ("!=", ">=", "<="),
+    "!=": ("==",),
+    "in": ("not in",),
+    "not in": ("in",),
+    "is": ("is not",),
+    "is not": ("is",),
+    "and": ("or",),
+    "or": ("and",),
+    "+": ("-", "*"),
+    "-": ("+",),
+    "*": ("+", "/", "**"),
+    "/": ("//", "*"),
+    "//": ("/", "%"),
+    "%": ("//",),
+    "**": ("*",),
+    "&": ("|", "^"),
+    "|": ("&", "^"),
+    "^": ("&", "|"),
+    "<<": (">>",),
+    ">>": ("<<",),
+}
+_PAIRS = """
+    min/max any/all append/extend startswith/endswith lstrip/rstrip strip/lstrip strip/rstrip lower/upper keys/values
+    items/keys items/values find/rfind index/rindex split/rsplit partition/rpartition add/discard update/setdefault
+    floor/ceil pop/popleft append/appendleft union/intersection match/search match/fullmatch isdigit/isalpha
+    sorted/reversed sorted/list list/tuple pop/get int/round map/filter
+    """
+PAIRS = tuple(pair.split("/") for pair in _PAIRS.split())
 NAMES = 6
-"""Other names that are tried for one that may be wrong: so many that are alike, and so many that stand near."""
+"""Names tried in place of one that may be wrong: so many similar ones, and so many nearby ones."""
 MAKERS, MAKER_CHARS = 6, 24
-"""Calls of the file that may be missing at another place, and how long their names are at most."""
+"""Number of the file's calls that are tried around a value, and the greatest length of their names."""
 TYPES = ("str", "list", "tuple", "int", "len", '"".join')
 MOST = 80
-"""Proposals for one statement."""
+"""Maximum number of proposals for one statement."""
 GUARDED = frozenset(
     {"ZeroDivisionError", "TypeError", "IndexError", "KeyError", "AttributeError", "ValueError", "StopIteration"}
 )
@@ -54,7 +93,7 @@ _UNKNOWN = re.compile(r"name '(\w+)' is not defined")
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """``text`` for the hole ``span``; ``kind`` names the mistake that it would put right."""
+    """``text`` for the hole ``span``; ``kind``: the class of mistake that it corrects."""
 
     span: Span
     text: str
@@ -63,15 +102,15 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What a failing test said: the exception's name and its message."""
+    """The exception of a failing test: its name and message."""
 
     exception: str
     message: str
-    offered: tuple[str, ...] = ()  # what modules and classes have of which it says that they lack a name
+    offered: tuple[str, ...] = ()  # names in modules and classes that lack a name, by the message
 
 
 def proposals(source: Source, line: int, complaints: Collection[Complaint] = ()) -> tuple[Proposed, ...]:
-    """What could be meant at ``line``: moves that the complaints call for first, then likely slips of one sign."""
+    """Small edits at ``line``: those that the exceptions suggest first, then likely slips."""
     statement = _statement(source, line)
     if source.tree is None or statement is None:
         return ()
@@ -135,7 +174,7 @@ def _replaced(source: Source, line: int, node: ast.expr, text: str, kind: str) -
 
 
 def _between(source: Source, line: int, left: ast.expr, right: ast.expr, sign: str, kind: str) -> Iterator[Proposed]:
-    """Other signs between two operands, where the sign stands there alone."""
+    """Other operators between two operands, where nothing but the operator is between them."""
     start, end = _range(source, left)[1], _range(source, right)[0]
     gap = source.text[start:end]
     if gap.strip(" \t\r\n\\()") == sign:
@@ -158,7 +197,7 @@ def _signs(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pro
 
 
 def _bounds(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
-    """One more, one less: constants, what is indexed or cut, the ends of a range."""
+    """Off by one: constants, subscripts and slices, the ends of a range."""
     for node in nodes:
         if isinstance(node, ast.Constant) and type(node.value) is int and _text(source, node).isdigit():
             for value in (node.value - 1, node.value + 1):
@@ -214,7 +253,7 @@ def _calls(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pro
 def _missing_calls(
     source: Source, line: int, statement: ast.stmt, function: Function | None, complaints: Iterable[Complaint]
 ) -> Iterator[Proposed]:
-    """For a value of the wrong type: made another by what this file calls with one argument, or by a type's name."""
+    """For a value of the wrong type: a conversion by a function that the file calls with one argument, or by a type."""
     if not any(is_about_types(complaint) for complaint in complaints):
         return
     near = [_text(source, call.func) for call in _small_calls(function)]
@@ -229,7 +268,7 @@ def _missing_calls(
 
 
 def _small_calls(tree: ast.AST | None) -> Iterator[ast.Call]:
-    """Calls with one argument, of something that is written in one short word."""
+    """Calls with one argument whose function has a short name."""
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
             short = _on_one_line(node.func) and (node.func.end_col_offset or 0) - node.func.col_offset <= MAKER_CHARS
@@ -238,7 +277,7 @@ def _small_calls(tree: ast.AST | None) -> Iterator[ast.Call]:
 
 
 def _values(statement: ast.stmt) -> Iterator[ast.expr]:
-    """What a statement gives, raises or keeps."""
+    """The values that a statement returns, raises, assigns or iterates over."""
     for name in ("value", "exc", "iter"):
         value = getattr(statement, name, None)
         if isinstance(value, ast.expr):
@@ -246,7 +285,7 @@ def _values(statement: ast.stmt) -> Iterator[ast.expr]:
 
 
 def is_about_types(complaint: Complaint) -> bool:
-    """Whether a test says that a value is of the wrong type: so it broke, or two of unlike looks were compared."""
+    """Whether a value has the wrong type: by the exception, or by a comparison of two literals of different types."""
     if complaint.exception in ("TypeError", "AttributeError"):
         return True
     found = _COMPARED.search(complaint.message) if complaint.exception == "AssertionError" else None
@@ -254,7 +293,7 @@ def is_about_types(complaint: Complaint) -> bool:
 
 
 def _look(value: str) -> str:
-    """The first character of a literal, alike for those of one type; empty for what is none."""
+    """The first character of a literal, the same for literals of one type; empty for other text."""
     first = value[:1]
     return "0" if first.isdigit() or first == "-" else first.replace('"', "'") if first in "[({'\"b" else ""
 
@@ -281,7 +320,7 @@ def _local_names(function: Function | None) -> list[str]:
 
 
 def _other_names(source: Source, line: int, nodes: Iterable[ast.expr], function: Function | None) -> Iterator[Proposed]:
-    """Another local name for one that is read here: the most alike, and those that stand nearest."""
+    """Other local names for one that is read: the most similar, and the nearest."""
     names = _local_names(function)
     near = _nearest(function, line)
     for node in nodes:
@@ -294,7 +333,7 @@ def _other_names(source: Source, line: int, nodes: Iterable[ast.expr], function:
 
 
 def _nearest(function: Function | None, line: int) -> dict[str, int]:
-    """How many lines away each name stands at its nearest place."""
+    """Distance in lines of the nearest use of each name."""
     found: dict[str, int] = {}
     for node in ast.walk(function) if function is not None else ():
         if isinstance(node, ast.Name):
@@ -304,7 +343,7 @@ def _nearest(function: Function | None, line: int) -> dict[str, int]:
 
 
 def module_names(source: Source) -> list[str]:
-    """What a file defines, imports or assigns outside of its functions."""
+    """Names that a file defines, imports or assigns outside of functions."""
     tree = source.tree
     found = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
     for node in tree.body if tree else ():
@@ -323,7 +362,7 @@ def _unknown_names(
     function: Function | None,
     complaints: Iterable[Complaint],
 ) -> Iterator[Proposed]:
-    """For a NameError: an import of that name, or a name that is in scope and looks like it."""
+    """For a NameError: an import of that name, or a similar name that is in scope."""
     unknown = {match[1] for c in complaints if c.exception == "NameError" for match in _UNKNOWN.finditer(c.message)}
     scope = [*_local_names(function), *module_names(source), *dir(builtins)]
     for name in sorted(unknown):
@@ -343,7 +382,7 @@ def _guards(
     function: Function | None,
     complaints: Iterable[Complaint],
 ) -> Iterator[Proposed]:
-    """For what breaks on nothing (an empty list, zero, None): leave before, with a value that the function gives."""
+    """For an error on an empty value (list, zero, None): an early return of a value that the function also returns."""
     if function is None or not any(c.exception in GUARDED for c in complaints):
         return
     span = insert_before(source, line)
@@ -362,7 +401,7 @@ def _guards(
 
 
 def _returns(source: Source, line: int, statement: ast.stmt, function: Function | None) -> Iterator[Proposed]:
-    """A value that is computed at the end of a function, or of a branch of it, and not given back."""
+    """A missing return of a value that is computed at the end of a function or branch."""
     if function is None or not _ends_a_block(function, statement):
         return
     value = statement.value if isinstance(statement, ast.Expr) else None
@@ -377,7 +416,7 @@ def _returns(source: Source, line: int, statement: ast.stmt, function: Function 
 
 
 def _ends_a_block(function: Function, statement: ast.stmt) -> bool:
-    """Whether nothing stands behind a statement, of a function or of one of its branches."""
+    """Whether a statement is the last of a function or of one of its branches."""
     blocks = [function.body]
     while blocks:
         block = blocks.pop()
@@ -391,7 +430,7 @@ def _ends_a_block(function: Function, statement: ast.stmt) -> bool:
 
 
 def _defaults(source: Source, line: int, statement: ast.stmt) -> Iterator[Proposed]:
-    """Another default of a parameter. Numbers and truth values are bounds and negations already."""
+    """Another default of a parameter; numbers and booleans are covered by bounds and negations."""
     if not isinstance(statement, Function):
         return
     for default in (*statement.args.defaults, *statement.args.kw_defaults):
@@ -400,3 +439,64 @@ def _defaults(source: Source, line: int, statement: ast.stmt) -> Iterator[Propos
                 yield _replaced(source, line, default, other, "default")
         elif isinstance(default, ast.Constant) and type(default.value) in (int, str, bool):
             yield _replaced(source, line, default, "None", "default")
+
+
+ALIKE = 0.5
+"""Least similarity of two names; names that the module or class has are tried without this limit."""
+KIND = "renamed"
+
+
+def renamed(source: Source, line: int, complaints: Collection[Complaint]) -> Iterator[Proposed]:
+    """At ``line``: another name where the missing one is used, or the missing name for a similar definition."""
+    missing = missing_of(c.message for c in complaints)
+    if source.tree is None or not missing:
+        return
+    offered = [name for c in complaints for name in c.offered]
+    here = [node for node in ast.walk(source.tree) if getattr(node, "lineno", 0) == line]
+    for node in here:
+        if isinstance(node, ast.ImportFrom):
+            yield from _imports(source, line, node, missing, offered)
+        elif isinstance(node, ast.Attribute) and node.attr in missing:
+            yield from _attributes(source, line, node, offered)
+        elif isinstance(node, Function | ast.ClassDef):
+            yield from _definitions(source, line, node, missing)
+
+
+def _imports(
+    source: Source, line: int, node: ast.ImportFrom, missing: Collection[str], offered: Collection[str]
+) -> Iterator[Proposed]:
+    for alias in node.names:
+        if alias.name in missing:
+            span = Span(
+                source.offset(alias.lineno, alias.col_offset),
+                source.offset(alias.end_lineno or alias.lineno, alias.end_col_offset or 0),
+                line,
+                Move.EXPRESSION,
+            )
+            for other in _alike(alias.name, offered, least=0.0):
+                yield Proposed(span, f"{other} as {alias.asname or alias.name}", KIND)
+
+
+def _attributes(source: Source, line: int, node: ast.Attribute, offered: Collection[str]) -> Iterator[Proposed]:
+    end = source.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+    span = Span(end - len(node.attr), end, line, Move.EXPRESSION)
+    for other in _alike(node.attr, offered or _attributes_of(source), least=0.0 if offered else ALIKE):
+        yield Proposed(span, other, KIND)
+
+
+def _definitions(
+    source: Source, line: int, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, missing: Collection[str]
+) -> Iterator[Proposed]:
+    at = source.text.index(node.name, source.offset(node.lineno, node.col_offset) + len("def"))
+    for name in difflib.get_close_matches(node.name, sorted(missing), n=1, cutoff=ALIKE):
+        yield Proposed(Span(at, at + len(node.name), line, Move.EXPRESSION), name, KIND)
+
+
+def _attributes_of(source: Source) -> list[str]:
+    nodes = ast.walk(source.tree) if source.tree is not None else ()
+    return [*module_names(source), *(n.attr for n in nodes if isinstance(n, ast.Attribute))]
+
+
+def _alike(name: str, others: Iterable[str], *, least: float) -> list[str]:
+    known = sorted(set(others) - {name})
+    return difflib.get_close_matches(name, known, n=NAMES, cutoff=least)

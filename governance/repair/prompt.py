@@ -1,4 +1,4 @@
-"""What the kernel sees around a hole: failing examples as comments, imports, helpers, the enclosing function. Pure."""
+"""The prompt around a hole: failing examples as comments, imports, helpers, the enclosing function. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BODY_LINES, BODIES_CHARS = 8, 800
 """What is called in a function is shown whole where it is so short, up to so much in all; else its first lines are."""
 _NAMED = re.compile(r"\bdef\s+\w+")
 BEHIND_CHARS = 800
-"""Of what stands behind a hole: it is read anew for every hole, what stands before it is not."""
+"""Characters shown after a hole: unlike the prefix, the suffix is computed again for every hole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One failing test: its source, what the runner said, and the tables and fixtures that it names."""
+    """One failing test: its source, its result, and the tables and fixtures that it uses."""
 
     test_id: str
     source: str
@@ -45,9 +45,9 @@ def comment(text: str, limit: int) -> list[str]:
 
 
 def header(examples: Sequence[Example], told: Sequence[str] = ()) -> str:
-    """The failing examples as comments above the code: the same for every hole, so that it is computed once.
+    """The failing examples as comments above the code: the same for every hole, so that they are computed once.
 
-    ``told``: what else was found out, a line each.
+    ``told``: further evidence, a line each.
     """
     lines = [line for text in told for line in comment(text, 1)]
     for example in examples:
@@ -70,7 +70,7 @@ def signature(node: Function | ast.ClassDef, source: Source) -> str:
 
 
 def surroundings(source: Source, line: int) -> tuple[int, int, str]:
-    """Start and end offset of what is shown whole, and what stands above it: imports and used definitions in short.
+    """Start and end offset of the code shown whole, and the text above it: imports, and used definitions in short.
 
     A method is shown with its class's header and constructor; module-level code with forty lines around it.
     """
@@ -102,7 +102,7 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
 
 
 def _helpers(used: Sequence[Function], function: Function, source: Source) -> Iterator[str]:
-    """Short ones whole, without their place in a class; of the others how they are called."""
+    """Short functions whole and dedented, of the others the signature."""
     left = BODIES_CHARS
     for node in used:
         first, last = first_line(node), node.end_lineno or node.lineno
@@ -119,7 +119,7 @@ def _holds(outer: Function, inner: Function) -> bool:
 
 
 def room_of(tokens: int, sample: str, count: Callable[[str], int]) -> int:
-    """About how many characters of a text like ``sample`` are ``tokens`` for the model that counts so."""
+    """The approximate number of characters, in a text like ``sample``, of ``tokens`` tokens."""
     return tokens * len(sample) // max(1, count(sample))
 
 
@@ -134,7 +134,7 @@ def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:
 
 
 def nearest(text: str, most: int) -> str:
-    """The first lines of a text, as many as fit; the first in any case."""
+    """The first lines of a text that fit into ``most`` characters, at least one."""
     if len(text) <= most:
         return text
     end = text.rfind("\n", 0, most)
@@ -146,14 +146,14 @@ def hole(
 ) -> InfillSpan:
     """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together.
 
-    ``bare``: what stands in the hole is not shown, where an answer has gone round in it.
+    ``bare``: the hole's text is not shown, after an answer that repeated it.
     """
     first, last, above = surroundings(source, span.line)
     above = f"\n# {path}\n{above}"
     first, last = min(first, span.start), max(last, span.end)
     before = source.text[first : span.start] + span.lead
     if span.move is Move.FUNCTION:
-        last = len(source.text)  # what comes next says where it ends
+        last = len(source.text)  # the following code shows where it ends
         before = before if bare else was(source, span) + before
     after = span.tail + nearest(source.text[span.end : last], BEHIND_CHARS) + "\n"
     room = max_chars - len(before) - len(after)
@@ -164,13 +164,13 @@ def hole(
 
 
 def was(source: Source, span: Span) -> str:
-    """What stands in a hole, as a comment: a function is written anew by whoever has read the old one."""
+    """The hole's text as a comment, so that the model has read the function that it rewrites."""
     lines = comment(nearest(source.text[span.start : span.end], WAS_CHARS), WAS_LINES)
     return "\n".join(["# It was:", *lines, ""])
 
 
 def ends_of(source: Source, span: Span) -> tuple[str, ...]:
-    """Before which texts what is written into a hole ends."""
+    """Texts before which the model's answer for a hole ends."""
     if span.move is Move.BLOCK:
         return ("\n\n\n",)
     function = source.function_at(span.line) if span.move is Move.FUNCTION else None

@@ -1,4 +1,4 @@
-"""What a strategy of GENERATE gives back."""
+"""The result of a strategy of GENERATE."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Proposal:
     notes: tuple[str, ...] = ()
     shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
     repaired: tuple[str, ...] = ()  # tests that failed
-    doubt: str = ""  # with what input another repair that passes does something else
-    confidence_bp: int | None = None  # as the strategy says itself
-    way: str = ""  # by what means of the strategy it was found
-    proximity_milli: int = 0  # how close its answer came to a collapse, and by which signal
+    doubt: str = ""  # an input on which another passing repair behaves differently
+    confidence_bp: int | None = None  # stated by the strategy
+    way: str = ""  # kind of edit, within the strategy
+    proximity_milli: int = 0  # proximity of its answer to a collapse, and the signal
     signal: str = ""
 
     def with_exploration(self, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
-        """The same proposal with what was explored to get it."""
+        """The same proposal with the exploration that led to it."""
         return replace(self, exploration=uses, reads=reads)

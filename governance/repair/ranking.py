@@ -1,7 +1,4 @@
-"""Which survivor is offered: more tests, no way round them, nothing taken away, smaller change, agreement, likelihood.
-
-Pure.
-"""
+"""Ranking of passing variants: tests, no circumvention, no removal, small change, votes, likelihood. Pure."""
 
 from __future__ import annotations
 
@@ -19,36 +16,36 @@ from ledger.vocabulary import Frozen
 
 LONG_CHANGE = 2_000
 PRICE_MILLI = 250
-"""What a changed character has to gain in likelihood: most repairs are small, and a model likes its own words."""
+"""Gain in likelihood that a changed character must bring: most repairs are small, and models favour their own text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to fill a hole of ``path``, which reads ``base``."""
+    """A text for a hole of ``path``, whose content is ``base``."""
 
     path: str
     base: str
     span: Span
-    text: str  # what is written into it
+    text: str  # replaces the hole
     logprob_milli: int = 0
-    votes: int = 1  # how many infills gave this very file; 0: nobody was asked for it
-    kind: str = ""  # of the mistake that a move puts right
-    proximity_milli: int = 0  # how close the answer came to a collapse; 0: nobody was asked
+    votes: int = 1  # number of answers that give this file; 0: made without a model
+    kind: str = ""  # class of mistake that a small edit corrects
+    proximity_milli: int = 0  # proximity of the answer to a collapse; 0 without a model
     signal: str = ""
 
     @property
     def source(self) -> str:
-        """The file with it. Not kept: a search has thousands of variants."""
+        """The whole file with it. Not cached: a search has thousands of variants."""
         return self.span.fill(self.base, self.text)
 
     @property
     def way(self) -> str:
-        """By what kind of edit it was found, for the tally of what came of such."""
+        """The kind of edit, for statistics of outcomes by kind."""
         return f"small edit, {self.kind or self.span.move.value}" if self.votes == 0 else self.span.move.value
 
     @property
     def what(self) -> str:
-        """What is done where, in words."""
+        """Description of the change and its place."""
         kind = f" ({self.kind})" if self.kind else ""
         return f"{self.span.move.value} at {self.path}:{self.span.line}{kind}"
 
@@ -58,23 +55,23 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
-    """A variant that turned every failing test green. ``scene`` is the one that it changes."""
+    """A variant with which every failing test passes. ``scene``: the failure that it repairs."""
 
     scene: Scene
     variant: Variant
     passed: int
     newly_red: int
-    still_red: int  # tests that were red before for whatever reason and still are
-    shortcut: str  # how it may have got round the test, in words
+    still_red: int  # tests that were red before and still are
+    shortcut: str  # how it may circumvent the test, in words
     size: int  # changed characters
     takes_away: bool = False  # see :func:`removes`
-    gain_milli: int | None = None  # how much likelier the model finds it than what stood there; None: nobody asked
-    trust_bp: int = EVEN_BP  # how often what was found in this way was right
+    gain_milli: int | None = None  # log-likelihood gain over the original text; None: unknown
+    trust_bp: int = EVEN_BP  # how often this kind of edit was right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partial:
-    """A variant that turned some of the failing tests green, and which."""
+    """A variant with which some of the failing tests pass: ``fixed``."""
 
     variant: Variant
     fixed: frozenset[str]
@@ -83,7 +80,7 @@ class Partial:
 
 
 def shared(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """Length of the common prefix."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -91,7 +88,7 @@ def shared(one: str, other: str) -> int:
 def changed_characters(before: str, after: str) -> int:
     """Characters inserted plus characters deleted, by longest common runs.
 
-    Equal ends are cut off first, and a long rest counts whole: matching takes the square of what is left.
+    Common prefix and suffix are cut off first, and a long rest counts whole, because matching is quadratic.
     """
     start = shared(before, after)
     before, after = before[start:], after[start:]
@@ -104,7 +101,7 @@ def changed_characters(before: str, after: str) -> int:
 
 
 def shortcut(before: str, after: str, tests: Collection[str], raised: Collection[str]) -> str:
-    """How a change may get round failing tests: their sources, and the exceptions that they failed with."""
+    """How a change may circumvent failing tests, by their sources and the exceptions ``raised``; else empty."""
     old, new = parse(before), parse(after)
     if new is None:
         return ""
@@ -115,7 +112,7 @@ def shortcut(before: str, after: str, tests: Collection[str], raised: Collection
 
 
 def removes(before: str, after: str) -> bool:
-    """Whether a change takes values or statements away and puts nothing in their place, or a public name."""
+    """Whether a change removes values or statements without replacement, or a public name."""
     old, new = parse(before), parse(after)
     if old is None or new is None:
         return False
@@ -128,7 +125,7 @@ def _public(tree: ast.Module) -> frozenset[str]:
 
 
 class Merits(Frozen):
-    """Everything that the order of survivors goes by; stored with it, so that a replay can derive it again."""
+    """The inputs of the ranking; recorded with it, so that a replay can derive it again."""
 
     newly_red: int
     still_red: int
@@ -144,21 +141,37 @@ class Merits(Frozen):
 
 def merits(s: Survivor) -> Merits:
     return Merits(
-        newly_red=s.newly_red, still_red=s.still_red, is_shortcut=bool(s.shortcut),
-        takes_away=s.takes_away, passed=s.passed, gain_milli=s.gain_milli, size=s.size, trust_bp=s.trust_bp,
-        votes=s.variant.votes, logprob_milli=s.variant.logprob_milli,
-    )  # fmt: skip
+        newly_red=s.newly_red,
+        still_red=s.still_red,
+        is_shortcut=bool(s.shortcut),
+        takes_away=s.takes_away,
+        passed=s.passed,
+        gain_milli=s.gain_milli,
+        size=s.size,
+        trust_bp=s.trust_bp,
+        votes=s.variant.votes,
+        logprob_milli=s.variant.logprob_milli,
+    )
 
 
 def order_of(m: Merits) -> tuple[int | bool, ...]:
-    """Best first. Trust tells apart what tests and model find equal."""
+    """Sort key, best first. Trust decides between variants that are equal to tests and model."""
     worth = PRICE_MILLI * m.size - m.gain_milli if m.gain_milli is not None else m.size // 8
     return (
-        m.newly_red, m.still_red, m.is_shortcut, m.takes_away, -m.passed, m.gain_milli is None, worth, -m.trust_bp,
-        -m.votes, -m.logprob_milli, m.size,
-    )  # fmt: skip
+        m.newly_red,
+        m.still_red,
+        m.is_shortcut,
+        m.takes_away,
+        -m.passed,
+        m.gain_milli is None,
+        worth,
+        -m.trust_bp,
+        -m.votes,
+        -m.logprob_milli,
+        m.size,
+    )
 
 
 def order(s: Survivor) -> tuple[int | bool, ...]:
-    """Best first."""
+    """Sort key, best first."""
     return order_of(merits(s))

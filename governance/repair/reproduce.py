@@ -1,31 +1,32 @@
-"""Reproduces a failure at the op's tree, and sets the scene for its repair."""
+"""Reproduces a failure at the op's tree and collects what its repair needs."""
 
 from __future__ import annotations
 
 import asyncio
 
-from governance.crew import Crew
 from governance.irongate.paths import is_test_path
+from governance.pipeline.context import Crew
 from governance.repair.scene import Scene, changed_lines, look
-from ledger.vocabulary import EntryKind, Operation, RunStatus, State, TestResult, TestRun
-from tools.testing.names import stands_for
+from ledger.events.repair import FailureReproduced, FaultLocalised
+from ledger.vocabulary import Operation, RunStatus, TestResult, TestRun
 from tools.testing.runner import TestRunner
+from tools.testing.selection.names import stands_for
 from tools.workspace import Workspace
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 
 def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
-    """Those of the op's tests of which a run says nothing. Pure."""
+    """The op's tests that have no result in a run. Pure."""
     return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
 
 
 async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
-    """The suite at the op's tree, and those of the op's tests that fail in it.
+    """The suite's run at the op's tree, and those of the op's tests that fail in it.
 
-    Where they were seen to fail at another commit, they alone are run first: mended by now, they are all that is run.
-    When the whole suite does not fit in its budget, only the op's tests are run. Where these give no verdict under
-    coverage (they are too slow with it, or cannot bear it), they are run without: then their tracebacks have to do.
+    If the tests failed at another commit they are run alone first; if they pass now, nothing else is run. When the
+    whole suite does not fit in its budget, only the op's tests are run; when these give no verdict under coverage (they
+    are too slow with it, or fail because of it), they are run without, and only tracebacks are available.
     """
     shop = crew.shop
     if shop.runner is None:
@@ -41,19 +42,18 @@ async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestR
                 break
     failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
     first = failing[0] if failing else None
-    gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other tests may be red: not our matter
+    gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other red tests do not matter
     await crew.record.note(
-        EntryKind.RUN,
-        "reproduced",
-        phase=State.GENERATE,
-        status=(RunStatus.GREEN if gone else run.status).value,
-        reason="" if gone else run.reason,
-        failing=[r.id for r in failing],
-        total=len(run.results),
-        ms=run.duration_ms,
-        exception=first.exception if first else "",
-        message=first.message if first else "",
-        frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+        FailureReproduced(
+            status=(RunStatus.GREEN if gone else run.status),
+            reason="" if gone else run.reason,
+            failing=[r.id for r in failing],
+            total=len(run.results),
+            ms=run.duration_ms,
+            exception=first.exception if first else "",
+            message=first.message if first else "",
+            frames=[[f.path, f.line, f.function] for f in first.frames[-3:]] if first else [],
+        )
     )
     return run, failing
 
@@ -63,7 +63,7 @@ def _was_seen_elsewhere(op: Operation) -> bool:
 
 
 async def _mended(op: Operation, crew: Crew, runner: TestRunner) -> TestRun | None:
-    """The op's tests by themselves, where all of them pass."""
+    """The run of the op's tests alone if all of them pass, else None."""
     async with crew.workspace(op) as workspace:
         run = await runner.run(workspace, op.test_ids)
     return run if run.status is RunStatus.GREEN and not unknown_of(op, run) else None
@@ -76,7 +76,7 @@ async def set_scene(
     base: TestRun,
     failing: tuple[TestResult, ...],
 ) -> Scene:
-    """Localise, and read what the suspicious lines stand in. ``base`` is the run before any change, with coverage."""
+    """Localise the failure and read the suspicious files. ``base`` is the run before any change, with coverage."""
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
     known = bool(base.coverage) or any(not is_test_path(path) for path in executed)
@@ -88,17 +88,16 @@ async def set_scene(
         look, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
     )
     await crew.record.note(
-        EntryKind.TOOL,
-        "localised",
-        phase=State.GENERATE,
-        lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
-        places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+        FaultLocalised(
+            lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
+            places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
+        )
     )
     return scene
 
 
 async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
-    """Lines that the commit which turned the tests red has changed, by file; ``paths`` None: in any program."""
+    """Lines that the commit which turned the tests red has changed, by file; ``paths`` None: in any Python file."""
     parent = await crew.shop.repository.parent(op.base)
     if parent is None or paths == frozenset():
         return {}

@@ -1,4 +1,4 @@
-"""The scene of a failure: what fails and how, the suspicious lines, and the files that they stand in."""
+"""The context of a failure: failing tests, suspicious lines, and the files that contain them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from governance.evidence import function_of, to_show
 from governance.irongate.doctests import as_python, object_of
 from governance.irongate.paths import is_test_path
-from governance.repair.edits import decode, edit_of
 from governance.repair.moves import module_names
 from governance.repair.prompt import Example
 from governance.repair.spans import Function, Source, first_line
+from governance.verification.evidence import function_of, to_show
 from ledger.errors import PolicyRefused
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, TestResult, TestRun
+from ledger.vocabulary import Edit, EditKind, TestResult, TestRun
 from tools.edits.diffs import HUNK
-from tools.testing.localise import Suspicion, rank
-from tools.testing.missing import classes_of, files_of, members, modules_of
-from tools.testing.report import IMPORT_TIME
+from tools.testing.localisation.missing import classes_of, files_of, members, modules_of
+from tools.testing.localisation.ranking import Suspicion, rank
+from tools.testing.report.verdict import IMPORT_TIME
 from tools.workspace import Workspace
 
 MAX_PLACES, MAX_FILES = 400, 2_000
@@ -29,7 +28,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Frozen facts that the search works on. ``originals`` are the bytes at the op's tree."""
+    """Input of the search. ``originals`` are the bytes at the op's tree."""
 
     title: str
     failing: tuple[TestResult, ...]
@@ -40,9 +39,9 @@ class Scene:
     modes: Mapping[str, int]
     examples: tuple[Example, ...]
     scope: tuple[str, ...] | None = None  # the tests that were run; None: the whole suite
-    unreadable: tuple[str, ...] = ()  # suspicious files that are left alone, for their encoding or their line ends
-    offered: tuple[str, ...] = ()  # names in modules and classes of which a failing test says that they lack one
-    done: Mapping[str, str] = field(default_factory=dict)  # files that a partial repair has changed, as it left them
+    unreadable: tuple[str, ...] = ()  # suspicious files that cannot be changed, for their encoding or newlines
+    offered: tuple[str, ...] = ()  # names in modules and classes that lack one, by a failing test
+    done: Mapping[str, str] = field(default_factory=dict)  # texts of files that a partial repair has changed
 
     @property
     def reads(self) -> dict[str, str]:
@@ -55,22 +54,22 @@ class Scene:
         return frozenset(r.id.partition("::")[0] for r in self.failing)
 
     def shown(self, most: int) -> tuple[Example, ...]:
-        """Examples for a prompt, one for each test function that may be shown; the others stay a check of their own."""
+        """Examples for a prompt, one for each test function that may be shown; the others are held out."""
         wanted = to_show([e.test_id for e in self.examples], most)
         first = {function_of(e.test_id): e for e in reversed(self.examples)}
         return tuple(first[function] for function in wanted)
 
     @property
     def said(self) -> str:
-        """What the failing tests say: their sources and their messages."""
+        """Sources and messages of the failing tests."""
         return "\n".join(f"{e.source}\n{e.result.message}" for e in self.examples)
 
     def edits(self, path: str, text: str, rationale: str) -> tuple[Edit, ...]:
-        """What makes ``path`` read ``text``, with all that a partial repair has changed; against the op's tree."""
+        """Edits against the op's tree: ``text`` for ``path``, and the changes of a partial repair."""
         return self._edits({**self.done, path: text}, rationale)
 
     def base_edits(self) -> tuple[Edit, ...]:
-        """What a partial repair has changed, against the op's tree."""
+        """The changes of a partial repair, against the op's tree."""
         return self._edits(self.done, "")
 
     def _edits(self, texts: Mapping[str, str], rationale: str) -> tuple[Edit, ...]:
@@ -113,10 +112,7 @@ def test_source(source: Source, test_id: str) -> str:
 
 
 def data_of(source: Source, text: str) -> list[str]:
-    """What a test rests on beside its own ``text``: tables of its module or classes that it names, and its fixtures.
-
-    One step: not what those rest on.
-    """
+    """Tables and fixtures of a test's module and classes that its ``text`` names, but none that those name in turn."""
     words = set(_WORD.findall(text))
     found: list[ast.stmt] = []
     bodies: list[list[ast.stmt]] = [source.tree.body] if source.tree else []
@@ -133,7 +129,7 @@ def data_of(source: Source, text: str) -> list[str]:
 
 
 def original(workspace: Workspace, path: str) -> bytes | None:
-    """What stands at ``path``; nothing where a link is, which tests may load but nobody here follows or changes."""
+    """Bytes of a regular file; None for a link, which tests may load but which is neither followed nor changed."""
     try:
         return workspace.read(path)
     except PolicyRefused:
@@ -158,7 +154,7 @@ def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
 
 
 def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[Example, ...]:
-    """Failing tests with their sources, shortest first: a short example says most in a small prompt."""
+    """Failing tests with their sources, shortest first, because prompts are small."""
     found = []
     for result in failing:
         data = original(workspace, result.id.partition("::")[0])
@@ -170,8 +166,8 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
 
 
 def within(source: Source, line: int) -> int:
-    """Where to look at for a line of a function that says nothing but what it is for: behind that, where its text is
-    missing. Any other line as it is."""
+    """For a line of a function without code (a docstring or ``pass``) the end of that, where code is missing; else
+    the line itself."""
     for node in source.statements:
         if isinstance(node, Function) and first_line(node) <= line <= (node.end_lineno or 0) and len(node.body) == 1:
             only = node.body[0]
@@ -181,7 +177,7 @@ def within(source: Source, line: int) -> int:
 
 
 def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) -> dict[str, bytes]:
-    """The files that decide what is suspicious: those that ran or were imported, failing tests among them; without
+    """The files from which suspicion is computed: those that ran or were imported, failing tests included; without
     coverage all of the program's."""
     frames = {frame.path for result in failing for frame in result.frames}
     ran = {path for test in (IMPORT_TIME, *(r.id for r in failing)) for path in base.coverage.get(test, {})}
@@ -191,8 +187,10 @@ def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) 
 
 
 def offered_by(workspace: Workspace, failing: Collection[TestResult], sources: Mapping[str, Source]) -> tuple[str, ...]:
-    """The names in modules and classes of which a failing test says that they lack one; classes where they are in
-    ``sources``. Reads files: for a thread."""
+    """Names that exist in the modules, and in the classes in ``sources``, that lack one by a failing test's message.
+
+    Reads files: for a thread.
+    """
     messages = [result.message for result in failing]
     modules, classes = modules_of(messages), classes_of(messages)
     paths = {path for module in modules for path in files_of(module, workspace.sizes())}
@@ -215,9 +213,9 @@ def look(
 ) -> Scene:
     """Rank the lines, read and parse their files. Takes a second with thousands of files: for a thread.
 
-    ``done`` are files that ``workspace`` has otherwise than the op's tree; ``behind`` is the scene that knows how the
-    tree has them. Not ``ranked``: every line that a failing test ran, in the files' order. Without coverage the
-    lines of the tracebacks are ranked, or else the functions that the failures name.
+    ``done``: files in which ``workspace`` differs from the op's tree; ``behind``: the failure that has their originals.
+    Not ``ranked``: every line that a failing test ran, in the files' order. Without coverage the lines of the
+    tracebacks are ranked, or else the functions that the failures name.
     """
     done = done or {}
     originals = {path: behind.originals[path] for path in done} if behind else {}
@@ -258,4 +256,38 @@ def look(
         unreadable=tuple(unreadable),
         offered=offered_by(workspace, failing, sources),
         done=done,
+    )
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+def decode(data: bytes) -> str | None:
+    """Text with ``\\n`` newlines; None when it is not UTF-8 or mixes newlines, which encoding would change."""
+    try:
+        text = data.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    unix = text.replace("\r\n", "\n")
+    if "\r" in unix or (unix.count("\n") != text.count("\r\n") and "\r\n" in text):
+        return None
+    return unix
+
+
+def encode(text: str, like: bytes) -> bytes:
+    """``text`` as bytes with the newlines and byte order mark of ``like``."""
+    if b"\r\n" in like:
+        text = text.replace("\n", "\r\n")
+    return (BOM if like.startswith(BOM) else b"") + text.encode("utf-8")
+
+
+def edit_of(original: bytes, path: str, text: str, rationale: str, *, mode: int) -> Edit:
+    """The edit that replaces the content ``original`` of ``path`` by ``text``."""
+    return Edit(
+        path=path,
+        kind=EditKind.MODIFY,
+        before=sha256_hex(original),
+        after=encode(text, original),
+        mode=mode,
+        rationale=rationale,
     )

@@ -1,4 +1,4 @@
-"""What a search has asked, tested and kept: a later visit of GENERATE goes on from there, and repeats nothing."""
+"""Progress of a search, kept between visits of GENERATE so that nothing is repeated."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ LINES_TOLD, FILES_TOLD = 12, 4
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Node:
-    """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps that were taken on it."""
+    """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps taken on it."""
 
     number: int
     scene: Scene
     plan: Iterator[Step]
     parent: Node | None = None
-    change: Partial | None = None  # what was done to the parent's texts
-    mended: int = 0  # tests that its partial repair has turned green
-    given: deque[Step] = field(default_factory=deque)  # tried before the plan goes on
+    change: Partial | None = None  # difference from the parent
+    mended: int = 0  # number of tests that its partial repair has turned green
+    given: deque[Step] = field(default_factory=deque)  # tried before the rest of the plan
     partials: list[Partial] = field(default_factory=list)
-    seen: set[tuple[str, str]] = field(default_factory=set)  # path and shape of what was told
-    tried: set[tuple[str, str, int]] = field(default_factory=set)  # first steps that were taken: name, path, line
+    seen: set[tuple[str, str]] = field(default_factory=set)  # path and syntax of known variants
+    tried: set[tuple[str, str, int]] = field(default_factory=set)  # early steps that were taken: name, path, line
     turns: int = 0
     live: bool = True
 
@@ -37,27 +37,27 @@ class Node:
         return own + (self.parent.shown(most) if self.parent is not None else ())
 
     def step(self) -> Step | None:
-        """What to try next; None when all was tried. May take a moment: for a thread."""
+        """The next step; None when the plan is exhausted. For a thread."""
         return self.given.popleft() if self.given else next(self.plan, None)
 
 
 @dataclass(slots=True)
 class Searched:
-    """Progress at one tree and the same suspicious lines. In memory; what a crash leaves of it: ``resumed.py``."""
+    """Progress at one tree and the same suspicious lines, in memory; ``resumed.py`` has what outlives a crash."""
 
     at: Hashable = None
     nodes: list[Node] = field(default_factory=list)
     asked: int = 0
     tested: int = 0
-    survivors: list[Survivor] = field(default_factory=list)  # turned the failing tests green, nothing else red
+    survivors: list[Survivor] = field(default_factory=list)  # all failing tests pass, nothing else is red
 
     def begin(self, at: Hashable, root: Node) -> None:
-        """Keep what is known of ``at``; what is known of another scene says nothing about this one."""
+        """Keep the progress if it is about ``at``, else start over."""
         if self.at != at:
             self.at, self.nodes, self.asked, self.tested, self.survivors = at, [root], 0, 0, []
 
     def next(self) -> Node | None:
-        """Whose turn it is: all live bases in turn, those with less left to mend first."""
+        """The next base: all live ones in turn, those with fewer failing tests first."""
         live = [node for node in self.nodes if node.live]
         return min(live, key=lambda n: (n.turns, len(n.scene.failing)), default=None)
 
@@ -67,7 +67,7 @@ class Searched:
 
     @property
     def told(self) -> str:
-        """For a person: the kinds of attempts that were made, and at which lines; empty when there was none."""
+        """For the user: kinds of attempts and their lines; empty without any."""
         tried = {each for node in self.nodes for each in node.tried}
         lines: dict[str, set[int]] = {}
         for _, path, line in tried:
@@ -79,6 +79,6 @@ class Searched:
 
 
 def listed(items: Sequence[object], most: int) -> str:
-    """The first of them, and how many more there are."""
+    """The first ``most`` items, and the number of the others."""
     more = len(items) - most
     return ", ".join(map(str, items[:most])) + (f" and {more} more" if more > 0 else "")

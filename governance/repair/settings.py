@@ -1,4 +1,4 @@
-"""Bounds of the search that the cloze repair makes."""
+"""Limits of cloze search and L2 repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model could be asked to write something else: spans of the source around suspicious lines. Pure."""
+"""Holes for a model: spans of the source around suspicious lines. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,31 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_EXPRESSIONS = 10
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 EXPRESSIONS = (
-    ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.IfExp, ast.Tuple,
-    ast.List, ast.Dict, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp, ast.Constant, ast.Name, ast.Slice,
-    ast.JoinedStr, ast.Lambda,
-)  # fmt: skip
+    ast.Compare,
+    ast.BoolOp,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Call,
+    ast.Subscript,
+    ast.Attribute,
+    ast.IfExp,
+    ast.Tuple,
+    ast.List,
+    ast.Dict,
+    ast.ListComp,
+    ast.GeneratorExp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.Constant,
+    ast.Name,
+    ast.Slice,
+    ast.JoinedStr,
+    ast.Lambda,
+)
 
 
 class Move(StrEnum):
-    """What is done at a place."""
+    """Kinds of changes at a place; the values occur in records."""
 
     REPLACE = "replace the line"
     EXPRESSION = "replace an expression"
@@ -37,10 +54,7 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters ``start..end`` of a source text that an infill replaces; ``lead`` stands before what is written.
-
-    ``line`` is 1-based and names the suspicious line that led here.
-    """
+    """Characters ``start..end`` of a source text that an infill replaces. ``line``: the suspicious line (1-based)."""
 
     start: int
     end: int
@@ -55,20 +69,20 @@ class Span:
 
 
 def first_line(node: ast.stmt) -> int:
-    """Decorators included."""
+    """First line of a statement, decorators included."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(d.lineno for d in decorators)])
 
 
 def lines_of(text: str) -> list[str]:
-    """Lines with their ends, as Python counts them: ``str.splitlines`` begins one at form feeds and others, too."""
+    """Lines with their ends, as Python counts them; ``str.splitlines`` also splits at form feeds and others."""
     return _LINE.findall(text)
 
 
 class Source:
     """A parsed Python file with character offsets. ``tree`` is None when it does not parse.
 
-    ``ran``: the tests' Python has run it. It may be newer than ours: then what we cannot parse is no mistake.
+    ``ran``: the tests' Python has run it. That may be newer than ours, so that a file we cannot parse may be valid.
     """
 
     def __init__(self, text: str, *, ran: bool = False) -> None:
@@ -78,7 +92,7 @@ class Source:
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line))
         self.tree = parse(text)
-        self._shapes: dict[int, str] = {}  # of what stands here, by where it begins; -1: of the file
+        self._shapes: dict[int, str] = {}  # syntax of functions by start offset; -1: of the file
 
     def line_start(self, line: int) -> int:
         return self._starts[line - 1]
@@ -103,12 +117,12 @@ class Source:
 
     @cached_property
     def statements(self) -> tuple[ast.stmt, ...]:
-        """All of them, outer ones first."""
+        """All statements, outer ones first."""
         return tuple(node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)) if self.tree else ()
 
     @cached_property
     def outermost(self) -> tuple[Function, ...]:
-        """Functions that stand in no other one, and methods of classes that do not."""
+        """Functions and methods that are not nested in another function."""
         found: list[Function] = []
         left: list[ast.AST] = list(self.tree.body) if self.tree else []
         while left:
@@ -131,10 +145,10 @@ class Source:
         return None
 
     def shape_with(self, span: Span, text: str) -> str:
-        """What this file is known by with ``text`` in ``span``: equal where only the layout differs.
+        """Identity of this file with ``text`` in ``span``: equal where only the layout differs.
 
-        The syntax tree of the function that it changes, or of the file where it stands in none; empty when that does
-        not parse, or is what stands there. Of a file in a newer Python the text.
+        It is the syntax tree of the changed function, or of the file outside of functions; empty when that does not
+        parse or is unchanged. For a file in a newer Python it is the text.
         """
         if self._ran and self.tree is None:
             filled = _plain(span.fill(self.text, text))
@@ -228,8 +242,8 @@ def replace_block(source: Source, line: int, count: int) -> Span | None:
 
 
 def function_body(source: Source, line: int) -> Span | None:
-    """All of the function at ``line`` behind its header and docstring; None outside of one, or where that is no line
-    of its own. The span names its first line, whichever line led here."""
+    """The body of the function at ``line`` without docstring; None outside of a function, or for a body on the
+    header's line. The span's ``line`` is the body's first line."""
     function = source.function_at(line)
     if function is None:
         return None
@@ -262,11 +276,11 @@ def _at(source: Source, line: int) -> Iterator[ast.stmt]:
 
 
 def _plain(text: str) -> str:
-    """Without what stands unseen at the ends of lines."""
+    """``text`` without trailing whitespace."""
     return "\n".join(line.rstrip() for line in lines_of(text.rstrip()))
 
 
 def _shape(text: str) -> str:
-    """The syntax tree as text; empty when it does not parse. A text that is indented is a function of a class."""
+    """The syntax tree as text; empty when it does not parse. Indented text is taken as a method."""
     tree = parse(f"if 1:\n{text}" if text[:1] in (" ", "\t") else text)
     return (dump(tree) if tree is not None else None) or ""

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from ledger.events.check import GateJudged, ToolCalled
+from ledger.events.event import LedgerEvent, read_event
+from ledger.events.op import CandidateProposed, OpEnded, OpStarted
 from ledger.sources import SOURCES
-from ledger.vocabulary import Entry, EntryKind, Frozen, RootCause, State
+from ledger.vocabulary import Entry, Frozen, RootCause, State
 from sensors.capability_gap import SPEC
 from sensors.requests.sentences import VERBS, words_of
 
@@ -27,11 +30,13 @@ _NOT_OFFERED = {
     "policy.mcp_not_connected": "its MCP server is not connected",
     "policy.mcp_not_listed": "its MCP server has it and tools.mcp.servers does not list it",
 }
-_NOTHING = frozenset({RootCause.NO_CANDIDATE.value, RootCause.PROVIDER_BAD_OUTPUT.value})
+_NOTHING = frozenset({RootCause.NO_CANDIDATE, RootCause.PROVIDER_BAD_OUTPUT})
 _MISSING = {
-    RootCause.PROVIDER_UNAVAILABLE.value: "the model could not be reached or has no weights",
-    RootCause.SANDBOX_MISSING.value: "no sandbox or no pytest was there",
+    RootCause.PROVIDER_UNAVAILABLE: "the model could not be reached or has no weights",
+    RootCause.SANDBOX_MISSING: "no sandbox or no pytest was there",
 }
+
+Events = Sequence[tuple[Entry, LedgerEvent]]
 
 
 class GapKind(StrEnum):
@@ -97,58 +102,52 @@ def is_real(classes: Sequence[str], *, least: int, least_entropy_milli: int) -> 
 
 def read(entries: Sequence[Entry]) -> OpSeen | None:
     """The gaps in the entries of one op; None when it has not ended, or was about a gap itself."""
-    started = next((e for e in entries if e.payload.get("event") == "op.started"), None)
-    ended = next((e for e in reversed(entries) if e.payload.get("event") == "terminal"), None)
-    if started is None or ended is None or ended.op_id is None:
+    events = [(entry, read_event(entry)) for entry in entries]
+    started = next((event for _, event in events if isinstance(event, OpStarted)), None)
+    last = next(((entry, event) for entry, event in reversed(events) if isinstance(event, OpEnded)), None)
+    if started is None or last is None or last[0].op_id is None or started.origin == SPEC.source:
         return None
-    origin, goal = str(started.payload.get("origin", "")), str(started.payload.get("goal", ""))
-    if origin == SPEC.source.value:
-        return None
-    depth = started.payload.get("depth")
+    origin = started.origin.value if started.origin else ""
+    entry, ended = last
     return OpSeen(
-        op=ended.op_id,
-        goal_class=goal_class(origin, goal),
-        depth=depth if isinstance(depth, int) else 0,
-        gaps=tuple({seen.gap: seen for seen in (*_tools(entries), *_ended_by(ended))}.values()),
-        served=(*_used(entries), *_completed(entries, ended)),
+        op=str(entry.op_id),
+        goal_class=goal_class(origin, started.goal),
+        depth=started.depth,
+        gaps=tuple({seen.gap: seen for seen in (*_tools(events), *_ended_by(entry, ended))}.values()),
+        served=(*_used(events), *_completed(events, entry, ended)),
     )
 
 
-def _tools(entries: Sequence[Entry]) -> Iterable[OpGaps]:
-    for entry in entries:
-        name, rule = str(entry.payload.get("tool", "")), str(entry.payload.get("rule", ""))
-        if entry.kind is EntryKind.VERDICT and rule in _NOT_OFFERED and _TOOL.fullmatch(name):
-            yield OpGaps(Gap(GapKind.TOOL, name, _NOT_OFFERED[rule]), entry.seq)
+def _tools(events: Events) -> Iterable[OpGaps]:
+    for entry, event in events:
+        if isinstance(event, GateJudged) and event.rule in _NOT_OFFERED and _TOOL.fullmatch(event.tool):
+            yield OpGaps(Gap(GapKind.TOOL, event.tool, _NOT_OFFERED[event.rule]), entry.seq)
 
 
-def _ended_by(ended: Entry) -> Iterable[OpGaps]:
-    cause = str(ended.payload.get("root_cause", ""))
+def _ended_by(entry: Entry, ended: OpEnded) -> Iterable[OpGaps]:
+    cause, files = ended.root_cause, ended.targets[:MOST_FILES]
     if cause in _MISSING:
-        yield OpGaps(Gap(GapKind.MISSING, cause, _MISSING[cause]), ended.seq)
+        yield OpGaps(Gap(GapKind.MISSING, cause.value, _MISSING[cause]), entry.seq)
     if cause in _NOTHING:
-        for path in _files(ended):
-            yield OpGaps(Gap(GapKind.FILE, path, "ops about it ended without a candidate"), ended.seq)
-        if not _files(ended):
-            yield OpGaps(Gap(GapKind.GOAL, NOWHERE, "ops for such goals ended without a candidate"), ended.seq)
+        for path in files:
+            yield OpGaps(Gap(GapKind.FILE, path, "ops about it ended without a candidate"), entry.seq)
+        if not files:
+            yield OpGaps(Gap(GapKind.GOAL, NOWHERE, "ops for such goals ended without a candidate"), entry.seq)
 
 
-def _used(entries: Sequence[Entry]) -> Iterable[tuple[str, int]]:
-    for entry in entries:
-        if entry.kind is EntryKind.TOOL and entry.payload.get("ok") is True and "tool" in entry.payload:
-            yield str(Gap(GapKind.TOOL, str(entry.payload["tool"]))), entry.seq
+def _used(events: Events) -> Iterable[tuple[str, int]]:
+    for entry, event in events:
+        if isinstance(event, ToolCalled) and event.ok:
+            yield str(Gap(GapKind.TOOL, event.tool)), entry.seq
 
 
-def _completed(entries: Sequence[Entry], ended: Entry) -> Iterable[tuple[str, int]]:
+def _completed(events: Events, entry: Entry, ended: OpEnded) -> Iterable[tuple[str, int]]:
     """A commit on a file shows that work on it succeeds, and that model and sandbox are there."""
-    if ended.payload.get("to") != State.COMPLETE.value:
+    if ended.to is not State.COMPLETE:
         return
-    changed = (path for e in entries if e.kind is EntryKind.CANDIDATE for path in _files(e, "paths"))
-    yield from ((str(Gap(GapKind.FILE, path)), ended.seq) for path in dict.fromkeys((*_files(ended), *changed)))
-    yield from ((str(Gap(GapKind.MISSING, cause)), ended.seq) for cause in _MISSING)
-    if not _files(ended):
-        yield str(Gap(GapKind.GOAL, NOWHERE)), ended.seq
-
-
-def _files(entry: Entry, field: str = "targets") -> list[str]:
-    named = entry.payload.get(field)
-    return [str(path) for path in named][:MOST_FILES] if isinstance(named, list | tuple) else []
+    files = ended.targets[:MOST_FILES]
+    changed = (path for _, e in events if isinstance(e, CandidateProposed) for path in e.paths[:MOST_FILES])
+    yield from ((str(Gap(GapKind.FILE, path)), entry.seq) for path in dict.fromkeys((*files, *changed)))
+    yield from ((str(Gap(GapKind.MISSING, cause.value)), entry.seq) for cause in _MISSING)
+    if not files:
+        yield str(Gap(GapKind.GOAL, NOWHERE)), entry.seq

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ledger.errors import ControlError, OuroError
+from ledger.events.event import event_in
+from ledger.events.op import OpEnded
 from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal
 from sensors.bus import Bus, fingerprint
 from sensors.capability_gap import SPEC, CapabilityGapSettings
@@ -47,7 +49,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
         async with self._ledger.subscribe() as entries:
             await self._look()
             async for entry in entries:
-                if entry.payload.get("event") == "terminal":  # whatever was missed before it is read now
+                if event_in(entry, OpEnded):  # whatever was missed before it is read now
                     await self._look()
 
     async def _scan(self) -> tuple[Signal, ...]:
@@ -70,7 +72,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
         if not self._read:
             remembered = await self._gaps.read_up_to()
             self._read = max(remembered or 0, self._ledger.head.seq - LOOKED_BACK, 0)
-        return await self._ledger.entries(kinds=(EntryKind.TRANSITION,), events=("terminal",), after=self._read)
+        return await self._ledger.entries(events=(OpEnded,), after=self._read)
 
     async def _take_in(self, ended: Entry) -> None:
         if ended.op_id is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.clock import Clock, stamp
+from ledger.events.event import LedgerEvent
+from ledger.events.sensing import GapReported, GapSeen
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind
 from sensors.capability_gap.gaps import Gap, GapKind, OpSeen
 
 SCHEMA = """
@@ -111,9 +112,10 @@ class GapMemory:
             ("DELETE FROM gap_sightings WHERE rowid <= (SELECT max(rowid) FROM gap_sightings) - ?", (MOST_SIGHTINGS,)),
             ("INSERT OR REPLACE INTO gap_read VALUES (1, ?)", (up_to,)),
         ]
-        facts: dict[str, Any] = {"op": seen.op, "class": seen.goal_class, "met": [str(e.gap) for e in new]}
+        met_now = tuple(str(e.gap) for e in new)
+        event = GapSeen(op=seen.op, goal_class=seen.goal_class, met=met_now, served=tuple(sorted(served)))
         causes = tuple(sorted({*(e.seq for e in new), *served.values()}))
-        await self._write({"event": "gap.seen", **facts, "served": sorted(served)}, causes, *changes)
+        await self._write(event, causes, *changes)
         return tuple(served)
 
     async def say(self, met: Met, number: int, signal: str, status: str) -> None:
@@ -122,7 +124,7 @@ class GapMemory:
             "INSERT OR REPLACE INTO gap_rounds VALUES (?, ?, ?, ?)",
             (str(met.gap), number, signal, stamp(self._clock.now())),
         )
-        await self._write({"event": "gap.said", "gap": str(met.gap), "signal": signal, "status": status}, met.seqs, put)
+        await self._write(GapReported(gap=str(met.gap), signal=signal, status=status), met.seqs, put)
 
     def _oldest(self) -> str:
         return stamp(self._clock.now() - timedelta(days=self._days))
@@ -131,7 +133,6 @@ class GapMemory:
         await self._ledger.ensure(SCHEMA)
         return [tuple(row) for row in await self._ledger.query(sql, values)]
 
-    async def _write(self, payload: dict[str, Any], causes: Sequence[int], *project: Statement) -> None:
+    async def _write(self, event: LedgerEvent, causes: Sequence[int], *project: Statement) -> None:
         await self._ledger.ensure(SCHEMA)
-        draft = Draft(kind=EntryKind.SESSION, payload=payload, causes=tuple(causes))
-        await self._ledger.append(draft, project=project)
+        await self._ledger.append(event.draft(causes=tuple(causes)), project=project)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from ledger.errors import OuroError
-from ledger.vocabulary import Check, Draft, EntryKind, Evidence, Frozen, SidesAgree, Signal
+from ledger.events.sensing import ContractsAgreed
+from ledger.vocabulary import Check, Evidence, Frozen, SidesAgree, Signal
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.closure_checks import AnswerCheck, ClosurePorts
 from sensors.drift import SPEC, ContractPair, CrossRepoDriftSettings
@@ -150,9 +151,9 @@ class CrossRepoDrift(Sensor[CrossRepoDriftSettings]):
     async def _remember(self, name: str, digest: str) -> None:
         if await self._agreed(name) == digest:
             return
-        payload = {"event": "sides_agree", "sensor": self.source.value, "pair": name, "digest": digest}
+        agreed = ContractsAgreed(sensor=self.source.value, pair=name, digest=digest)
         keep = ("INSERT OR REPLACE INTO contracts_agreed VALUES (?, ?)", (name, digest))
-        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[keep])
+        await self._ledger.append(agreed.draft(), project=[keep])
 
 
 def _said(claim: str, text: str) -> Evidence:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-from ledger.vocabulary import EntryKind, Evidence, Signal, SymbolPinned
+from ledger.events.op import OutcomeRecorded
+from ledger.vocabulary import Evidence, Signal, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.exploration import SPEC, ProactiveExplorationSettings
 from sensors.exploration.pinning import pinned_answer
@@ -62,10 +63,8 @@ class ProactiveExploration(Sensor[ProactiveExplorationSettings]):
         """The first place that was not visited; at most one a look, so that each can be answered for itself."""
         paths = [p for p in await self._repository.files(head) if p.isprintable() and is_own_python(p)]
         tests, own = [p for p in paths if is_test(p)], [p for p in paths if not is_test(p)]
-        entries = await self._ledger.entries(
-            kinds=(EntryKind.OUTCOME,), events=("outcome",), limit=PAST, newest_first=True
-        )
-        failed = failures_in(entries)
+        ends = await self._ledger.events(OutcomeRecorded, limit=PAST, newest_first=True)
+        failed = failures_in(event for _, event in ends)
         if not failed or not tests:
             self._barren = head
             return self._say("Nothing has failed yet near which to look." if tests else "There are no tests yet.")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from ledger.vocabulary import Entry
+from ledger.events.op import OutcomeRecorded
 from sensors.exploration.pinning import mutants_of
 from sensors.python_source.complexity import complexities
 from sensors.python_source.docstrings import public_symbols
@@ -30,11 +30,11 @@ class UntestedFunction(NamedTuple):
     complexity: int
 
 
-def failures_in(entries: Iterable[Entry]) -> dict[str, int]:
+def failures_in(ends: Iterable[OutcomeRecorded]) -> dict[str, int]:
     """How often the ends of ops name each program file: a failure was repaired there, or could not be."""
     counted: Counter[str] = Counter()
-    for entry in entries:
-        counted.update({path for path in entry.payload.get("files", ()) if is_own_python(path) and not is_test(path)})
+    for end in ends:
+        counted.update({path for path in end.files if is_own_python(path) and not is_test(path)})
     return dict(counted)
 
 

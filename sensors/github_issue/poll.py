@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from ledger.clock import Clock
 from ledger.errors import ChildFailed
+from ledger.events.sensing import IssuePolled
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Draft, EntryKind
 from sensors.bus import fingerprint
 from sensors.github_issue import GitHubIssueSettings
 from sensors.ports import GhAnswer, GhPort, Redact
@@ -219,10 +219,9 @@ class IssuePoll:
                 await self._take(gone, key)
 
     async def _take(self, news: IssueNews, key: str) -> None:
-        payload = {"event": "issue.polled", "issue": name_of(news), "action": news.action}
-        draft = Draft(kind=EntryKind.SESSION, payload=payload)
+        polled = IssuePolled(issue=name_of(news), action=news.action)
         now_s = int(self._clock.now().timestamp())
-        await self._deliveries.take(draft, keys=(key,), now_s=now_s, until_s=None, news=news)
+        await self._deliveries.take(polled, keys=(key,), now_s=now_s, until_s=None, news=news)
 
     async def _call(self, *args: str) -> bytes:
         try:

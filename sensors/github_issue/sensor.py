@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from ledger.clock import stamp
 from ledger.errors import ControlError, OuroError, RepositoryError
+from ledger.events.sensing import IssueJudged
 from ledger.store import Statement
-from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen, OwnerConfirms, Signal, TestResult, TestsPass
+from ledger.vocabulary import Evidence, Frozen, OwnerConfirms, Signal, TestResult, TestsPass
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.failing_tests import by_cause, named, needs_network
 from sensors.github_issue import SPEC, GitHubIssueSettings
@@ -207,16 +208,10 @@ class GitHubIssue(Sensor[GitHubIssueSettings]):
         self, waiting: WaitingNews, judged: IssueRuling, *project: Statement, signal: str = "", became: str = ""
     ) -> None:
         name = name_of(waiting.news)
-        payload = {
-            "event": "issue.judged",
-            "issue": name,
-            "action": waiting.news.action,
-            "rule": judged.rule,
-            "reason": judged.reason,
-            "signal": signal,
-            "became": became,
-        }
-        await self._deliveries.dealt_with(waiting, Draft(kind=EntryKind.VERDICT, payload=payload), *project)
+        event = IssueJudged(
+            issue=name, action=waiting.news.action, rule=judged.rule, reason=judged.reason, signal=signal, became=became
+        )
+        await self._deliveries.dealt_with(waiting, event, *project)
         self._say(f"{name} ({waiting.news.action}): {judged.reason}", problem=self._state.problem)
 
     # --- from news to a signal ---

@@ -13,17 +13,18 @@ from datetime import timedelta
 
 from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
+from ledger.events.intake import LeaseStep, PriorityDecided
 from ledger.ids import new_op_id
-from ledger.vocabulary import Decision, Draft, EntryKind, Operation, RootCause, Spend, State
+from ledger.tasks import run_to_completion
+from ledger.vocabulary import Decision, Operation, RootCause, Spend, State
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
 from sensors.intake.declared import DeclaredGoals, GoalsFile
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
-from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, payload
+from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, step
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
-from sensors.intake.whole import whole
 from sensors.ports import MayRelease
 
 log = logging.getLogger(__name__)
@@ -63,19 +64,18 @@ class Custody:
         self._board.history.began(lease.operation)
         for item in new:
             self._board.put(item)
-        decided = {
-            "decision": "priority",
-            "inputs": inputs.model_dump(mode="json"),
-            "result": priority(inputs),
-            "evicted": list(evicted),
+        decided = PriorityDecided(
+            inputs=inputs.model_dump(mode="json"),
+            result=priority(inputs),
+            evicted=evicted,
             **({"alignment": told.fields} if told else {}),
-        }
+        )
         task = asyncio.ensure_future(self._write_claim(old, new, lease, decided, told))
         try:
-            await whole(task)
+            await run_to_completion(task)
         except asyncio.CancelledError:
             if task.exception() is None:  # claimed for a worker that is gone: it never acted
-                await whole(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
+                await run_to_completion(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
             raise
         return lease.operation
 
@@ -100,13 +100,13 @@ class Custody:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: dict[str, object], told: GoalsFile | None
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: PriorityDecided, told: GoalsFile | None
     ) -> None:
-        decision = Draft(kind=EntryKind.DECISION, op_id=lease.op_id, payload=decided)
+        decision = decided.draft(op_id=lease.op_id)
         try:
             if told is not None:
                 await self._store.keep(told.blob)
-            await self._store.write(payload(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
+            await self._store.write(step(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
         except BaseException:
             self._board.history.forget(lease.op_id)
             self._board.drop(lease.op_id)
@@ -121,7 +121,7 @@ class Custody:
         new = [item.model_copy(update={"state": state}) for item in self._board.of_op(op_id)]
         lease = held.lease.model_copy(update={"state": state})
         try:
-            await self._store.write(payload(event, items=new, lease=lease), op_id=op_id, spend=spend)
+            await self._store.write(step(event, items=new, lease=lease), op_id=op_id, spend=spend)
         except BaseException:
             held.deadline = deadline
             raise
@@ -136,8 +136,8 @@ class Custody:
             raise self._lost(held.lease.op_id)
         lease = held.lease.model_copy(update={"claims": self._board.claims.of(held.lease.op_id)})
         try:
-            body = payload("widened", lease=lease)
-            await self._store.write(body, kind=EntryKind.LEASE, op_id=lease.op_id, spend=spend)
+            widened = step("widened", lease=lease, event=LeaseStep)
+            await self._store.write(widened, op_id=lease.op_id, spend=spend)
         except BaseException:
             self._board.claims.give_back(lease.op_id, new)
             self._board.order.freed(new)
@@ -196,8 +196,8 @@ class Custody:
         moved = [i for i in items if i.state is ItemState.QUEUED]  # stored whole: their signals may name a newer commit
         others = [i for i in items if i.state is not ItemState.QUEUED]
         try:
-            body = payload(event, new=moved, items=others, ended=op_id, facts=facts)
-            await self._store.write(body, op_id=op_id, spend=spend)
+            closed = step(event, new=moved, items=others, facts={"ended": op_id, **(facts or {})})
+            await self._store.write(closed, op_id=op_id, spend=spend)
         except BaseException:
             if held is not None:
                 held.ending = None
@@ -229,11 +229,11 @@ class Custody:
                 continue
             log.warning("op %s showed no sign of life: its files are released (%s)", held.lease.op_id, verdict.rule)
             if held.lease.state is ItemState.CLAIMED:
-                await whole(self.unstarted(held, "lease_expired"))
+                await run_to_completion(self.unstarted(held, "lease_expired"))
             else:
                 spend = await self._store.spent(held.lease.op_id)
                 reason = f"Its worker showed no sign of life ({verdict.rule}); it may have acted."
-                await whole(self.quarantine(held, reason, spend=spend))
+                await run_to_completion(self.quarantine(held, reason, spend=spend))
 
     def _silent_s(self, held: Held) -> float:
         """Since the last sign of life of the op's worker."""
@@ -262,7 +262,7 @@ class Custody:
 
     async def put(self, item: Item, event: str) -> None:
         """One item without an op changes its state. Stored whole: its signal may name a newer commit."""
-        await self._store.write(payload(event, new=[item]))
+        await self._store.write(step(event, new=[item]))
         self._board.put(item)
         self._changed.set()
 

@@ -7,16 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ledger.clock import Clock, stamp, unstamp
+from ledger.events.intake import LaneGoverned, PostureInferred, QueueStep
 from ledger.sources import SOURCES
-from ledger.vocabulary import Draft, EntryKind, RootCause, Source, SourceClass, State, Urgency
+from ledger.tasks import run_to_completion
+from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
 from sensors.intake.board import Board
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
-from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.queue import DurableQueue, step
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
-from sensors.intake.whole import whole
 
 Look = Callable[[], Awaitable[Surroundings]]
 
@@ -125,15 +126,15 @@ class Governor:
             bypass_bp=settings.bypass_bp,
         )
         if standing.posture is not self.standing.posture or standing.by != self.standing.by:
-            decided = {"decision": "posture", "inputs": signs.model_dump(mode="json"), "result": inferred.posture.value}
-            await self._stand(standing, decided)
+            decided = PostureInferred(inputs=signs.model_dump(mode="json"), result=inferred.posture.value)
+            await self._stand(standing, decided.draft())
         self.standing = standing
 
     async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
         """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
         standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
         async with self._looking:
-            await whole(self._stand(standing))
+            await run_to_completion(self._stand(standing))
         return standing
 
     async def clear_posture(self) -> CurrentPosture:
@@ -141,12 +142,12 @@ class Governor:
         async with self._looking:
             if self.standing.by == "owner":
                 self.standing = self.standing.model_copy(update={"until": stamp(self._clock.now())})
-            await whole(self._infer())
+            await run_to_completion(self._infer())
         return self.standing
 
-    async def _stand(self, standing: CurrentPosture, *decided: dict[str, Any]) -> None:
-        drafts = [Draft(kind=EntryKind.DECISION, payload=one) for one in decided]
-        await self._store.write(payload("posture", standing=standing), *drafts)
+    async def _stand(self, standing: CurrentPosture, *decided: Draft) -> None:
+        event = QueueStep(verb="posture", standing=standing.model_dump(mode="json"))
+        await self._store.write(event, *decided)
         self.standing = standing
 
     async def _tell(self) -> None:
@@ -157,7 +158,7 @@ class Governor:
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
             drafts = [ruled(lane, situation, found, self.settings) for lane, found in changed.items()]
-            await self._store.write(payload("governed"), *drafts)
+            await self._store.write(step("governed"), *drafts)
 
     def signs(self) -> Signs:
         """What the posture is inferred from, now."""
@@ -199,8 +200,7 @@ def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSet
         "active": situation.active,
         "settings": {name: value for name, value in settings.model_dump().items() if isinstance(value, int)},
     }
-    told = {"decision": "governor", "lane": str(lane), "inputs": inputs, "result": found.rule, "reason": found.reason}
-    return Draft(kind=EntryKind.DECISION, payload=told)
+    return LaneGoverned(lane=str(lane), inputs=inputs, result=found.rule, reason=found.reason).draft()
 
 
 def ruled_again(inputs: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The durable queue: a projection of the ledger's SIGNAL and LEASE entries.
 
-Every step of a signal is one entry whose payload holds the new rows; :func:`statements` turns that payload into SQL,
+Every step of a signal is one entry that holds the new rows; :func:`statements` turns it into SQL,
 in the same transaction. Reading the entries again in order gives the same tables (:func:`rebuild`).
 """
 
@@ -10,8 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ledger.events.event import Json, event_in
+from ledger.events.intake import LeaseStep, QueueStep
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Signal, Spend
+from ledger.vocabulary import Draft, Signal, Spend
 from sensors.intake.history import Begun
 from sensors.intake.posture import CurrentPosture
 from sensors.intake.records import Item, ItemState, Lease
@@ -59,7 +61,6 @@ BY_SOURCE = (
 )
 NOTHING = Spend()
 Row = tuple[str, tuple[str | int | bytes | None, ...]]
-MARK = "queue"  # the payload field that tells our entries from others of the same kind
 CLAIMED = "claimed"  # the one step that begins an op
 QUARANTINED = "quarantined"  # and one that ends its lease without an outcome
 
@@ -72,91 +73,65 @@ def _item_row(item: Item) -> dict[str, Any]:
     return {"id": item.id, **item.model_dump(mode="json", exclude={"signal"})}
 
 
-def payload(
-    event: str,
+def step(
+    verb: str,
     *,
     items: Sequence[Item] = (),
     new: Sequence[Item] = (),
     lease: Lease | None = None,
-    ended: str | None = None,
-    standing: CurrentPosture | None = None,
+    event: type[QueueStep] = QueueStep,
     facts: Mapping[str, str | None] | None = None,
-) -> dict[str, Any]:
-    """Payload of one step: ``new`` items are stored with their signals, ``items`` only change their state.
-
-    ``lease`` is written, the lease of op ``ended`` is dropped. ``facts`` stand beside them; :func:`statements` reads
-    two of them: ``again`` with ``base`` (a held item was reported at a newer commit) and ``before`` (what ended before
-    that stamp leaves the table).
-    """
-    body: dict[str, Any] = {MARK: event, **(facts or {})}
+) -> QueueStep:
+    """The event of one step; see there. Only what is given is stored. ``facts`` are its text fields."""
+    fields: Json = {"verb": verb, **(facts or {})}
     if new:
-        body["new"] = [{**_item_row(item), "signal": item.signal.model_dump(mode="json")} for item in new]
+        fields["new"] = [{**_item_row(item), "signal": item.signal.model_dump(mode="json")} for item in new]
     if items:
-        body["items"] = [_item_row(item) for item in items]
+        fields["items"] = [_item_row(item) for item in items]
     if lease is not None:
-        body["lease"] = lease.model_dump(mode="json")
-    if ended is not None:
-        body["ended"] = ended
-    if standing is not None:
-        body["standing"] = standing.model_dump(mode="json")
-    return body
+        fields["lease"] = lease.model_dump(mode="json")
+    return event(**fields)
 
 
-def statements(body: Mapping[str, Any]) -> list[Row]:
-    """The SQL that brings the tables up to date with one payload. Pure."""
+def statements(event: QueueStep) -> list[Row]:
+    """The SQL that brings the tables up to date with one step. Pure."""
     rows: list[Row] = []
-    for full in body.get("new", ()):
+    for full in event.new:
         row = {name: value for name, value in full.items() if name != "signal"}
         signal = full["signal"]
-        rows.append(
-            (
-                STORE,
-                (row["id"], signal["key"], row["state"], row["closed_at"], _text(row), _text(signal)),
-            )
-        )
-    for row in body.get("items", ()):
-        rows.append(
-            (
-                "UPDATE intake_items SET state = ?, closed_at = ?, row = ? WHERE id = ?",
-                (row["state"], row["closed_at"], _text(row), row["id"]),
-            )
-        )
-    lease = body.get("lease")
-    if lease is not None:
-        rows.append(
-            (
-                "INSERT OR REPLACE INTO intake_leases (op_id, row) VALUES (?, ?)",
-                (lease["operation"]["id"], _text(lease)),
-            )
-        )
-    if body.get("ended") is not None:
-        rows.append(("DELETE FROM intake_leases WHERE op_id = ?", (body["ended"],)))
-    rows += _history(body)
-    if body.get("standing") is not None:
-        rows.append(("INSERT OR REPLACE INTO intake_posture (id, row) VALUES (1, ?)", (_text(body["standing"]),)))
-    if body.get("again") is not None:
-        rows.append((SEEN_AGAIN, (body["base"], body["again"])))
-    if body.get("before") is not None:
-        rows.append(
-            ("DELETE FROM intake_items WHERE state = ? AND closed_at < ?", (ItemState.DONE.value, body["before"]))
-        )
-        rows.append(("DELETE FROM intake_ops WHERE begun_at < ?", (body["before"],)))
+        rows.append((STORE, (row["id"], signal["key"], row["state"], row["closed_at"], _text(row), _text(signal))))
+    change = "UPDATE intake_items SET state = ?, closed_at = ?, row = ? WHERE id = ?"
+    rows += [(change, (row["state"], row["closed_at"], _text(row), row["id"])) for row in event.items]
+    if event.lease is not None:
+        write = "INSERT OR REPLACE INTO intake_leases (op_id, row) VALUES (?, ?)"
+        rows.append((write, (event.lease["operation"]["id"], _text(event.lease))))
+    if event.ended is not None:
+        rows.append(("DELETE FROM intake_leases WHERE op_id = ?", (event.ended,)))
+    rows += _history(event)
+    if event.standing is not None:
+        rows.append(("INSERT OR REPLACE INTO intake_posture (id, row) VALUES (1, ?)", (_text(event.standing),)))
+    if event.again is not None:
+        rows.append((SEEN_AGAIN, (event.base, event.again)))
+    if event.before is not None:
+        forget = "DELETE FROM intake_items WHERE state = ? AND closed_at < ?"
+        rows.append((forget, (ItemState.DONE.value, event.before)))
+        rows.append(("DELETE FROM intake_ops WHERE begun_at < ?", (event.before,)))
     return rows
 
 
-def _history(body: Mapping[str, Any]) -> list[Row]:
+def _history(event: QueueStep) -> list[Row]:
     """An op that began, how it ended, or that it never acted."""
-    if body[MARK] == CLAIMED:
-        op = body["lease"]["operation"]
+    if event.verb == CLAIMED and event.lease is not None:
+        op = event.lease["operation"]
         row = Begun(op_id=op["id"], source=op["origin"], at=op["created_at"], again=op["attempt"] > 1)
         insert = "INSERT OR REPLACE INTO intake_ops (op_id, begun_at, row) VALUES (?, ?, ?)"
         return [(insert, (row.op_id, row.at, _text(row.model_dump(mode="json"))))]
-    if body.get("ended") is None or body[MARK] == QUARANTINED:
+    if event.ended is None or event.verb == QUARANTINED:
         return []
-    if "outcome" not in body:
-        return [("DELETE FROM intake_ops WHERE op_id = ?", (body["ended"],))]
+    if event.outcome is None:
+        return [("DELETE FROM intake_ops WHERE op_id = ?", (event.ended,))]
     update = "UPDATE intake_ops SET row = json_set(row, '$.outcome', ?, '$.cause', ?) WHERE op_id = ?"
-    return [(update, (body["outcome"], body["cause"], body["ended"]))]
+    return [(update, (event.outcome, event.cause, event.ended))]
 
 
 def _item(row: object, signal: object) -> Item:
@@ -177,9 +152,8 @@ class DurableQueue:
 
     async def write(
         self,
-        body: dict[str, Any],
+        event: QueueStep,
         *more: Draft,
-        kind: EntryKind = EntryKind.SIGNAL,
         op_id: str | None = None,
         spend: Spend = NOTHING,
     ) -> None:
@@ -187,8 +161,7 @@ class DurableQueue:
 
         ``spend`` is asked for (:meth:`spent`) before a step is thought out: nothing may come between that and this.
         """
-        draft = Draft(kind=kind, op_id=op_id, payload=body, spend=spend)
-        await self._ledger.append(draft, *more, project=statements(body))
+        await self._ledger.append(event.draft(op_id=op_id, spend=spend), *more, project=statements(event))
 
     async def keep(self, blob: bytes) -> None:
         """Store what a step names by its digest."""
@@ -251,7 +224,7 @@ class DurableQueue:
 async def rebuild(ledger: Ledger) -> list[Row]:
     """Every statement that rebuilds the tables from the entries alone."""
     rows: list[Row] = []
-    for entry in await ledger.entries(kinds=(EntryKind.SIGNAL, EntryKind.LEASE)):
-        if MARK in entry.payload:
-            rows.extend(statements(entry.payload))
+    for entry in await ledger.entries(events=(QueueStep, LeaseStep)):
+        if event := event_in(entry, QueueStep):
+            rows.extend(statements(event))
     return rows

@@ -15,6 +15,7 @@ from typing import Literal
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
@@ -25,10 +26,9 @@ from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, nobody_looks
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
-from sensors.intake.queue import DurableQueue, payload
+from sensors.intake.queue import DurableQueue, step
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
-from sensors.intake.whole import whole
 from sensors.ports import MayRelease, Redact, TrackRecord
 from sensors.redaction import signal_without_secrets
 
@@ -127,7 +127,7 @@ class IntakeRouter:
         stamped = told.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
-        return await whole(self._in_turn(stamped, asked))
+        return await run_to_completion(self._in_turn(stamped, asked))
 
     async def _in_turn(self, signal: Signal, asked: bool) -> Receipt:
         """One at a time for each key: the second must see what became of the first."""
@@ -170,7 +170,7 @@ class IntakeRouter:
             asked=asked,
         )
         rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
-        await self._store.write(payload(f"received_{item.state.value}", new=[item], items=rejected))
+        await self._store.write(step(f"received_{item.state.value}", new=[item], items=rejected))
         for each in (*rejected, item):
             self._board.put(each)
         return Receipt(signal_id=signal.id, status="parked" if parked else "queued", reason=item.reason)
@@ -185,7 +185,7 @@ class IntakeRouter:
             self._board.put(last.model_copy(update={"seen_again_at": signal.base}))
             facts["again"] = last.id
         wanted = last.model_copy(update={"asked": True}) if asked and last and last.state is ItemState.QUEUED else None
-        await self._store.write(payload(status, items=[wanted] if wanted else (), facts=facts))
+        await self._store.write(step(status, items=[wanted] if wanted else (), facts=facts))
         if wanted is not None and self._board.get(wanted.id) is last:  # no op has taken it meanwhile
             self._board.put(wanted)
         return Receipt(signal_id=signal.id, status=status, reason=answer.reason, of=answer.of)
@@ -248,15 +248,15 @@ class IntakeRouter:
 
     async def started(self, op_id: str) -> None:
         """From here on the op may have acted. Raises ``LeaseLost`` when it was taken back."""
-        await whole(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
+        await run_to_completion(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
 
     async def park(self, op_id: str) -> None:
         """The op waits for a person: it keeps its files and its lease does not run out."""
-        await whole(self._move(op_id, ItemState.PARKED, "parked"))
+        await run_to_completion(self._move(op_id, ItemState.PARKED, "parked"))
 
     async def unpark(self, op_id: str) -> None:
         """A person answered: the op is in flight again."""
-        await whole(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
+        await run_to_completion(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
 
     async def _move(self, op_id: str, state: ItemState, event: str) -> None:
         await self._custody.move(op_id, state, event, spend=await self._store.spent(op_id))
@@ -274,7 +274,7 @@ class IntakeRouter:
         if new is None:
             return False
         if new:
-            await whole(self._record_claims(held, new))
+            await run_to_completion(self._record_claims(held, new))
         return True
 
     async def _record_claims(self, held: Held, new: tuple[str, ...]) -> None:
@@ -300,7 +300,7 @@ class IntakeRouter:
         op that was quarantined. Raises ``LeaseLost`` for one that is not known.
         """
         stopped = cause is RootCause.CRASH_RECOVERED
-        await whole(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
+        await run_to_completion(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
 
     async def _finish(
         self, op_id: str, state: State, *, cause: RootCause, branch: str | None, retry: bool, stopped: bool
@@ -324,11 +324,11 @@ class IntakeRouter:
             held = self._board.held[op_id]
             if held.lease.state is ItemState.CLAIMED:
                 requeued += [item.id for item in self._board.of_op(op_id)]
-                await whole(self._custody.unstarted(held, "recovered"))
+                await run_to_completion(self._custody.unstarted(held, "recovered"))
         await self.check_branches()
         before = stamp(self._clock.now() - timedelta(days=self._settings.keep_closed_days))
         if await self._store.prunable(before):
-            await self._store.write(payload("pruned", facts={"before": before}))
+            await self._store.write(step("pruned", facts={"before": before}))
         states = {op_id: held.lease.state for op_id, held in self._board.held.items() if op_id in inherited}
         return RecoveryReport(
             requeued=tuple(requeued),
@@ -340,11 +340,13 @@ class IntakeRouter:
     async def requeue(self, op_id: str) -> None:
         """An op ended in a crash without effects: count the attempt and queue its signals again."""
         cause = RootCause.CRASH_RECOVERED
-        await whole(self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False))
+        await run_to_completion(
+            self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False)
+        )
 
     async def quarantine(self, op_id: str, reason: str = "It may have acted before the daemon ended.") -> None:
         """Set an op's signals aside until a person decides."""
-        await whole(self._quarantine(op_id, reason))
+        await run_to_completion(self._quarantine(op_id, reason))
 
     async def _quarantine(self, op_id: str, reason: str) -> None:
         held = self._custody.active(op_id)
@@ -358,7 +360,7 @@ class IntakeRouter:
             if item.state is ItemState.AWAITING_MERGE and item.branch and not await self._branch_lives(item.branch):
                 current = self._board.get(item.id)
                 if current is not None and current.state is ItemState.AWAITING_MERGE:
-                    await whole(self._custody.put(self._rejected(current), "branch_gone"))
+                    await run_to_completion(self._custody.put(self._rejected(current), "branch_gone"))
                     gone.append(item.id)
         return tuple(gone)
 
@@ -369,7 +371,7 @@ class IntakeRouter:
         await self._load()
         item = self._waiting(signal_id)
         update = {"state": ItemState.DONE, "reason": reason, "closed_at": stamp(self._clock.now())}
-        await whole(self._custody.put(item.model_copy(update=update), "dropped"))
+        await run_to_completion(self._custody.put(item.model_copy(update=update), "dropped"))
 
     async def release(self, signal_id: str) -> None:
         """Queue a parked, quarantined, dead or held back signal: with fresh attempts, regardless of caps."""
@@ -381,7 +383,7 @@ class IntakeRouter:
                 remedy="Merge or delete the branch; `ouro drop` forgets it.",
             )
         now, fresh = stamp(self._clock.now()), {"attempts": 0, "generation": 0, "closed_at": None, "asked": True}
-        await whole(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
+        await run_to_completion(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
         self.held_back.clear()
 
     def pause(self) -> None:

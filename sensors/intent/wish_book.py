@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from ledger.clock import Clock, stamp
+from ledger.events.event import LedgerEvent
+from ledger.events.sensing import ConversationTurnKept, WishAsked, WishConfirmed, WishRefused
 from ledger.ids import sha256_hex, uuid7_hex
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind, Evidence, Frozen
+from ledger.vocabulary import Evidence, Frozen
 from sensors.intent.wishes import Wish, key_words
 from sensors.ports import Redact
 from sensors.requests.replies import ConversationTurn
@@ -71,8 +73,8 @@ class WishBook:
             "DELETE FROM wishes WHERE rowid <= (SELECT max(rowid) FROM wishes) - ?",
             (REMEMBERED,),
         )
-        facts = {"kind": wish.kind.value, "confidence_bp": wish.confidence_bp, "names": list(wish.names)}
-        await self._write({"event": "wish.asked", "id": asked.id, **facts}, put, gone, fewer)
+        event = WishAsked(id=asked.id, kind=wish.kind.value, confidence_bp=wish.confidence_bp, names=wish.names)
+        await self._write(event, put, gone, fewer)
         return asked
 
     async def settle(self, asked: WishQuestion, *, yes: bool, reason: str, signal: str = "") -> None:
@@ -82,8 +84,8 @@ class WishBook:
             "UPDATE wishes SET status = ?, reason = ?, at = ? WHERE id = ?",
             (status, reason, stamp(self._clock.now()), asked.id),
         )
-        payload = {"event": f"wish.{'confirmed' if yes else 'refused'}", "id": asked.id, "reason": reason}
-        await self._write({**payload, **({"signal": signal} if signal else {})}, change)
+        event = WishConfirmed if yes else WishRefused
+        await self._write(event(id=asked.id, reason=reason, **({"signal": signal} if signal else {})), change)
 
     async def _read(self, where: str, *values: str) -> tuple[WishQuestion, ...]:
         await self._ledger.ensure(SCHEMA)
@@ -99,9 +101,9 @@ class WishBook:
     def _oldest(self) -> str:
         return stamp(self._clock.now() - timedelta(days=self._days))
 
-    async def _write(self, payload: dict[str, Any], *project: Statement) -> None:
+    async def _write(self, event: LedgerEvent, *project: Statement) -> None:
         await self._ledger.ensure(SCHEMA)
-        await self._ledger.append(Draft(kind=EntryKind.CONTROL, payload=payload), project=project)
+        await self._ledger.append(event.draft(), project=project)
 
 
 def _key(wish: Wish) -> str:
@@ -130,8 +132,7 @@ class ConversationLog:
             "DELETE FROM conversation WHERE number <= (SELECT max(number) FROM conversation) - ?",
             (self._kept,),
         )
-        payload = {"event": "conversation.turn", "chars": len(owner)}
-        await self._ledger.append(Draft(kind=EntryKind.CONTROL, payload=payload), project=(*rows, forget))
+        await self._ledger.append(ConversationTurnKept(chars=len(owner)).draft(), project=(*rows, forget))
 
     async def last(self) -> tuple[ConversationTurn, ...]:
         """What is kept, oldest first."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from statistics import median
 
 from ledger.clock import Clock, stamp
+from ledger.events.sensing import MetricsTaken
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, EntryKind, Frozen
+from ledger.vocabulary import Frozen
 from sensors.performance.measurements import Measurement
 
 SCHEMA = """
@@ -77,14 +78,9 @@ class Samples:
             )
             for name in dict.fromkeys(each.name for each, _ in measured)
         ]
-        payload = {
-            "event": "metrics_taken",
-            "sensor": "performance_regression",
-            "new": len(rows),
-            "commits": sorted({commit for _, commit in measured})[:20],
-            "known": before,
-        }
-        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=[*rows, *cut])
+        commits = tuple(sorted({commit for _, commit in measured})[:20])
+        taken = MetricsTaken(sensor="performance_regression", new=len(rows), commits=commits, known=before)
+        await self._ledger.append(taken.draft(), project=[*rows, *cut])
         return len(rows)
 
     async def course(self, metric: str, commit: str, *, window: int) -> MetricSeries | None:

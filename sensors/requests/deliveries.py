@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ledger.events.sensing import IssueJudged, IssuePolled, WebhookTaken
 from ledger.ids import sha256_hex
 from ledger.store import Ledger, SqlValue, Statement
-from ledger.vocabulary import Draft, Frozen
+from ledger.vocabulary import Frozen
 from sensors.requests.news import IssueNews
 
 SCHEMA = """
@@ -46,9 +47,15 @@ class Deliveries:
         return bool(rows)
 
     async def take(
-        self, draft: Draft, *, keys: Sequence[str], now_s: int, until_s: int | None, news: IssueNews | None
+        self,
+        event: IssuePolled | WebhookTaken,
+        *,
+        keys: Sequence[str],
+        now_s: int,
+        until_s: int | None,
+        news: IssueNews | None,
     ) -> None:
-        """Record a delivery with ``draft``, all or nothing; the entry names the blob that holds its news.
+        """Record a delivery with ``event``, all or nothing; the entry names the blob that holds its news.
 
         ``until_s`` None: it is known again for good.
         """
@@ -58,12 +65,12 @@ class Deliveries:
             row: tuple[SqlValue, ...] = (key, until_s)
             project.append(("INSERT INTO webhook_seen (key, until_s) VALUES (?, ?)", row))
         if news is None:
-            await self._ledger.append(draft, project=project)
+            await self._ledger.append(event.draft(), project=project)
             return
         data = news.model_dump_json().encode()
         project.append(("INSERT INTO webhook_waiting (news) VALUES (?)", (sha256_hex(data),)))
-        named = draft.model_copy(update={"payload": {**draft.payload, "blob": sha256_hex(data)}})
-        await self._ledger.append(named, project=project, blobs=(data,))
+        named = event.model_copy(update={"blob": sha256_hex(data)})
+        await self._ledger.append(named.draft(), project=project, blobs=(data,))
 
     async def waiting(self, *, after: int = 0) -> WaitingNews | None:
         """The oldest news after number ``after`` that are not dealt with."""
@@ -76,7 +83,7 @@ class Deliveries:
         data = await self._ledger.get_blob(str(rows[0][1]))
         return WaitingNews(number=int(str(rows[0][0])), news=IssueNews.model_validate_json(data))
 
-    async def dealt_with(self, waiting: WaitingNews, draft: Draft, *project: Statement) -> None:
-        """It is dealt with; what became of it is recorded with ``draft`` (and ``project``), all or nothing."""
+    async def dealt_with(self, waiting: WaitingNews, event: IssueJudged, *project: Statement) -> None:
+        """It is dealt with; what became of it is recorded with ``event`` (and ``project``), all or nothing."""
         gone: Statement = ("DELETE FROM webhook_waiting WHERE number = ?", (waiting.number,))
-        await self._ledger.append(draft, project=(gone, *project))
+        await self._ledger.append(event.draft(), project=(gone, *project))

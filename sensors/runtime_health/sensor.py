@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from ledger.vocabulary import Draft, EntryKind, Evidence, RunStatus, Signal, SuiteAnswers, TestRun
+from ledger.events.sensing import SuiteRun, SuiteRunCompared
+from ledger.vocabulary import Evidence, RunStatus, Signal, SuiteAnswers, TestRun
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.runtime_health import SPEC, RuntimeHealthSettings
 from sensors.runtime_health.suite_health import (
@@ -117,16 +118,15 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
 
     async def _run(self, commit: str) -> TestRun:
         run = await self._ports.tests.run(commit)
-        payload = {
-            "event": "compared",
-            "sensor": self.source.value,
-            "commit": commit,
-            "status": run.status.value,
-            "reason": run.reason,
-            "collected": len(run.collected),
-            "duration_ms": run.duration_ms,
-        }
-        await self._ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
+        event = SuiteRunCompared(
+            sensor=self.source.value,
+            commit=commit,
+            status=run.status,
+            reason=run.reason,
+            collected=len(run.collected),
+            duration_ms=run.duration_ms,
+        )
+        await self._ledger.append(event.draft())
         return run
 
     async def _ancestor(self, head: str, among: frozenset[str]) -> str | None:
@@ -139,8 +139,7 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
         return None
 
     async def _runs(self, limit: int) -> tuple[PastRun, ...]:
-        entries = await self._ledger.entries(kinds=(EntryKind.RUN,), events=("run",), limit=limit, newest_first=True)
-        return past_of(entries)
+        return past_of(await self._ledger.events(SuiteRun, limit=limit, newest_first=True))
 
     async def _signal(self, key: str, fault: _Fault) -> Signal:
         redact, head, good = self._ports.redact, fault.head[:12], fault.good[:12]

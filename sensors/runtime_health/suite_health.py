@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from ledger.events.sensing import SuiteRun
 from ledger.vocabulary import Entry, Frozen, Outcome, RunStatus, SuiteAnswers, TestRun
 from sensors.closure_checks import ClosureAnswer, tests_answer
 from sensors.ports import TreePort
@@ -29,18 +30,12 @@ class PastRun(Frozen):
         return self.status in VERDICTS and self.collected > 0
 
 
-def past_of(entries: Iterable[Entry]) -> tuple[PastRun, ...]:
-    """The runs of the whole suite among ``entries``, in their order."""
+def past_of(runs: Iterable[tuple[Entry, SuiteRun]]) -> tuple[PastRun, ...]:
+    """The runs of the whole suite among ``runs``, in their order."""
     return tuple(
-        PastRun(
-            commit=entry.payload["commit"],
-            status=RunStatus(entry.payload["status"]),
-            reason=entry.payload["reason"],
-            collected=entry.payload["collected"],
-            seq=entry.seq,
-        )
-        for entry in entries
-        if entry.payload.get("event") == "run" and entry.payload.get("asked", 0) is None
+        PastRun(commit=run.commit, status=run.status, reason=run.reason, collected=run.collected, seq=entry.seq)
+        for entry, run in runs
+        if run.asked is None
     )
 
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ledger.clock import stamp, unstamp
-from ledger.vocabulary import Draft, EntryKind, Evidence, Signal
+from ledger.events.sensing import ScheduleSettled
+from ledger.vocabulary import Evidence, Signal
 from sensors.bus import Bus, Subscription, Topic, fingerprint
 from sensors.ports import SensorPorts
 from sensors.scheduled import SPEC
@@ -172,19 +173,18 @@ class ScheduledTrigger(Sensor[ScheduledSettings]):
     async def _settle(
         self, name: str, entry: ScheduleEntry, until: datetime, what: str, *, due: Due | None = None, signal: str = ""
     ) -> None:
-        payload = {
-            "event": "schedule_settled",
-            "name": name,
-            "cron": entry.cron,
-            "tz": entry.tz,
-            "until": stamp(until),
-            "due": stamp(due.at) if due else "",
-            "what": what,
-            "signal": signal,
-        }
+        event = ScheduleSettled(
+            name=name,
+            cron=entry.cron,
+            tz=entry.tz,
+            until=stamp(until),
+            due=stamp(due.at) if due else "",
+            what=what,
+            signal=signal,
+        )
         row = (name, entry.form, stamp(until), signal)
         keep = ("INSERT OR REPLACE INTO schedule_seen (name, form, until, signal) VALUES (?, ?, ?, ?)", row)
-        await self._ledger.append(Draft(kind=EntryKind.SESSION, payload=payload), project=(keep,))
+        await self._ledger.append(event.draft(), project=(keep,))
 
 
 def _local(entry: ScheduleEntry, moment: datetime) -> str:

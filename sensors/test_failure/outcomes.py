@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from ledger.clock import Clock, stamp
+from ledger.events.sensing import SuiteResultKnown, SuiteRun
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, RunStatus, TestRun
+from ledger.vocabulary import RunStatus, TestRun
 from sensors.roles import KnownOutcome
 from sensors.test_failure import SPEC
 
@@ -55,17 +55,16 @@ class Outcomes:
             known.collected,
             stamp(self._clock.now()),
         )
-        payload: dict[str, Any] = {
-            "sensor": SPEC.source.value,
-            "event": "known",
-            "commit": known.tree,
-            "green": known.green,
-            "red": list(known.red[:LISTED]),
-            "flaky": list(known.flaky[:LISTED]),
-            "collected": known.collected,
-        }
+        event = SuiteResultKnown(
+            sensor=SPEC.source.value,
+            commit=known.tree,
+            green=known.green,
+            red=known.red[:LISTED],
+            flaky=known.flaky[:LISTED],
+            collected=known.collected,
+        )
         await self._ledger.append(
-            Draft(kind=EntryKind.RUN, payload=payload),
+            event.draft(),
             project=(
                 (
                     "INSERT OR REPLACE INTO test_outcomes (tree, green, red, flaky, collected, at) "
@@ -81,15 +80,14 @@ class Outcomes:
 
     async def note_run(self, tree: str, ids: Sequence[str] | None, run: TestRun) -> None:
         """Record that tests were run."""
-        payload: dict[str, Any] = {
-            "sensor": SPEC.source.value,
-            "event": "run",
-            "commit": tree,
-            "asked": None if ids is None else len(ids),
-            "status": run.status.value,
-            "reason": run.reason if run.status is not RunStatus.GREEN else "",
-            "collected": len(run.collected),
-            "red": [result.id for result in run.red[:LISTED]],
-            "duration_ms": run.duration_ms,
-        }
-        await self._ledger.append(Draft(kind=EntryKind.RUN, payload=payload))
+        event = SuiteRun(
+            sensor=SPEC.source.value,
+            commit=tree,
+            asked=None if ids is None else len(ids),
+            status=run.status,
+            reason=run.reason if run.status is not RunStatus.GREEN else "",
+            collected=len(run.collected),
+            red=tuple(result.id for result in run.red[:LISTED]),
+            duration_ms=run.duration_ms,
+        )
+        await self._ledger.append(event.draft())

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.api import AnswerRequest, RejectRequest
-from daemon.facade import Facade
-from daemon.narrate import narrate
-from governance.orchestrator import Ending
+from daemon.control.messages import AnswerRequest, RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.views.narrate import narrate
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
 from sensors.requests.manual import manual_signal
@@ -211,7 +211,7 @@ class Cage:
             plays = self.orders.obedient([one.label], (*looked(CART), *repaired))
             yield f"{self.orders.text(one)} {one.label}", [Attempt("", plays=plays)]
 
-    async def _op(self, service: Serving, api: Facade, text: str) -> Ending:
+    async def _op(self, service: Serving, api: ServiceApi, text: str) -> Ending:
         """One op to its end; what waits for a person is turned down."""
         head = (await service.home.repository.head()).commit
         assert head is not None
@@ -317,7 +317,7 @@ class Cage:
 
 
 @asynccontextmanager
-async def agreeing(service: Serving, api: Facade) -> AsyncIterator[None]:
+async def agreeing(service: Serving, api: ServiceApi) -> AsyncIterator[None]:
     """Somebody who says yes to whatever a model asks, until the block ends."""
 
     async def agree() -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.mcp import mcp_view
-from daemon.mcp import told as told_of
+from daemon.views.mcp import mcp_view
+from daemon.views.mcp import told as told_of
 from kernel.provider import ToolCall
 from tests.cage.corpus import Input
 from tests.cage.model import GIVES_UP, Attempt, Hostile

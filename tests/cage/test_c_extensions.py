@@ -14,7 +14,7 @@ from ledger.vocabulary import EditKind, Tier
 from tests.cage.hostile_candidates import BAD, HostileCandidate
 from tests.tools.testing.projects import Project
 from tools.testing import runner
-from tools.testing.watch import UNWATCHED
+from tools.testing.report.watch import UNWATCHED
 
 MODULE = """
 #include <Python.h>

@@ -8,8 +8,8 @@ import pytest
 from tests.cage.hostile_candidates import CASES, GOOD, TESTS, HostileCandidate, candidates
 from tests.tools.testing.projects import Project
 from tools.testing import runner
+from tools.testing.report.watch import UNWATCHED
 from tools.testing.runner import SeveralRuns
-from tools.testing.watch import UNWATCHED
 
 SEEN = [each for each in candidates() if each.stop == "verdict"]
 QUICK = (

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from daemon.narrate import narrate
-from governance.loop.ends import End
-from governance.loop.manner import Manner
-from governance.loop.rounds import Conversation
+from daemon.views.narrate import narrate
+from governance.conversation.ends import End
+from governance.conversation.manner import Manner
+from governance.conversation.rounds import Conversation
 from kernel.provider import Limits, ToolCall
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -31,8 +31,8 @@ from tests.cage.test_shell_tricks import FILES, tricks
 from tests.cage.test_variants import ON_DISK, PATH_CHANGES, inputs, placed
 from tests.cage.test_variants_shell import COMPANY, Ground
 from tests.e2e.talking import call
+from tests.governance.conversation.test_conversation import OPENING, Turns, judge
 from tests.governance.crewed import crew_in
-from tests.governance.loop.test_conversation import OPENING, Turns, judge
 from tests.repos import commit, make_places, make_repo
 from tests.tools.testing.projects import make_project
 

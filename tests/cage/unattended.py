@@ -13,7 +13,7 @@ from governance.irongate import g20_unattended
 from governance.irongate.battery import decide, inspect
 from governance.irongate.unattended.repository import Elsewhere
 from governance.phases.gate import facts_of
-from governance.risk import assess
+from governance.risk.ladder import assess
 from ledger.vocabulary import Decision, EditKind, Tier, Verdict
 from tests.governance.irongate.builders import inspection
 

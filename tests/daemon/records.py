@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.heads import Heads
-from daemon.settings import Config, Settings
-from governance.approval import Inbox
+from daemon.record.heads import Heads
+from daemon.settings.config import Config, Settings
+from governance.approval.inbox import Inbox
 from governance.changes import commit_object
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import Identity, ensure_identity
 from governance.changes.trailers import compose
 from governance.changes.types import CommitText
-from governance.dossier import Classification, Dossier, Generation
+from governance.pipeline.dossier import Classification, Dossier, Generation
 from governance.record import Recorder
 from ledger.clock import ManualClock
 from ledger.store import Ledger

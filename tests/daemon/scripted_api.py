@@ -1,13 +1,25 @@
-"""A real :class:`~daemon.api.Api` that answers from values, for the tests of everything that speaks to one."""
+"""A real :class:`~daemon.control.table.ControlApi` that answers from values."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
-from daemon.api import (
+from pydantic import BaseModel
+
+from daemon.control.intake_messages import (
+    PostureView,
+    SensorsView,
+    SensorView,
+    SignalsView,
+    SignalView,
+)
+from daemon.control.messages import (
     Ack,
-    AnswerRequest,
+    Answered,
+    ConversationTurn,
+    ConversationView,
     CostLine,
     CostView,
     DayView,
@@ -15,36 +27,26 @@ from daemon.api import (
     Event,
     EventsRequest,
     Fixing,
-    FixRequest,
     HealthView,
     KernelView,
     Life,
     LogRequest,
     LogView,
     OpRef,
-    OpsRequest,
     OpsView,
     OpView,
-    RejectRequest,
+    Reply,
     SandboxView,
+    SayRequest,
     StatusView,
-    SubmitRequest,
     Submitted,
+    Utterance,
 )
-from daemon.api_intake import (
-    DropRequest,
-    PostureRequest,
-    PostureView,
-    SensorsView,
-    SensorView,
-    SignalRef,
-    SignalsRequest,
-    SignalsView,
-    SignalView,
-)
-from daemon.api_people import Answered, ConversationTurn, ConversationView, Reply, SayRequest, Utterance
+from daemon.control.method import Method
+from daemon.control.table import ControlApi
 from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
+from ledger.events.event import CLASSES
 from ledger.ids import short_id
 from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
 from sensors.intake.posture import Posture
@@ -78,9 +80,9 @@ def op_view(**changes: object) -> OpView:
     return OpView.model_validate(values)
 
 
-def entry(
-    seq: int, event: str, *, op: str | None = OP, kind: EntryKind = EntryKind.DECISION, **payload: object
-) -> Entry:
+def entry(seq: int, event: str, *, op: str | None = OP, kind: EntryKind | None = None, **payload: object) -> Entry:
+    """An entry. ``kind`` None: that of the event's class, if there is one."""
+    kind = kind or next((known for known, name in CLASSES if name == event), EntryKind.DECISION)
     return Entry(
         seq=seq,
         at="2026-01-02T03:04:05.678Z",
@@ -123,8 +125,8 @@ def signal_view(**changes: object) -> SignalView:
     return SignalView.model_validate(values)
 
 
-class ScriptedApi:
-    """Counts what it was asked; ``gate`` holds ``health`` back until it is set."""
+class ScriptedApi(ControlApi):
+    """Notes what it was asked and answers from values; ``gate`` holds ``health`` back until it is set."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, object]] = []
@@ -142,13 +144,14 @@ class ScriptedApi:
     def _note(self, name: str, request: object = None) -> None:
         self.asked.append((name, request))
 
-    async def status(self) -> StatusView:
-        self._note("status")
-        return status_view(active=self.ops_now)
-
-    async def ops(self, request: OpsRequest) -> OpsView:
-        self._note("ops", request)
-        return OpsView(ops=self.ops_now)
+    async def _carry_out(self, method: Method, *request: BaseModel) -> Any:
+        """A value by the method's name, else an acknowledgement, else the result type's defaults."""
+        self._note(method.name, *request)
+        if method.name in ANSWERS:
+            return ANSWERS[method.name](self)
+        if method.result is Ack:
+            return Ack(message=ACKNOWLEDGED.get(method.name, f"{method.name}: done"), op=OP)
+        return method.result()
 
     async def show(self, request: OpRef) -> OpView:
         self._note("show", request)
@@ -157,28 +160,9 @@ class ScriptedApi:
                 return op
         raise ControlError(f"No op matches {request.op!r}.", remedy="`ouro ops --all` lists them.")
 
-    async def diff(self, request: OpRef) -> DiffView:
-        return DiffView(op=request.op, diff=DIFF)
-
-    async def submit(self, request: SubmitRequest) -> Submitted:
-        self._note("submit", request)
-        return Submitted(signal="sig-1", status="queued", message="queued as sig-1")
-
-    async def fix(self, request: FixRequest) -> Fixing:
-        self._note("fix", request)
-        return self.fixing
-
     async def approve(self, request: OpRef) -> Ack:
         self._note("approve", request)
         raise PolicyRefused("Only the owner may.", rule="gate0.owner", remedy="Ask the owner.")
-
-    async def reject(self, request: RejectRequest) -> Ack:
-        self._note("reject", request)
-        return Ack(message="rejected", op=OP)
-
-    async def answer(self, request: AnswerRequest) -> Ack:
-        self._note("answer", request)
-        return Ack(message="answered", op=OP)
 
     async def hear(self, request: Utterance) -> Answered:
         self._note("hear", request)
@@ -190,64 +174,14 @@ class ScriptedApi:
         self._note("say", request)
         return Reply(message=f"Noted: {request.text}")
 
-    async def conversation(self) -> ConversationView:
-        return ConversationView(
-            said=(ConversationTurn(who="owner", text="It is slow"), ConversationTurn(who="ouroboros", text="Noted."))
-        )
-
     async def cancel(self, request: OpRef) -> Ack:
         raise RuntimeError("secret detail")
-
-    async def undo(self, request: OpRef) -> Ack:
-        return Ack(message="undone", op=OP)
-
-    async def pause(self) -> Ack:
-        return Ack(message="paused")
-
-    async def resume(self) -> Ack:
-        return Ack(message="resumed")
-
-    async def signals(self, request: SignalsRequest) -> SignalsView:
-        self._note("signals", request)
-        return SignalsView(counts={"queued": 1, "dead": 1}, signals=self.signals_now)
-
-    async def sensors(self) -> SensorsView:
-        held = SensorView(
-            source="test_failure", routed_as="reflex", line="3 queued", last_signal="2026-01-02T03:04:05.678Z",
-            ops_hour=20, cap_hour=20, suppressed="20 of 20 ops (governor.source)",
-        )  # fmt: skip
-        return SensorsView(posture=self.stance, sensors=(held,))
-
-    async def retry(self, request: SignalRef) -> Ack:
-        self._note("retry", request)
-        return Ack(message="queued again")
-
-    async def drop(self, request: DropRequest) -> Ack:
-        self._note("drop", request)
-        return Ack(message="dropped")
-
-    async def posture(self, request: PostureRequest) -> PostureView:
-        self._note("posture", request)
-        return self.stance
-
-    async def cost(self) -> CostView:
-        line = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))
-        return CostView(today=DayView(ops=1, completed=1, ceiling_usd_micro=2_000_000), lines=(line,), ops=self.ops_now)
-
-    async def calibration(self) -> Calibration:
-        return self.calibrated
 
     async def health(self) -> HealthView:
         self._note("health")
         self.holding.set()
         await self.gate.wait()
         return HealthView(ok=True, state=Life.ACTIVE)
-
-    async def reload(self) -> Ack:
-        return Ack(message="reloaded")
-
-    async def shutdown(self) -> Ack:
-        return Ack(message="stopping")
 
     async def log(self, request: LogRequest) -> LogView:
         self._note("log", request)
@@ -261,3 +195,41 @@ class ScriptedApi:
                 yield event
         finally:
             self.unsubscribed.set()
+
+
+SENSOR = SensorView(
+    source="test_failure",
+    routed_as="reflex",
+    line="3 queued",
+    last_signal="2026-01-02T03:04:05.678Z",
+    ops_hour=20,
+    cap_hour=20,
+    suppressed="20 of 20 ops (governor.source)",
+)
+COST = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))
+TODAY = DayView(ops=1, completed=1, ceiling_usd_micro=2_000_000)
+TURNS = (ConversationTurn(who="owner", text="It is slow"), ConversationTurn(who="ouroboros", text="Noted."))
+ACKNOWLEDGED = {
+    "reject": "rejected",
+    "answer": "answered",
+    "undo": "undone",
+    "pause": "paused",
+    "resume": "resumed",
+    "retry": "queued again",
+    "drop": "dropped",
+    "reload": "reloaded",
+    "shutdown": "stopping",
+}
+ANSWERS: Mapping[str, Callable[[ScriptedApi], BaseModel]] = {
+    "status": lambda api: status_view(active=api.ops_now),
+    "ops": lambda api: OpsView(ops=api.ops_now),
+    "diff": lambda api: DiffView(op=OP, diff=DIFF),
+    "submit": lambda api: Submitted(signal="sig-1", status="queued", message="queued as sig-1"),
+    "fix": lambda api: api.fixing,
+    "conversation": lambda api: ConversationView(said=TURNS),
+    "signals": lambda api: SignalsView(counts={"queued": 1, "dead": 1}, signals=api.signals_now),
+    "sensors": lambda api: SensorsView(posture=api.stance, sensors=(SENSOR,)),
+    "posture": lambda api: api.stance,
+    "cost": lambda api: CostView(today=TODAY, lines=(COST,), ops=api.ops_now),
+    "calibration": lambda api: api.calibrated,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from daemon.client import Client
+from daemon.control.client import Client
 from kernel.provider import Heavy
 from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from daemon.doctor import examine
-from daemon.render import health_block, status_block
-from daemon.text import show
+from daemon.lifecycle.doctor import examine
+from daemon.views.render import health_block, status_block
+from daemon.views.text import show
 from sensors.health.health import Health
 from sensors.health.sample import Gauges
 from sensors.intake.surroundings import Level

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import Life, LogRequest, OpRef, OpsRequest
-from daemon.client import Client
-from daemon.facade import Facade
-from daemon.optable import KEPT_OPS
-from daemon.service import Service
-from daemon.settings import Config
+from daemon.control.client import Client
+from daemon.control.messages import Life, LogRequest, OpRef, OpsRequest
+from daemon.control.service_api import ServiceApi
+from daemon.lifecycle.service import Service
+from daemon.record.optable import KEPT_OPS
+from daemon.settings.config import Config
 from ledger.errors import ConfigError, ControlError
 from ledger.ids import new_op_id, short_id
 from ledger.vocabulary import Draft, EntryKind, Spend, State
 from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
+from tests.governance.approval.test_approval import DOSSIER
 from tests.governance.ops import operation
-from tests.governance.test_approval import DOSSIER
 from tests.repos import make_repo
 
 OPS, ENTRIES_OF_ONE = 1_250, 40
@@ -110,7 +110,7 @@ async def test_an_old_op_that_is_written_of_again_is_whole(config: Config) -> No
         assert service.house is not None
         undone = {"event": "undone", "commit": "d" * 40}
         await service.house.ledger.append(Draft(kind=EntryKind.OUTCOME, op_id=ids[0], payload=undone))
-        view = await Facade(service).show(OpRef(op=ids[0]))
+        view = await ServiceApi(service).show(OpRef(op=ids[0]))
         assert (view.goal, view.undone_by) == ("Goal 0.", "d" * 40)
         async with asyncio.timeout(5):
             while not service.table.knows(ids[0]):  # noqa: ASYNC110 - the table has no event
@@ -129,7 +129,7 @@ async def test_what_waits_for_a_person_is_shown_however_old_it_is(config: Config
         await ledger.append(*(draft for op_id in later for draft in life_of(op_id, 1, 2)))
     async with opened(config) as service:
         await lag_until(service)
-        assert [view.id for view in (await Facade(service).status()).waiting] == [waiting]
+        assert [view.id for view in (await ServiceApi(service).status()).waiting] == [waiting]
 
 
 async def test_a_folder_that_went_with_the_last_reboot_is_made_again(config: Config) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.checkout import POINTER_BYTES, checkout_of
-from daemon.places import beside, environment_for, host_env, places_for
+from daemon.settings.checkout import POINTER_BYTES, checkout_of
+from daemon.settings.places import beside, environment_for, host_env, places_for
 from ledger.errors import RepositoryError
 from tests.repos import commit, git, make_repo
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import SubmitRequest, Submitted
-from daemon.bounds import ControlSettings
 from daemon.cli.base import hoist
-from daemon.codes import Exit
-from daemon.control import ControlServer
-from daemon.control_token import renew
-from daemon.places import make_folders, places_for
-from daemon.slash import answer
+from daemon.control.messages import SubmitRequest, Submitted
+from daemon.control.server import ControlServer
+from daemon.control.token import renew
+from daemon.exit_codes import Exit
+from daemon.repl.commands import answer
+from daemon.settings.bounds import ControlSettings
+from daemon.settings.places import make_folders, places_for
 from governance.budget import Budget, BudgetSettings
 from governance.grounding.calibration import Bin, Calibration
 from ledger.clock import ManualClock
@@ -105,12 +105,12 @@ LATER = (
     ("module", "light"),
     [
         ("daemon.cli", HEAVY),
-        ("daemon.settings", HEAVY[:7]),
-        ("daemon.client", HEAVY[:7]),
-        ("daemon.repl", HEAVY[:7]),
-        ("daemon.teller", HEAVY[:7]),
-        ("daemon.doctor", HEAVY[:7]),
-        ("daemon.service", (*HEAVY[:7], *LATER)),
+        ("daemon.settings.config", HEAVY[:7]),
+        ("daemon.control.client", HEAVY[:7]),
+        ("daemon.repl.session", HEAVY[:7]),
+        ("daemon.views.teller", HEAVY[:7]),
+        ("daemon.lifecycle.doctor", HEAVY[:7]),
+        ("daemon.lifecycle.service", (*HEAVY[:7], *LATER)),
         ("daemon.equip", HEAVY[:7]),
     ],
 )
@@ -123,7 +123,7 @@ def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:
 def test_help_imports_little_and_explains_the_exit_codes(box: Box) -> None:
     code = (
         "import sys; sys.argv = ['ouro', '--help']\nfrom daemon.cli import main\n"
-        f"try: main()\nfinally: print([m for m in {(*HEAVY[:8], 'daemon.service')!r} if m in sys.modules])"
+        f"try: main()\nfinally: print([m for m in {(*HEAVY[:8], 'daemon.lifecycle.service')!r} if m in sys.modules])"
     )
     light = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert light.returncode == 0 and light.stdout.endswith("\n[]\n")

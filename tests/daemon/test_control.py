@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from daemon.api import Api, Event, EventsRequest, FixRequest, NoParams, OpRef, OpsRequest
-from daemon.bounds import ControlSettings
-from daemon.client import Client, RemoteError
-from daemon.control import ControlServer
-from daemon.control_token import Token
-from daemon.exits import Exit
-from daemon.rpc import METHODS, STREAMS, Method, needs_token
-from daemon.wire import HELLO, NO_TOKEN, PROTOCOL, SUBSCRIBE, UNSUBSCRIBE
+from daemon.control.client import Client, RemoteError
+from daemon.control.messages import Event, EventsRequest, FixRequest, OpRef, OpsRequest
+from daemon.control.method import needs_daemon
+from daemon.control.server import ControlServer
+from daemon.control.table import METHODS, STREAMS, ControlApi, needs_token
+from daemon.control.token import Token
+from daemon.control.wire import HELLO, NO_TOKEN, PROTOCOL, SUBSCRIBE, UNSUBSCRIBE
+from daemon.lifecycle.exits import Exit
+from daemon.settings.bounds import ControlSettings
 from ledger.errors import ConfigError, ControlError, InstanceHeld, NoDaemon
 from tests.daemon.scripted_api import OP, ScriptedApi, entry
 
@@ -365,13 +366,13 @@ GUARDED = sorted(name for name in (*METHODS, *STREAMS) if needs_token(name))
 
 
 def test_every_verb_of_the_api_says_what_it_does() -> None:
-    asked = {name for name in vars(Api) if not name.startswith("_")}
+    asked = {name for name in vars(ControlApi) if not name.startswith("_")}
     assert asked == {*METHODS, "events"}
     assert {SUBSCRIBE, UNSUBSCRIBE} == set(STREAMS)
     unguarded = {name for name in (*METHODS, *STREAMS) if not needs_token(name)}
     assert unguarded == {"status", "health", UNSUBSCRIBE}
     with pytest.raises(TypeError):
-        Method(NoParams, lambda api, p: api.pause())  # type: ignore[call-arg, arg-type]  # its effect is missing
+        needs_daemon(usage="/pause")  # type: ignore[call-arg]  # its effect is missing
 
 
 @pytest.mark.parametrize("method", GUARDED)

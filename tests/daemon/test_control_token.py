@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import alone
-from daemon.api import OpRef, RejectRequest
-from daemon.control_token import Token, keep, own_state, read, renew
-from daemon.settings import Config, Settings
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.control.token import Token, keep, own_state, read, renew
+from daemon.lifecycle import one_boot
+from daemon.settings.config import Config, Settings
 from ledger.errors import ConfigError
 from ledger.places import Places
 from tests.repos import host_env, make_places, make_repo
@@ -131,7 +131,7 @@ def test_a_torn_one_is_not_shown_and_the_next_boot_replaces_it(places: Places, t
 def test_a_disk_that_takes_nothing_is_told(places: Places) -> None:
     """As an ordinary user would meet it: root may write everywhere."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom daemon.control_token import renew\n"
+        "import os, sys\nfrom pathlib import Path\nfrom daemon.control.token import renew\n"
         "from ledger.errors import ConfigError\nfrom types import SimpleNamespace\n"
         "try:\n    renew(SimpleNamespace(token=Path('/proc/control.token')))\n"
         "except ConfigError as error:\n    print(error)\n"
@@ -171,9 +171,9 @@ async def test_without_a_daemon_nobody_answers_for_a_state_folder_that_is_not_hi
     before = names(places)
     config = Config(settings=Settings(), places=places, env=host_env(), secret={}.get)
     for answer in (
-        alone.decide(config, OpRef(op="abcdef")),
-        alone.decide(config, RejectRequest(op="abcdef")),
-        alone.undo(config, OpRef(op="abcdef")),
+        one_boot.decide(config, OpRef(op="abcdef")),
+        one_boot.decide(config, RejectRequest(op="abcdef")),
+        one_boot.undo(config, OpRef(op="abcdef")),
     ):
         with pytest.raises(ConfigError, match="cannot be trusted"):
             await answer

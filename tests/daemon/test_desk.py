@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon.alone import answers
-from daemon.api import SubmitRequest
-from daemon.api_intake import DropRequest, PostureRequest, SignalRef, SignalsRequest
-from daemon.desk import find_signal
-from daemon.facade import Facade
-from daemon.render import status_block
-from daemon.render_intake import posture_block, sensors_block, signals_block
-from daemon.replay import replay
-from daemon.settings import Config
-from daemon.text import show
+from daemon.control.intake_messages import DropRequest, PostureRequest, SignalRef, SignalsRequest
+from daemon.control.intake_views import find_signal
+from daemon.control.messages import SubmitRequest
+from daemon.control.offline import read_record
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from daemon.settings.config import Config
+from daemon.views.render import status_block
+from daemon.views.render_intake import posture_block, sensors_block, signals_block
+from daemon.views.text import show
 from ledger.errors import ControlError
 from ledger.ids import new_signal_id
 from ledger.vocabulary import EntryKind, RootCause, Source, State, Urgency
@@ -31,13 +31,13 @@ CAPS = {"governor": {"reflex_per_hour": 1}, "router": {"max_attempts": 1}}
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[tuple[Serving, Facade]]:
+async def opened(config: Config) -> AsyncIterator[tuple[Serving, ServiceApi]]:
     """A service whose socket answers; nothing works yet, so what is queued stays where it is."""
     service = Serving(config, Infilling("unused"))
     try:
         await service.open()
         await service.home.router.recover()
-        yield service, Facade(service)
+        yield service, ServiceApi(service)
     finally:
         await service.close()
 
@@ -87,7 +87,7 @@ async def test_every_signal_is_shown_with_its_state_and_why_it_waits(config: Con
         assert "1 queued, 0 in work, 1 held back, 1 parked, 1 dead, 1 in quarantine" in show(
             status_block(status), colour=False
         )
-    async with answers(config) as record:
+    async with read_record(config) as record:
         alone = {signal.id: signal.state for signal in (await record.signals(SignalsRequest())).signals}
         assert alone == {each.id: each.state for each in view.signals}
 
@@ -96,7 +96,7 @@ async def test_a_record_without_a_queue_is_empty(config: Config) -> None:
     service = Serving(config, Infilling("unused"))
     await service.open()
     await service.close()
-    async with answers(config) as record:
+    async with read_record(config) as record:
         assert (await record.signals(SignalsRequest())).signals == ()
 
 

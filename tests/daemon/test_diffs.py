@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.diffs import diff_of
-from daemon.render import diff_lines
-from daemon.text import show
-from governance.difftext import unified
+from daemon.record.diffs import diff_of
+from daemon.views.render import diff_lines
+from daemon.views.text import show
+from governance.pipeline.diff_text import unified
 from governance.record import Recorder
+from ledger.events.op import CandidateProposed
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, EditKind, EntryKind
+from ledger.vocabulary import Edit, EditKind
 from tests.daemon.records import config_of, opened
 from tests.daemon.scripted_api import OP, op_view
 from tests.governance.ops import candidate, modify
@@ -65,7 +66,7 @@ async def test_the_diff_is_against_the_tree_that_the_change_was_made_for(tmp_pat
     try:
         change = candidate(modify("a.py", now.encode(), b"def f():\n    return 2\n"))
         blob = await ledger.put_blob(change.model_dump_json().encode())
-        await Recorder(ledger, op_id=OP).note(EntryKind.CANDIDATE, "candidate", candidate=blob, tree=tree)
+        await Recorder(ledger, op_id=OP).note(CandidateProposed(candidate=blob, tree=tree))
         diff = await diff_of(ledger, Git(config.places, config.env), op_view(id=OP, base=first, commit=None))
     finally:
         await ledger.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.doctor import Check, Examination, examine
-from daemon.places import places_for
+from daemon.lifecycle.doctor import Check, Examination, examine
+from daemon.settings.places import places_for
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import ensure_identity
 from tests.repos import git, make_repo

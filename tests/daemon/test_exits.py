@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.codes import MEANING, Exit, epilog, exit_for_error
-from daemon.exits import exit_for_op, worst
+from daemon.exit_codes import MEANING, Exit, epilog, exit_for_error
+from daemon.lifecycle.exits import exit_for_op, worst
 from ledger import errors
 from ledger.vocabulary import RootCause, State
 

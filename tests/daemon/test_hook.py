@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.hook import CHAINED, folder_of, install, uninstall
+from daemon.lifecycle.hook import CHAINED, folder_of, install, uninstall
 from ledger.errors import ConfigError
 from ledger.places import Places
 from tests.repos import IDENTITY, git, host_env, make_places, make_repo

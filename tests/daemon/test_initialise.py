@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.initialise import Step, Wishes, initialise
+from daemon.lifecycle.initialise import InitStep, Wishes, initialise
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import ensure_identity
 from ledger.errors import ConfigError
@@ -33,7 +33,9 @@ class Owner:
 NO_WISH = Wishes()
 
 
-def init(places: Places, site: Path | None = None, wishes: Wishes = NO_WISH, ask: Owner | None = None) -> list[Step]:
+def init(
+    places: Places, site: Path | None = None, wishes: Wishes = NO_WISH, ask: Owner | None = None
+) -> list[InitStep]:
     def keys() -> Path:
         return ensure_identity(places, ChangeSettings()).key
 

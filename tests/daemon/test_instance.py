@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.instance import Instance, last_holder
+from daemon.lifecycle.instance import Instance, last_holder
 from ledger.clock import ManualClock
 from ledger.errors import InstanceHeld
 from ledger.faults import machine_fault
@@ -38,7 +38,7 @@ HOLD = """
 import subprocess, sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from daemon.instance import Instance
+from daemon.lifecycle.instance import Instance
 from ledger.clock import SystemClock
 from tests.repos import make_places
 instance = Instance.acquire(make_places(Path({ours!r}), Path({repo!r})), SystemClock())
@@ -100,7 +100,7 @@ import resource, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 import daemon.cli
-from daemon.instance import Instance
+from daemon.lifecycle.instance import Instance
 from ledger.clock import SystemClock
 from tests.repos import make_places
 places = make_places(Path({ours!r}), Path({repo!r}))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.logs import Lines, LogSettings
+from daemon.lifecycle.logs import Lines, LogSettings
 from tests.secret_corpus import corpus
 
 SECRETS = corpus()

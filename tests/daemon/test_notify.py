@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier
+from daemon.lifecycle.notify import Notifier
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.optable import KEPT_OPS, KEPT_STEPS, OpTable
+from daemon.record.optable import KEPT_OPS, KEPT_STEPS, OpTable
 from ledger.errors import ControlError
 from ledger.ids import core_of, new_op_id, short_id
 from ledger.vocabulary import Entry, EntryKind, RootCause, Route, Source, Spend, State, Tier

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.peers import Namespaces, judge, namespaces_of, own_namespaces, user_of
+from daemon.control.peers import Namespaces, judge, namespaces_of, own_namespaces, user_of
 from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
 from tests.daemon.somebody import theirs as theirs
 from tests.daemon.test_control import TOKEN, connected, serving
@@ -114,7 +114,7 @@ async def test_a_connection_whose_maker_has_ended_is_refused(tmp_path: Path) -> 
 
 REUSED = """
 import json, os, socket, sys
-from daemon import peers
+from daemon.control import peers
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen()
@@ -195,7 +195,7 @@ asyncio.run(main())
 CLIENT = """
 import asyncio, sys
 from pathlib import Path
-from daemon import client
+from daemon.control import client
 from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
 from tests.daemon.somebody import theirs as theirs
 from tests.daemon.test_control import connected

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, QueueView, SuiteView
-from daemon.api_intake import SignalRef
-from daemon.api_people import Utterance
+from daemon.adapters.sensor_ports import CommittedNames
 from daemon.cli.people import read_line
-from daemon.hearing import Hearing, spoken_status, the_op, the_signal
-from daemon.sensor_ports import CommittedNames
+from daemon.control.intake_messages import SignalRef
+from daemon.control.messages import OpRef, QueueView, SuiteView, Utterance
+from daemon.control.spoken_orders import SpokenOrders, spoken_status, the_op, the_signal
 from ledger.errors import ControlError
 from sensors.requests.replies import IT
 from sensors.voice import VoiceCommandSettings
@@ -31,11 +30,11 @@ __all__ = ["box"]
 
 
 class Ear:
-    """Hearing over a scripted daemon; ``noted`` is what the ledger would be told."""
+    """SpokenOrders over a scripted daemon; ``noted`` is what the ledger would be told."""
 
     def __init__(self, voice: VoiceCommand) -> None:
         self.api, self.noted = ScriptedApi(), list[dict[str, str | None]]()
-        self._hearing = Hearing(api=self.api, voice=voice, note=self._note)
+        self._hearing = SpokenOrders(api=self.api, voice=voice, note=self._note)
 
     async def _note(self, what: str, **facts: str | None) -> None:
         self.noted.append({"what": what, **facts})

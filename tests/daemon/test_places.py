@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.places import host_env, make_folders, places_for
+from daemon.settings.places import host_env, make_folders, places_for
 from ledger.errors import ConfigError, RepositoryError
 from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
 from tests.daemon.somebody import theirs as theirs
@@ -162,7 +162,7 @@ def test_a_socket_folder_that_was_laid_beforehand_is_refused(
 ) -> None:
     if kind == "another user's" and os.geteuid() != 0:
         pytest.skip("only root can lay a folder of another user; root's is tried the other way round below")
-    monkeypatch.setattr("daemon.places.SHARED", tmp_path / "tmp")
+    monkeypatch.setattr("daemon.settings.places.SHARED", tmp_path / "tmp")
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp").chmod(0o1777)
     lay, why = LAID[kind]
@@ -183,7 +183,7 @@ def test_the_shared_folder_itself_has_to_keep_what_is_ours(
 ) -> None:
     if Path(f"/run/user/{os.getuid()}").exists():
         pytest.skip("this user has a runtime folder, so that the shared one is not asked")
-    monkeypatch.setattr("daemon.places.SHARED", tmp_path / "tmp")
+    monkeypatch.setattr("daemon.settings.places.SHARED", tmp_path / "tmp")
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp").chmod(mode)
     environ, repo = {**environ, "XDG_RUNTIME_DIR": str(tmp_path / "none")}, make_repo(tmp_path / "repo")
@@ -197,7 +197,7 @@ def test_the_shared_folder_itself_has_to_keep_what_is_ours(
 AS_SOMEBODY = """
 import os, sys
 from pathlib import Path
-from daemon import places
+from daemon.settings import places
 from ledger.errors import ConfigError
 places.SHARED = Path(sys.argv[1])
 try:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.adapters.model_probe import QUESTION, ProbeView, probe
 from daemon.cli.probe import probe_block
-from daemon.probe import QUESTION, ProbeView, probe
-from daemon.text import show
+from daemon.views.text import show
 from governance.budget import BudgetSettings
 from kernel.provider import (
     Capabilities,

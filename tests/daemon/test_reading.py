@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.reading import log_view, open_ledger
-from daemon.settings import Config, Settings
+from daemon.record.reading import log_view, open_ledger
+from daemon.settings.config import Config, Settings
 from ledger.clock import ManualClock
 from ledger.errors import ControlError, LedgerError
 from ledger.store import Ledger

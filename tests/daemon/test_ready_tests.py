@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from daemon.doors import CommittedTests
+from daemon.adapters.ports import CommittedTests
 from ledger.vocabulary import RunStatus
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, lived_in, repo_with

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import Life, SubmitRequest
-from daemon.charges import cut_off
-from daemon.doors import admit, may_release
-from daemon.facade import Facade
-from daemon.settings import Config
+from daemon.adapters.ports import admit, may_release
+from daemon.control.messages import Life, SubmitRequest
+from daemon.control.service_api import ServiceApi
+from daemon.lifecycle.recovery import cut_off
+from daemon.settings.config import Config
 from governance.changes.landing import REVIEW
 from governance.irongate.g19_recursion import diff_hash
 from kernel.provider import Price
@@ -140,7 +140,7 @@ async def test_everything_is_recovered_before_any_work_begins(config: Config) ->
     try:
         await service.open()
         service.home.router.pause()
-        submitted = await Facade(service).submit(SubmitRequest(goal="Say hello", files=("c.py",)))
+        submitted = await ServiceApi(service).submit(SubmitRequest(goal="Say hello", files=("c.py",)))
         assert submitted.status == "queued" and service.life is Life.STARTING
         await service.bring_up()
         lines = {line.goal: line for line in service.home.router.snapshot().lines}
@@ -205,4 +205,4 @@ def entries(*events: tuple[str, str]) -> list[Entry]:
     ],
 )
 def test_which_calls_have_no_end(events: list[tuple[str, str]], left: list[int]) -> None:
-    assert [entry.seq for entry in cut_off(entries(*events))] == left
+    assert [entry.seq for entry, _ in cut_off(entries(*events))] == left

@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.api import CostLine, CostView, DayView, Event, LogView, QueueView, SandboxView, Step, SuiteView
-from daemon.narrate import STOPPED, describe, narrate
-from daemon.optable import folded
-from daemon.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
-from daemon.teller import Teller
-from daemon.text import Role, Span, clean, duration, json_text, line, money, show
+from daemon.control.messages import (
+    CostLine,
+    CostView,
+    DayView,
+    Event,
+    LogView,
+    OpStep,
+    QueueView,
+    SandboxView,
+    SuiteView,
+)
+from daemon.record.optable import folded
+from daemon.views.narrate import STOPPED, describe, narrate
+from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
+from daemon.views.teller import Teller
+from daemon.views.text import Role, Span, clean, duration, json_text, line, money, show
 from ledger.vocabulary import EntryKind, Spend, State
 from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
 
@@ -26,7 +36,7 @@ def plain(block: object) -> str:
     [
         (
             "reproduced",
-            {"message": "expected 90, got 110", "frame": {"path": "shop/cart.py", "line": 41, "function": "total"}},
+            {"message": "expected 90, got 110", "frames": [["shop/cart.py", 41, "total"]]},
             "why       expected 90, got 110 · shop/cart.py:41 in total()",
         ),
         ("reproduced", {"status": "red", "reason": "2 tests fail"}, "why       2 tests fail"),
@@ -63,28 +73,41 @@ def plain(block: object) -> str:
             {"path": "a.py", "line": 4, "mended": 1, "left": 3},
             "keep      a change at a.py:4 mends 1 test; 3 tests left, searched from there",
         ),
-        ("validated", {"passed": 38, "total": 38, "duration_ms": 2200}, "validate  38/38 passed in 2.2 s"),
-        ("validated", {"status": "timeout", "reason": "too slow"}, "validate  timeout · too slow"),
         (
             "validated",
-            {"status": "red", "passed": 36, "total": 38, "newly_red": ["t::b"], "scope": "suite"},
-            "validate  36/38 passed · whole suite · newly red: t::b",
+            {"status": "green", "passed": 38, "total": 38, "duration_ms": 2200, "scope": "suite"},
+            "validate  38/38 passed in 2.2 s · whole suite",
+        ),
+        (
+            "validated",
+            {"status": "timeout", "passed": 0, "total": 0, "duration_ms": 5, "scope": "suite", "reason": "too slow"},
+            "validate  0/0 passed in 5 ms · whole suite · too slow",
+        ),
+        (
+            "validated",
+            {"status": "red", "passed": 36, "total": 38, "duration_ms": 9, "newly_red": ["t::b"], "scope": "suite"},
+            "validate  36/38 passed in 9 ms · whole suite · newly red: t::b",
         ),
         ("closure", {"closed": True}, "closure   the signal is gone"),
         ("closure", {"closed": False, "reason": "t::a fails"}, "closure   the signal is still there · t::a fails"),
         (
             "gates",
-            {"verdicts": [{"decision": "allow"}, {"decision": "deny", "rule": "gate15.key", "reason": "a key"}]},
+            {
+                "verdicts": [
+                    {"gate": 1, "rule": "gate01.ok"},
+                    {"gate": 15, "decision": "deny", "rule": "gate15.key", "reason": "a key"},
+                ]
+            },
             "gates     1/2 · gate15.key: a key",
         ),
         ("committed", {"commit": "abc", "note": ""}, None),
         ("change.rolling_back", {"rule": "verify.tests"}, "back      the change is taken back · verify.tests"),
         (
             "gate",
-            {"decision": "deny", "rule": "gate13.shrink", "reason": "half of the file is gone"},
+            {"gate": 13, "decision": "deny", "rule": "gate13.shrink", "reason": "half of the file is gone"},
             "gate      gate13.shrink says no: half of the file is gone",
         ),
-        ("gate", {"decision": "allow", "rule": "gate1"}, None),
+        ("gate", {"gate": 1, "decision": "allow", "rule": "gate1"}, None),
         (
             "approval.requested",
             {"reason": "2 files", "expires_at": "T"},
@@ -307,10 +330,10 @@ def test_the_status_page_says_since_when_and_what_an_op_does() -> None:
 def test_an_op_that_is_over_points_neither_at_itself_nor_at_what_was_undone() -> None:
     ended = {"started_at": "2026-01-01T00:00:00.000Z", "ended_at": "2026-01-01T00:00:30.000Z"}
     spent = Spend(usd_micro=0, calls=1, working_ms=72)
-    failed = Step(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
+    failed = OpStep(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
     text = plain(op_block(op_view(state=State.POSTMORTEM, steps=(failed,), spend=spent, **ended)))
     assert "ouro show" not in text and "cost      30.0 s · $0.00 · 1 model call" in text
-    done = Step(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
+    done = OpStep(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
     undone = op_view(state=State.COMPLETE, steps=(done,), undone_by="d" * 40, spend=spent, **ended)
     assert "ouro undo" not in plain(op_block(undone))
     assert "undo: ouro undo 1c7f3a" in plain(op_block(undone.model_copy(update={"undone_by": None})))
@@ -335,7 +358,7 @@ def test_no_sandbox_is_said_in_red() -> None:
 
 
 def test_the_page_of_an_op() -> None:
-    steps = (Step(at="T", label="why", text="it fails"), Step(at="T", phase=State.VALIDATE, text="38/38"))
+    steps = (OpStep(at="T", label="why", text="it fails"), OpStep(at="T", phase=State.VALIDATE, text="38/38"))
     text = plain(op_block(op_view(steps=steps, diff=DIFF)))
     assert text.split("\n")[0].startswith("op-1c7f3a  test_failure  tests/test_cart.py::test_total")
     assert "SAFE_AUTO · IMMEDIATE" in text
@@ -375,7 +398,7 @@ def test_live_blocks_of_two_ops_are_kept_apart() -> None:
         teller.feed(entry(4, "reproduced", message="boom")),
         teller.feed(entry(5, "infilled", infills=2)),
         teller.feed(entry(6, "reproduced", op=other, message="other")),
-        teller.feed(entry(7, "validated", passed=1, total=1, diff=DIFF)),
+        teller.feed(entry(7, "candidate", paths=["shop/cart.py"], diff=DIFF)),
         teller.feed(entry(8, "terminal", to="COMPLETE", commit="3f9c21a0", ref="refs/heads/main")),
     ]
     assert told[:3] == ["", "", ""]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from daemon.learned import learned
-from daemon.render_calibration import calibration_block, picture, reliability
-from daemon.text import show
+from daemon.record.optable import learned
+from daemon.views.render_calibration import calibration_block, picture, reliability
+from daemon.views.text import show
 from governance.grounding.calibration import Bin, Calibration, Share, Trusted
-from governance.grounding.records import GRADED, About, Graded, Outcome, graded_payload
-from ledger.vocabulary import EntryKind
-from tests.daemon.scripted_api import entry
+from ledger.events.grounding import About, ClaimsGraded, Graded, Outcome
 
 VIEW = Calibration(
     records=10,
@@ -64,8 +62,8 @@ def test_what_became_of_an_ops_claims_is_one_line() -> None:
         Graded(record=3, about=About.REPLY, outcome=Outcome.HIT),
         Graded(record=4, about=About.REPLY, outcome=Outcome.MISS),
     ]
-    said = entry(5, GRADED, kind=EntryKind.GROUNDING, **graded_payload(grades, "done"))
+    said = ClaimsGraded(why="done", grades=tuple(grades))
     assert learned(said) == "condition hit · reply 2 miss, 1 hit (done)"
     again = [grades[0].model_copy(update={"outcome": Outcome.MISS, "was": Outcome.HIT})]
-    undone = entry(6, GRADED, kind=EntryKind.GROUNDING, **graded_payload(again, "undone"))
+    undone = ClaimsGraded(why="undone", grades=tuple(again))
     assert learned(undone) == "now condition miss (undone)"

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import AnswerRequest, Event, Fixing, FixRequest, RejectRequest, SubmitRequest
-from daemon.client import Client
-from daemon.control import ControlServer
-from daemon.exits import Exit
-from daemon.follow import fix_and_wait, submit_and_wait
-from daemon.repl import completions, run_repl
-from daemon.slash import answer
+from daemon.cli.follow import fix_and_wait, submit_and_wait
+from daemon.control.client import Client
+from daemon.control.messages import AnswerRequest, Event, Fixing, FixRequest, RejectRequest, SubmitRequest
+from daemon.control.server import ControlServer
+from daemon.lifecycle.exits import Exit
+from daemon.repl import run_repl
+from daemon.repl.commands import answer, completions
 from ledger.vocabulary import RootCause, State
 from tests.daemon.scripted_api import OP, ScriptedApi, entry, op_view
 from tests.daemon.test_control import SETTINGS, beside, connected, laid
@@ -140,13 +140,13 @@ async def test_fix_waits_for_its_own_op(tmp_path: Path, changes: dict[str, objec
         done = asyncio.ensure_future(fix_and_wait(client, FixRequest(), door.shown.append))
         await door.api.subscribed.wait()
         door.api.ops_now = (op_view(), op_view(id=other, short="1cbeef", signals=("sig-2",)))
-        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "terminal", op=other)))
+        door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "terminal", op=other, to="COMPLETE")))
         door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "infilled")))
         while len(door.shown) < 2:  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.005)
         assert not done.done()
         door.api.ops_now = (op_view(**changes),)
-        door.api.published.put_nowait(Event(cursor=3, entry=entry(3, event)))
+        door.api.published.put_nowait(Event(cursor=3, entry=entry(3, event, to="COMPLETE")))
         assert await asyncio.wait_for(done, 5) is code
     assert [shown.cursor for shown in door.shown] == [0, 2, 3]
 
@@ -179,7 +179,7 @@ async def test_an_op_is_known_by_its_signals_once_it_has_begun(tmp_path: Path) -
         while not any(name == "show" for name, _ in door.api.asked):  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.005)
         door.api.ops_now = (op_view(state=State.COMPLETE),)
-        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal")))
+        door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal", to="COMPLETE")))
         assert await asyncio.wait_for(done, 5) is Exit.DONE
 
 
@@ -189,10 +189,13 @@ def repl_at_a_terminal(path: Path) -> Iterator[tuple[int, bytearray, subprocess.
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom daemon.bounds import ControlSettings\n"
-        "from daemon.client import ask\nfrom daemon.repl import run_repl\n"
-        f"ask(Path({str(path)!r}), ControlSettings(), Path({str(beside(path))!r}),\n"
-        "    lambda c: run_repl(c, stdin=sys.stdin, stdout=sys.stdout))\n"
+        "import sys\nfrom pathlib import Path\nfrom daemon.settings.bounds import ControlSettings\n"
+        "from daemon.control.client import Client\nfrom daemon.repl import run_repl\nfrom ledger import event_loop\n"
+        "async def whole():\n"
+        f"    path, token = Path({str(path)!r}), Path({str(beside(path))!r})\n"
+        "    async with await Client.connect(path, ControlSettings(), token=token) as client:\n"
+        "        await run_repl(client, stdin=sys.stdin, stdout=sys.stdout)\n"
+        "event_loop.run(whole())\n"
     )
     env = {**os.environ, "TERM": "xterm"}
     seen = bytearray()

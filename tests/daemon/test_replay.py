@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemon.replay import ReplayReport, replay, replay_entries
+from daemon.record.replay import ReplayReport, replay, replay_entries
 from governance.irongate.battery import Inspection, inspect
 from ledger.vocabulary import Entry, EntryKind, State
 from tests.e2e.test_repair import minus

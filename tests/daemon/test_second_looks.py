@@ -6,8 +6,8 @@ import resource
 import venv
 from pathlib import Path
 
-from daemon.api import FixRequest, Life
-from daemon.facade import Facade
+from daemon.control.messages import FixRequest, Life
+from daemon.control.service_api import ServiceApi
 from kernel.provider import Health
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
@@ -71,8 +71,8 @@ async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
 async def test_memory_is_what_is_resident_now(tmp_path: Path) -> None:
     async with served(config_for(tmp_path, make_repo(tmp_path / "repo")), Fetched(lambda b, a: [])) as (service, _):
         block = bytearray(b"x" * 64 * 2**20)
-        held = await Facade(service).health()
+        held = await ServiceApi(service).health()
         del block
-        freed = await Facade(service).health()
+        freed = await ServiceApi(service).health()
         assert held.resident_kb - freed.resident_kb > 48 * 1024
         assert freed.resident_peak_kb == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >= held.resident_kb - 1024

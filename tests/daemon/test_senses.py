@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from daemon.render_intake import sensors_block
-from daemon.text import show
+from daemon.views.render_intake import sensors_block
+from daemon.views.text import show
 from ledger.vocabulary import Source
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.layers import env_name, fields, get
-from daemon.reference import reference, undescribed
-from daemon.settings import Settings, load, settings_for
-from daemon.tighten import RULES, Direction
+from daemon.settings.config import Settings, load, settings_for
+from daemon.settings.layers import env_name, fields, get
+from daemon.settings.reference import reference, undescribed
+from daemon.settings.tighten import RULES, Direction
 from ledger.errors import ConfigError
 from ledger.places import Places
 from tests.repos import make_places, make_repo
@@ -373,7 +373,7 @@ def test_load_reads_what_the_service_manager_says(places: Places, tmp_path: Path
 def test_numeric_libraries_are_told_before_they_load() -> None:
     code = (
         "import os, sys\n"
-        "from daemon.settings import prepare_process\n"
+        "from daemon.settings.config import prepare_process\n"
         "prepare_process()\n"
         "print(os.environ['OMP_WAIT_POLICY'], os.environ['TOKENIZERS_PARALLELISM'], 'torch' in sys.modules)\n"
     )
@@ -387,7 +387,7 @@ def test_every_setting_is_described() -> None:
 
 def test_the_settings_page_is_up_to_date() -> None:
     page = ROOT / "docs" / "settings.md"
-    assert page.read_text(encoding="utf-8") == reference() + "\n", "python -m daemon.reference writes it again"
+    assert page.read_text(encoding="utf-8") == reference() + "\n", "python -m daemon.settings.reference writes it again"
 
 
 def test_variable_names_are_unique() -> None:

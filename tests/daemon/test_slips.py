@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from daemon.api import OpRef, StatusView, SubmitRequest
-from daemon.api_intake import DropRequest, SignalRef
 from daemon.cli.base import report
-from daemon.codes import Exit
-from daemon.settings import Settings
-from daemon.slips import slip_of
+from daemon.control.intake_messages import DropRequest, SignalRef
+from daemon.control.messages import OpRef, StatusView, SubmitRequest
+from daemon.exit_codes import Exit, slip_of
+from daemon.settings.config import Settings
 from ledger.vocabulary import Frozen
 from tests.repos import make_repo
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import FixRequest, OpRef, OpsRequest
-from daemon.codes import Exit, exit_for_error
-from daemon.facade import Facade
-from daemon.render import status_block
-from daemon.text import show
+from daemon.control.messages import FixRequest, OpRef, OpsRequest
+from daemon.control.service_api import ServiceApi
+from daemon.exit_codes import Exit, exit_for_error
+from daemon.views.render import status_block
+from daemon.views.text import show
 from kernel.provider import InfillAnswer, InfillRequest
 from ledger.errors import ControlError
 from ledger.vocabulary import RootCause
@@ -64,7 +64,7 @@ async def test_an_op_in_flight_is_told_of(tmp_path: Path) -> None:
     try:
         await service.open()
         await service.bring_up()
-        api = Facade(service)
+        api = ServiceApi(service)
         assert (await api.fix(FixRequest())).message.startswith("Red at")
         await asyncio.wait_for(model.asked.wait(), 60)
         (op,) = (await api.ops(OpsRequest())).ops

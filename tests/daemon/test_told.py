@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.stops import waiting_for
-from daemon.told import at_it_already, cannot_talk, not_looked_at
+from daemon.lifecycle.service import waiting_for
+from daemon.views.told import at_it_already, cannot_talk, not_looked_at
 from kernel.provider import Capabilities
 from tests.daemon.scripted_api import OP
 

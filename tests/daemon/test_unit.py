@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.unit import install, quote, render, state, template, uninstall, unit_name, unit_path
+from daemon.lifecycle.unit import install, quote, render, state, template, uninstall, unit_name, unit_path
 from ledger.errors import ConfigError
 from ledger.places import Places
 from tests.repos import make_places, make_repo

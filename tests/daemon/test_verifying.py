@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.settings import Config, Settings
-from daemon.verifying import RecordReport, verify_commits, verify_record
+from daemon.record.verifying import RecordReport, verify_commits, verify_record
+from daemon.settings.config import Config, Settings
 from governance.changes import sshsig
 from governance.changes.signing import ensure_identity
 from ledger.errors import ChainBroken, GitFailed, LedgerError

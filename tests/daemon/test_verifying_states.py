@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from daemon.verifying import RecordReport, verify_record
+from daemon.record.verifying import RecordReport, verify_record
 from governance.changes.signing import ensure_identity
 from ledger.chain import link
 from ledger.heads import SignedHead, message_of, read_lines

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon.data import _ouro_wakeup
-from daemon.wakeup import FOLDER, MODULE, install, is_installed
+from daemon.lifecycle.wakeup import FOLDER, MODULE, install, is_installed
 from ledger.places import Places
 from tests.e2e.world import own_environment
 from tests.repos import host_env, make_places, make_repo

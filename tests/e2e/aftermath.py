@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.grounding.records import grades_in, is_record
 from governance.grounding.trust import folded, in_table
 from ledger.clock import SystemClock
+from ledger.events.event import event_in
+from ledger.events.grounding import ClaimMade, grades_in
 from ledger.places import Places
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind
@@ -141,7 +142,7 @@ async def told_by(places: Places) -> Told:
 async def claims_of(ledger: Ledger) -> str:
     """What is wrong with the convergence records of ops that have all ended."""
     entries = await ledger.entries(kinds=(EntryKind.GROUNDING,))
-    claimed = {entry.seq for entry in entries if is_record(entry)}
+    claimed = {entry.seq for entry in entries if event_in(entry, ClaimMade)}
     graded = [grade for entry in entries for grade in grades_in(entry)]
     still_open = claimed - {grade.record for grade in graded}
     first = [grade.record for grade in graded if grade.was is None]

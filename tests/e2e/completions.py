@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from governance.loop import prompts
-from governance.loop.protocol import block
+from governance.conversation import prompts
+from governance.conversation.protocol import block
 from kernel.providers.openai import OpenAIProvider
 from kernel.providers.settings import OpenAISettings
 from tests.kernel.misbehaving import Misbehaving, Peer, call, chunk, usage

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from daemon import means
+from daemon.adapters import test_setup
 from tests.proved import choose_once
 
 
 @pytest.fixture(autouse=True)
 def walls_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(means, "choose", choose_once)
+    monkeypatch.setattr(test_setup, "choose", choose_once)

@@ -25,11 +25,11 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from daemon import means
-from daemon.api import EventsRequest, OpRef, RejectRequest
-from daemon.facade import Facade
-from daemon.service import work_off
-from daemon.settings import Config
+from daemon.adapters import test_setup
+from daemon.control.messages import EventsRequest, OpRef, RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.lifecycle.one_boot import work_off
+from daemon.settings.config import Config
 from ledger.errors import ControlError
 from tests.e2e.aftermath import CART, Start, children_of, faults_of_record, faults_of_tree, told_by, tree_of
 from tests.e2e.victim import Plan, Victim, live, nothing, queued_work
@@ -131,7 +131,7 @@ async def only_look(service: Victim) -> None:
 async def until_parked(service: Victim) -> str:
     """The op that waits, once the pool waits for it too."""
     assert service.house is not None
-    async for event in Facade(service).events(EventsRequest(after=0)):
+    async for event in ServiceApi(service).events(EventsRequest(after=0)):
         if event.entry is not None and event.entry.payload.get("queue") == "parked" and event.entry.op_id:
             pending = {request.op.id: request for request in await service.house.inbox.pending()}
             if event.entry.op_id in pending:
@@ -159,12 +159,12 @@ async def parked_again(service: Victim) -> None:
     assert states == ["parked"], states
 
 
-async def answer(service: Victim, say: Callable[[Facade, str], Awaitable[object]]) -> None:
+async def answer(service: Victim, say: Callable[[ServiceApi, str], Awaitable[object]]) -> None:
     assert service.house is not None and service.house.pool is not None
     op_id = await until_parked(service)
     for _ in range(200):
         try:
-            await say(Facade(service), op_id)
+            await say(ServiceApi(service), op_id)
             break
         except ControlError:  # the pool has not begun to wait yet
             await asyncio.sleep(0.01)
@@ -189,7 +189,7 @@ async def expire(service: Victim) -> None:
 
 async def undo(service: Victim) -> None:
     """The owner takes the last op back."""
-    await Facade(service).undo(OpRef(op=service.table.newest(ended=True)[0].id))
+    await ServiceApi(service).undo(OpRef(op=service.table.newest(ended=True)[0].id))
 
 
 ERRANDS: dict[str, Callable[[Victim], Awaitable[None]]] = {
@@ -290,7 +290,7 @@ class World:
         for folder in ("tmp", "memory"):
             (base / folder).mkdir()
         tempfile.tempdir = str(base / "tmp")
-        means.choose = choose_once
+        test_setup.choose = choose_once
         memory = {"memory_folder": str(base / "memory")}
         self.config = config_for(base, repo, workspace=memory, changes={"mode": orders.mode})
         self.start = Start(

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from daemon.facade import Facade
+from daemon.adapters.senses import Senses
+from daemon.control.service_api import ServiceApi
 from daemon.house import House
-from daemon.senses import Senses
-from daemon.service import Service
-from daemon.settings import Config
+from daemon.lifecycle.service import Service
+from daemon.settings.config import Config
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.store import Ledger
@@ -77,7 +77,7 @@ async def record_of(config: Config) -> AsyncIterator[Ledger]:
 @asynccontextmanager
 async def served(
     config: Config, model: Provider, *, watch: bool = False, service_type: type[Serving] = Serving
-) -> AsyncIterator[tuple[Serving, Facade]]:
+) -> AsyncIterator[tuple[Serving, ServiceApi]]:
     """A service that is up, until the block ends; ``watch`` starts its senses too."""
     service = service_type(config, model)
     try:
@@ -85,6 +85,6 @@ async def served(
         await service.bring_up()
         if watch:
             await service.senses_now.start(service.lost)
-        yield service, Facade(service)
+        yield service, ServiceApi(service)
     finally:
         await service.close()

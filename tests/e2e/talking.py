@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from governance.loop import prompts
+from governance.conversation import prompts
 from kernel.provider import (
     CallDelta,
     Capabilities,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, OpsRequest, RejectRequest, SubmitRequest
-from daemon.facade import Facade
-from daemon.settings import Config
-from governance.orchestrator import Ending
+from daemon.control.messages import OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.control.service_api import ServiceApi
+from daemon.settings.config import Config
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.errors import ControlError, RepositoryBusy
@@ -34,7 +34,7 @@ def documenting() -> Talking:
     return Talking(after_a_look(swap(CART, DOC, BETTER), CART))
 
 
-async def parked(service: Serving, api: Facade) -> Ending:
+async def parked(service: Serving, api: ServiceApi) -> Ending:
     """Submit the goal; the op that waits for the owner."""
     submitted = await api.submit(GOAL)
     assert submitted.status == "queued"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, RejectRequest
+from daemon.control.messages import OpRef, RejectRequest
 from kernel.provider import Message
 from ledger.vocabulary import ParametersDocumented, RootCause, Source, State, Tier
 from tests.e2e.serving import served

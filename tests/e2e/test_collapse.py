@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from governance.loop import prompts
+from governance.conversation import prompts
 from kernel.canary import CollapseDetected
 from kernel.provider import Event, Limits, Message, TextDelta, ToolSchema
 from ledger.vocabulary import FailureClass, RootCause, State

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import OpRef, RejectRequest
-from daemon.facade import Facade
-from daemon.render import op_block
-from daemon.render_calibration import calibration_block
-from daemon.replay import replay
-from daemon.text import show
-from governance.grounding.records import About, Outcome, TrustKey, grades_in, is_record
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from daemon.views.render import op_block
+from daemon.views.render_calibration import calibration_block
+from daemon.views.text import show
 from governance.grounding.trust import Tally, from_log, in_table
+from ledger.events.event import event_in
+from ledger.events.grounding import About, ClaimMade, Outcome, TrustKey, grades_in
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import documenting, parked
@@ -28,7 +29,7 @@ TALK = TrustKey(kind="strategy", name="conversation")
 async def outcomes(service: Serving, op_id: str) -> dict[About, set[Outcome]]:
     """What stands last of each kind of claim of an op; each grade names a record before it."""
     entries = await service.home.ledger.entries(op_id=op_id)
-    records = {entry.seq for entry in entries if is_record(entry)}
+    records = {entry.seq for entry in entries if event_in(entry, ClaimMade)}
     grades = [(entry.seq, grade) for entry in entries for grade in grades_in(entry)]
     assert all(grade.record in records and grade.record < seq for seq, grade in grades)
     last = {grade.record: grade for _, grade in grades}
@@ -43,7 +44,7 @@ async def agreed(service: Serving) -> None:
     assert (await replay(ledger, op_id=None)).differences == ()
 
 
-async def shown(api: Facade, op_id: str) -> str:
+async def shown(api: ServiceApi, op_id: str) -> str:
     return show(op_block(await api.show(OpRef(op=op_id))), colour=False)
 
 

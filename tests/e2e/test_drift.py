@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.facade import Facade
-from governance.orchestrator import Ending
+from daemon.control.messages import OpRef
+from daemon.control.service_api import ServiceApi
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
@@ -30,7 +30,7 @@ def settings(other: Path) -> dict[str, Any]:
     return {"test_failure": {"debounce_s": 0.1}, "router": {"coalesce_s": 0}, "sensors": {"cross_repo_drift": drift}}
 
 
-async def approved(service: Serving, api: Facade) -> Ending:
+async def approved(service: Serving, api: ServiceApi) -> Ending:
     ending = await ended(service.home)
     while ending.request is not None:
         await api.approve(OpRef(op=ending.op.id))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.api import Api, OpRef, RejectRequest, SubmitRequest
+from daemon.control.messages import OpRef, RejectRequest, SubmitRequest
+from daemon.control.table import ControlApi
 from kernel.provider import Message
+from ledger.events.op import OpEnded
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
@@ -43,7 +45,7 @@ class Stumped:
         return CHECKED if self.learnt else ""
 
 
-async def submitted(service: Serving, api: Api, goal: str) -> RootCause:
+async def submitted(service: Serving, api: ControlApi, goal: str) -> RootCause:
     await api.submit(SubmitRequest(goal=goal, files=(CART,)))
     return (await ended(service.home)).cause
 
@@ -69,7 +71,7 @@ async def test_a_gap_is_met_worked_on_and_served(tmp_path: Path) -> None:
         assert (waiting.op.origin, waiting.op.targets) == (Source("capability_gap"), (CART,))
         line = await line_of(service)
         assert f"file {CART} (2 ops of 2 kinds" in line
-        told = await service.home.ledger.entries(events=("terminal",))
+        told = await service.home.ledger.entries(events=(OpEnded,))
         assert f"entries {', '.join(str(entry.seq) for entry in told)}" in line
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))

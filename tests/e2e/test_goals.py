@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import PostureRequest
-from daemon.replay import replay
-from governance.loop import prompts
+from daemon.control.intake_messages import PostureRequest
+from daemon.record.replay import replay
+from governance.conversation import prompts
 from ledger.vocabulary import EntryKind, State
 from sensors.intake.posture import Posture
 from tests.e2e.serving import served

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from daemon.api import Event, FixRequest
-from daemon.exits import Exit
-from daemon.service import HELD_BACK, work_off
+from daemon.control.messages import Event, FixRequest
+from daemon.lifecycle.exits import Exit
+from daemon.lifecycle.one_boot import HELD_BACK, work_off
 from ledger.vocabulary import State
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.settings import Config
+from daemon.settings.config import Config
 from governance.irongate import battery
 from governance.irongate.g20_unattended import Facts
 from governance.irongate.verdicts import passed

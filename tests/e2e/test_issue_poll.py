@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.settings import Config
+from daemon.settings.config import Config
 from ledger.vocabulary import RootCause, Source, State, TestsPass
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port
 from tests.e2e.serving import served

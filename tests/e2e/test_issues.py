@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.api import OpRef, RejectRequest
-from daemon.facade import Facade
-from daemon.replay import replay
-from daemon.settings import Config
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from daemon.settings.config import Config
 from kernel.provider import Provider
 from ledger.vocabulary import RootCause, State, Tier
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port, github, issue, knock, standard, workflow_run
@@ -41,7 +41,7 @@ def told_by(tmp_path: Path, repo: Path) -> Config:
 
 
 @asynccontextmanager
-async def heard(config: Config, model: Provider) -> AsyncIterator[tuple[Serving, Facade, int]]:
+async def heard(config: Config, model: Provider) -> AsyncIterator[tuple[Serving, ServiceApi, int]]:
     async with served(config, model, watch=True) as (service, api):
         assert service.senses_now.notes() == ()
         yield service, api, config.settings.webhook.port

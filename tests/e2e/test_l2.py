@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import Event, Limits, Message, ToolSchema
 from ledger.vocabulary import EntryKind, State
 from tests.e2e.serving import Serving, served

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State
 from tests.e2e.world import Infilling, config_for, ended, lived_in, own_environment
 from tests.repos import commit, git, make_repo

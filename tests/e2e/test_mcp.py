@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from daemon.doctor import examine
-from daemon.render import status_block
-from daemon.text import show
+from daemon.lifecycle.doctor import examine
+from daemon.views.render import status_block
+from daemon.views.text import show
 from kernel.provider import Message
 from ledger.vocabulary import EntryKind, State
 from tests.e2e.serving import Serving, served

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from daemon.api import Event
-from daemon.exits import Exit
-from daemon.service import NO_MONEY, work_off
+from daemon.control.messages import Event
+from daemon.lifecycle.exits import Exit
+from daemon.lifecycle.one_boot import NO_MONEY, work_off
 from kernel.provider import InfillAnswer, InfillRequest, Price, Usage
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import served

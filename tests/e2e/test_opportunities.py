@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.facade import Facade
-from daemon.replay import replay
-from governance.orchestrator import Ending
+from daemon.control.messages import OpRef
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import DuplicateGone, MetricBelow, RootCause, Source, State, SymbolGone
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, call, swap
@@ -44,7 +44,7 @@ def stubborn(path: str, answers: Sequence[str]) -> InTurn:
     return InTurn(answers, CART, path, more=[call("git_log")])
 
 
-async def landed(service: Serving, api: Facade) -> Ending:
+async def landed(service: Serving, api: ServiceApi) -> Ending:
     """What moves code about waits for the owner; he says yes."""
     waiting = await ended(service.home)
     assert waiting.state is State.APPROVE, (waiting.cause, waiting.reason)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.replay import replay
-from governance.dossier import Dossier
-from governance.orchestrator import Ending
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
+from governance.pipeline.dossier import Dossier
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import EntryKind, State, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look

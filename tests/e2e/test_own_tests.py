@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from governance import measure
 from governance.irongate import g16_tests
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
+from governance.verification import test_runs
 from ledger.vocabulary import RootCause, State, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
@@ -81,6 +81,6 @@ async def test_without_both_it_still_waits_for_a_person(tmp_path: Path, monkeypa
         await args[3]()  # type: ignore[operator]  # as the change stands
 
     monkeypatch.setattr(g16_tests, "weakened", lambda before, after: ())
-    monkeypatch.setattr(measure, "_with_tests_of_base", stand)
+    monkeypatch.setattr(test_runs, "_with_tests_of_base", stand)
     ending, landed = await offered(tmp_path, *CASES["set-up of the module"])
     assert (ending.state, ending.dossier.tier, landed) == (State.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason

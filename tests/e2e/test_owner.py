@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import SubmitRequest
-from daemon.facade import Facade
-from governance.orchestrator import Ending
+from daemon.control.messages import SubmitRequest
+from daemon.control.service_api import ServiceApi
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_repair import minus
@@ -53,7 +53,7 @@ GOAL = SubmitRequest(goal="Take the discount off", files=(CART,), closed_when=(F
 
 async def repaired(service: Serving) -> Ending:
     """Submitted rather than scanned for: what is seen here is where the work lands."""
-    assert (await Facade(service).submit(GOAL)).status == "queued"
+    assert (await ServiceApi(service).submit(GOAL)).status == "queued"
     return await ended(service.home)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from governance.orchestrator import Ending
+from daemon.control.messages import OpRef
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.api import OpRef
+from daemon.control.messages import OpRef
 from kernel.provider import Message
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, RootCause, Source, State

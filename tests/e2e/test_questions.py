@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.api import AnswerRequest, OpRef, RejectRequest
-from daemon.client import Client
-from daemon.render import ops_block, status_block
-from daemon.text import show
+from daemon.control.client import Client
+from daemon.control.messages import AnswerRequest, OpRef, RejectRequest
+from daemon.views.render import ops_block, status_block
+from daemon.views.text import show
 from kernel.provider import Message
 from ledger.vocabulary import RootCause
 from tests.e2e.serving import record_of, served

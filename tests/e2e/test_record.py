@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.projections import SCRIPTS
-from daemon.settings import Config
-from daemon.verifying import verify_commits, verify_record
+from daemon.control.messages import OpRef
+from daemon.record.projections import SCRIPTS
+from daemon.record.verifying import verify_commits, verify_record
+from daemon.settings.config import Config
 from ledger.contents import BLOB_FIELDS
 from ledger.errors import ChainBroken, ControlError
 from ledger.shape import definitions, own

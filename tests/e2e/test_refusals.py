@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import Message, ToolCall
 from ledger.vocabulary import EntryKind, RootCause, State
 from sensors.requests.manual import manual_signal

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from daemon.api import OpRef
-from daemon.replay import replay
-from governance.grounding.records import About, Graded, Outcome, TrustKey
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from governance.grounding.standing import THIN
-from governance.retries import COLLAPSE
+from governance.pipeline.retries import COLLAPSE
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Message, Report, ToolSchema
+from ledger.events.grounding import About, Graded, Outcome, TrustKey
 from ledger.vocabulary import Entry, FailureClass, RootCause, State
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import Serving, served

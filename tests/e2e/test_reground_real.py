@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.replay import replay
+from daemon.record.replay import replay
 from kernel.engine.settings import LocalSettings
 from kernel.providers.local import LocalProvider
 from ledger.vocabulary import State

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.codes import Exit
+from daemon.exit_codes import Exit
 from tests.e2e.test_sentences import PROJECT, Owner
 from tests.e2e.world import SHOP, repo_with
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, RejectRequest
-from daemon.replay import replay, replay_entries
-from daemon.settings import Config
-from governance.dossier import Dossier
+from daemon.control.messages import OpRef, RejectRequest
+from daemon.record.replay import replay, replay_entries
+from daemon.settings.config import Config
 from governance.memory.lessons import Lessons
-from governance.orchestrator import Ending
 from governance.phases.complete import record_outcome
+from governance.pipeline.dossier import Dossier, PhaseResult
+from governance.pipeline.orchestrator import Ending
 from governance.record import Recorder
-from governance.result import PhaseResult
 from ledger.clock import ManualClock, SystemClock
+from ledger.events.session import SessionStarted
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, FailureClass, RootCause, State, Tier
+from ledger.vocabulary import FailureClass, RootCause, State, Tier
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look
 from tests.e2e.test_refusals import CART, GOOD, TEST, shop, work
@@ -40,7 +40,7 @@ async def remembered(config: Config, *ends: tuple[timedelta, PhaseResult]) -> No
     clock = ManualClock(SystemClock().now() - max(ago for ago, _ in ends))
     ledger = await Ledger.open(config.places.ledger, repo_id=config.places.repo_id, clock=clock)
     try:
-        entry = await Recorder(ledger).note(EntryKind.SESSION, "session.started")
+        entry = await Recorder(ledger).note(SessionStarted())
         for ago, result in sorted(ends, key=lambda end: -end[0]):
             clock.advance((SystemClock().now() - ago - clock.now()).total_seconds())
             op = operation(targets=(CART,))

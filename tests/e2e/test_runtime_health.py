@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
+from daemon.control.messages import OpRef
 from ledger.vocabulary import RootCause, Source, State, SuiteAnswers
 from sensors.health.sample import Gauges
 from tests.e2e.serving import Serving, served

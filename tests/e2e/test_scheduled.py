@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import RejectRequest
-from daemon.facade import Facade
-from daemon.replay import replay
-from daemon.settings import Config
+from daemon.control.messages import RejectRequest
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
+from daemon.settings.config import Config
 from kernel.provider import Provider
 from ledger.vocabulary import RootCause, Source, State, Tier
 from tests.e2e.serving import Serving, served
@@ -86,7 +86,7 @@ async def test_green_tests_are_not_the_end_of_what_only_the_owner_can_judge(tmp_
         assert waiting.dossier.tier is Tier.APPROVAL_REQUIRED
         runs = await service.entries(waiting.op.id, "validated")
         assert [run.payload["status"] for run in runs] == ["green"]
-        await Facade(service).reject(RejectRequest(op=waiting.op.id))
+        await ServiceApi(service).reject(RejectRequest(op=waiting.op.id))
         done = await ended(service.home)
         assert (done.state, done.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
     finally:

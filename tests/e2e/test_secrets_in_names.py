@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from ledger.vocabulary import State
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap

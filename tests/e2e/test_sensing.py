@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from daemon.api import FixRequest
-from daemon.wakeup import install
+from daemon.control.messages import FixRequest
+from daemon.lifecycle.wakeup import install
 from kernel.provider import Health
 from ledger.places import Places
 from ledger.vocabulary import RootCause, State

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.codes import Exit
+from daemon.exit_codes import Exit
 from tests.e2e.talking import swap
 from tests.e2e.world import PLUS, SHOP, own_environment, repo_with
 from tests.repos import commit, git, host_env, make_repo, write

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import FixRequest, OpRef
-from daemon.facade import Facade
+from daemon.control.messages import FixRequest, OpRef
+from daemon.control.service_api import ServiceApi
 from ledger.errors import TestsUnavailable
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import Serving, served
@@ -26,7 +26,7 @@ async def ops(service: Serving) -> int:
     return sum(e.payload.get("event") == "op.started" for e in await service.home.ledger.entries())
 
 
-async def looked_at(service: Serving, api: Facade, head: str) -> None:
+async def looked_at(service: Serving, api: ServiceApi, head: str) -> None:
     """The sensor's look at ``head`` is over, with all that follows from it."""
     await service.until("known", commit=head, green=False)
     for _ in range(400):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.api import OpRef
-from daemon.facade import Facade
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.control.service_api import ServiceApi
+from daemon.record.replay import replay
 from governance.changes.effects import Effects
 from ledger.vocabulary import RootCause, Source, State
 from tests.e2e.serving import Serving, served
@@ -115,7 +115,7 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         await sensor.scan_once()
         waiting = await ended(service.home)
-        await Facade(service).approve(OpRef(op=waiting.op.id))
+        await ServiceApi(service).approve(OpRef(op=waiting.op.id))
         ending = await ended(service.home)  # tried once more, and shown to the owner again
         (closure,) = await service.entries(ending.op.id, "closure")
     finally:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, State
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, blocks, calls, provider_at

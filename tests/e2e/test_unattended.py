@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from governance.phases.gate import attended
 from governance.settings import ApprovalSettings
 from ledger.ids import short_id

@@ -8,7 +8,7 @@ import pytest
 
 from governance.irongate import battery
 from governance.irongate.verdicts import passed
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served

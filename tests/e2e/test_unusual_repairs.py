@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.orchestrator import Ending
+from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, State
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served

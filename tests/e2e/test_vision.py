@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.api import OpRef
+from daemon.control.messages import OpRef
 from kernel.provider import Message
 from ledger.vocabulary import OwnerConfirms, RootCause, Source, State, TestsPass
 from tests.e2e.serving import Serving, served

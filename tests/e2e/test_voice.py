@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef, RejectRequest
-from daemon.api_people import Answered, Utterance
-from daemon.client import Client, RemoteError
+from daemon.control.client import Client, RemoteError
+from daemon.control.messages import Answered, OpRef, RejectRequest, Utterance
+from ledger.events.session import ControlRequested
 from ledger.vocabulary import RootCause, Source, State, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -47,8 +47,11 @@ async def test_a_spoken_test_is_repaired_and_what_is_unsure_is_not_begun(tmp_pat
         assert ending.dossier.tier is Tier.SAFE_AUTO
         told = (await spoken(service, "what are you doing?")).message
         assert told == "Nothing is under way."
-        asked = await service.home.ledger.entries(events=("control.hear",))
-        assert [entry.payload["asked"].get("goal") for entry in asked] == ["fix test total with discount", None]
+        asked = await service.home.ledger.events(ControlRequested)
+        assert [event.asked.get("goal") for _, event in asked if event.verb == "hear"] == [
+            "fix test total with discount",
+            None,
+        ]
     assert git(repo, "rev-parse", "HEAD^") == broken
     assert len(model.asked) == 2
 

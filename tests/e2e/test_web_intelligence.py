@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import OpRef
-from daemon.replay import replay
+from daemon.control.messages import OpRef
+from daemon.record.replay import replay
 from ledger.vocabulary import RootCause, Source, State, Tier
 from sensors.health.sample import Gauges
 from tests.e2e.serving import served

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api import AnswerRequest, OpRef, RejectRequest
-from daemon.client import Client
-from daemon.slash import answer
+from daemon.control.client import Client
+from daemon.control.messages import AnswerRequest, OpRef, RejectRequest
+from daemon.repl.commands import answer
 from ledger.vocabulary import RootCause, Source, SourceClass, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.house import House
-from daemon.service import Service
-from daemon.settings import Config
+from daemon.lifecycle.service import Service
+from daemon.settings.config import Config
 from governance.changes.effects import Effects
 from ledger.clock import SystemClock
 from ledger.store import Ledger, Statement

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from daemon.adapters.senses import Senses
 from daemon.equip import equip
 from daemon.house import House, furnish
-from daemon.senses import Senses
-from daemon.settings import Config, Settings
-from governance.orchestrator import Ending
+from daemon.settings.config import Config, Settings
+from governance.pipeline.orchestrator import Ending
 from kernel.provider import (
     Capabilities,
     Done,

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
-from governance.crew import Crew, Holdings, OpClock
+from governance.conversation.model_client import Asker
 from governance.irongate.policy import ToolPolicy
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.record import Recorder
 from governance.settings import GovernanceSettings
 from kernel.provider import Provider

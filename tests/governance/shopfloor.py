@@ -8,18 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from governance import fsm
-from governance.approval import Inbox
+from governance.approval.inbox import Inbox
+from governance.approval.refusals import Refused
 from governance.budget import Budget, BudgetSettings
-from governance.crew import Crew, Shop
-from governance.dossier import Dossier, Generation
 from governance.grounding.trust import Trust
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
-from governance.orchestrator import Ending, Orchestrator, Phase
-from governance.pool import Pool
-from governance.refused import Refused
-from governance.result import PhaseResult
+from governance.pipeline import fsm
+from governance.pipeline.context import Crew, Shop
+from governance.pipeline.dossier import Dossier, Generation, PhaseResult
+from governance.pipeline.orchestrator import Ending, Orchestrator, Phase
+from governance.pipeline.pool import Pool
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Capabilities, Done, Event, Health, Limits, Message, Price, Usage
 from ledger.clock import Clock

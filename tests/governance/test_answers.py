@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.dossier import PlannedChange
-from governance.loop.answers import parse_answer
+from governance.conversation.answers import parse_answer
 from governance.phases.plan import PlanAnswer, incoherent
+from governance.pipeline.dossier import PlannedChange
 
 
 def test_the_last_fitting_object_counts() -> None:

@@ -14,8 +14,8 @@ from governance.record import Recorder
 from kernel.provider import Price, Usage
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted
+from ledger.events.model import CallEnded
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind
 
 PRICE = Price(input=1_000_000, output=2_000_000)  # one micro-dollar a token in, two a token out
 CEILINGS = BudgetSettings(per_call_usd_micro=100, per_op_usd_micro=150, per_day_usd_micro=250, per_op_tokens=1_000)
@@ -38,7 +38,7 @@ async def spend(budget: Budget, ledger: Ledger, tokens_in: int, *, op: str = "op
     """A whole call: held, settled, durable."""
     ticket = await hold(budget, tokens_in, op=op, at=at)
     _, row = budget.settle(ticket, Usage(tokens_in=tokens_in), PRICE)
-    await Recorder(ledger, op_id=op).note(EntryKind.CALL, "call.ended", project=(row,))
+    await Recorder(ledger, op_id=op).note(CallEnded(), project=(row,))
     budget.release(ticket)
 
 
@@ -99,7 +99,7 @@ async def test_tokens_of_an_op_have_a_ceiling_even_when_they_are_free(ledger: Le
     assert await refused(budget, 1_001, price=free) == "per_op_tokens"
     ticket = await hold(budget, 600, price=free)
     _, row = budget.settle(ticket, Usage(tokens_in=500, tokens_out=100), free)
-    await Recorder(ledger, op_id="op-1").note(EntryKind.CALL, "call.ended", project=(row,))
+    await Recorder(ledger, op_id="op-1").note(CallEnded(), project=(row,))
     budget.release(ticket)
     assert await refused(budget, 401, price=free) == "per_op_tokens"
     await hold(budget, 400, price=free)

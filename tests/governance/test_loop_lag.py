@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from governance.codebase import Codebases
-from governance.crew import Crew, Holdings, OpClock
 from governance.phases.expand import by_script
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.record import Recorder
 from governance.repair.reproduce import set_scene
+from governance.risk.codebase import Codebases
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun

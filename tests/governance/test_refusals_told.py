@@ -14,28 +14,29 @@ from pkgutil import iter_modules
 
 import pytest
 
-from daemon.narrate import tell
+from daemon.views.narrate import tell
 from governance import irongate
-from governance.approval import Inbox
-from governance.crew import Crew
-from governance.dossier import Feedback
+from governance.approval.inbox import Inbox
+from governance.conversation import prompts
+from governance.conversation.tool_call import call_tool
 from governance.irongate.battery import objections
 from governance.irongate.policy import ToolPolicy
 from governance.irongate.registry import GATES
 from governance.irongate.rules import ToolPolicySettings
-from governance.loop import prompts
 from governance.phases.apply import stale
 from governance.phases.validate import said
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import Feedback
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
-from governance.toolcall import call_tool
 from ledger.clock import ManualClock
+from ledger.events.check import GatesJudged
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Entry, EntryKind, State, Verdict
+from tests.governance.approval.test_approval import DOSSIER
 from tests.governance.crewed import crew_in
 from tests.governance.ops import operation
 from tests.governance.shopfloor import Priced
-from tests.governance.test_approval import DOSSIER
 from tests.repos import host_env, make_repo
 from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox, ToolContext
@@ -138,8 +139,8 @@ def test_a_refused_candidate(together: bool) -> None:
         assert {verdict.rule for verdict in against} == {verdict.rule for verdict in verdicts}
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
         told = prompts.feedback(Feedback(phase=State.VALIDATE, rule=against[0].rule, text=said(against)))
-        payload = {"event": "gates", "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts]}
-        shown = tell(Entry(seq=1, at="", prev="", hash="", kind=EntryKind.VERDICT, payload=payload))
+        draft = GatesJudged(verdicts=verdicts).draft()
+        shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None
         for verdict in verdicts:
             assert verdict.rule in told and verdict.rule in shown.text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.settings import prepare_process
+from daemon.settings.config import prepare_process
 from kernel.cancel import CancelToken
 from kernel.providers.local import LocalProvider
 from kernel.weights.convert import convert_weights

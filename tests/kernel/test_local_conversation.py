@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from governance.loop.ends import End, Talk
-from governance.loop.history import Opening
-from governance.loop.judged import Judged
-from governance.loop.manner import Manner, manner_of
-from governance.loop.protocol import block
-from governance.loop.rounds import Conversation
-from governance.loop.settings import LoopSettings
+from governance.conversation.ends import End, Talk
+from governance.conversation.history import Opening
+from governance.conversation.judged import Judged
+from governance.conversation.manner import Manner, manner_of
+from governance.conversation.protocol import block
+from governance.conversation.rounds import Conversation
+from governance.conversation.settings import LoopSettings
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema, Usage
 from kernel.providers.local import LocalProvider

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.loop import prompts
+from governance.conversation import prompts
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from kernel.providers.reprompt import confidence, questions
 from kernel.providers.reprompt.course import (

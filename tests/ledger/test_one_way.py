@@ -31,13 +31,13 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "tools/git.py": ("git", "names GitPython's type"),
     "tools/sandbox/launcher.py": ("os.fork os.execve", INSIDE),
     "tools/sandbox/attacks.py": ("os.fork", INSIDE),
-    "tools/testing/_ouro_test_worker.py": ("os.fork", INSIDE),
-    "tools/testing/_ouro_probe.py": ("os.fork", INSIDE),
-    "tools/testing/_ouro_screen.py": ("os.fork", INSIDE),
+    "tools/testing/pytest_plugins/_ouro_test_worker.py": ("os.fork", INSIDE),
+    "tools/testing/pytest_plugins/_ouro_probe.py": ("os.fork", INSIDE),
+    "tools/testing/pytest_plugins/_ouro_screen.py": ("os.fork", INSIDE),
     "tools/sandbox/probe.py": ("sys.executable", "the interpreter's real path, which code inside may start"),
-    "daemon/doctor.py": ("sys.executable", "shows it"),
+    "daemon/lifecycle/doctor.py": ("sys.executable", "shows it"),
     "daemon/cli/machine.py": ("sys.executable", "the command beside it goes into the unit"),
-    "daemon/serve.py": ("sys.executable", "becomes itself again, isolated"),
+    "daemon/lifecycle/serve.py": ("sys.executable", "becomes itself again, isolated"),
 }
 
 

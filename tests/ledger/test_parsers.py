@@ -179,8 +179,8 @@ ALONE = "it is read by an interpreter of the owner's, without our modules"
 OURS = "it reads what this program has written, after its hash or out of its own tables"
 ALLOWED = {
     "daemon/data/_ouro_wakeup.py": ALONE,
-    "governance/loop/answers.py": "it finds an object inside prose; what is in it is read by the model of the answer",
-    "governance/refused.py": OURS,
+    "governance/conversation/answers.py": "it finds an object inside prose, whose fields the answer's model reads",
+    "governance/approval/refusals.py": OURS,
     "ledger/chain.py": OURS,
     "sensors/drift/contracts.py": "it reads its own canonical text",
     "sensors/intake/queue.py": OURS,
@@ -188,8 +188,8 @@ ALLOWED = {
     "tools/index/facts.py": "lines of our own child, and of the index, in a form that is checked",
     "tools/index/store.py": OURS,
     "tools/sandbox/attacks.py": INSIDE,
-    "tools/testing/_ouro_probe.py": INSIDE,
-    "tools/testing/_ouro_test_worker.py": INSIDE,
+    "tools/testing/pytest_plugins/_ouro_probe.py": INSIDE,
+    "tools/testing/pytest_plugins/_ouro_test_worker.py": INSIDE,
 }
 
 

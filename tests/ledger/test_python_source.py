@@ -17,7 +17,7 @@ from governance.irongate import g13_shrink, g20_unattended
 from governance.irongate.shortcuts import skips
 from governance.phases.gate import public_names
 from governance.phases.validate import unparsed
-from governance.repair import disagreement
+from governance.repair import compared as disagreement
 from governance.repair.moves import proposals
 from governance.repair.spans import Source
 from kernel.providers.reprompt.confidence import _parses
@@ -30,11 +30,11 @@ from sensors.python_source.docstrings import public_symbols
 from sensors.python_source.syntax import parsed
 from tests.ledger.test_one_way import MODULES, ROOT
 from tools.index.python import read_python
-from tools.testing import localise
-from tools.testing.imports import mentions
-from tools.testing.judge import needed
+from tools.testing.localisation import ranking
+from tools.testing.report.comparisons import needed
+from tools.testing.selection.imports import mentions
 
-INSIDE = ("tools/testing/_ouro_", "tools/sandbox/attacks.py", "tools/testing/runner.py")
+INSIDE = ("tools/testing/pytest_plugins/_ouro_", "tools/sandbox/attacks.py", "tools/testing/runner.py")
 """Modules, or the beginnings of their names, of which the code runs inside the sandbox."""
 SHAPES: dict[str, bytes] = {
     "nots": b"def f(x):\n    return " + b"not " * 9_000 + b"x\n",
@@ -99,8 +99,8 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     tree = parse(data)
     if tree is not None:
         skips(None, tree)
-    for look in (localise.assignments, localise.at_import, localise.functions):
-        look(localise._parsed(data))
+    for look in (ranking.assignments, ranking.at_import, ranking.functions):
+        look(ranking._parsed(data))
     assert (parsed(data) is None) == (tree is None)
     needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
     _parses("python", text)

@@ -15,6 +15,7 @@ from ledger.chain import genesis
 from ledger.clock import SystemClock
 from ledger.database import uri
 from ledger.errors import ChainBroken, LedgerError, LedgerReadOnly
+from ledger.events.event import LedgerEvent
 from ledger.ids import sha256_hex
 from ledger.store import Ledger, LedgerSettings
 from ledger.vocabulary import EntryKind, Head, Spend
@@ -353,12 +354,20 @@ async def test_a_walk_that_was_told_to_stop_stops(ledger: Ledger, path: Path) ->
     assert (await asyncio.to_thread(audit, uri(path), origin=origin, anchors={}, stop=stop)).entries == 0
 
 
+class A(LedgerEvent, kind=EntryKind.CHANGE, name="a"):
+    pass
+
+
+class Ab(LedgerEvent, kind=EntryKind.CHANGE, name="ab"):
+    pass
+
+
 async def test_entries_of_named_events(ledger: Ledger) -> None:
     told = [{"event": "a"}, {"event": "b", "said": '"event":"a"'}, {"event": "ab"}, {}]
     await ledger.append(*(draft(n, kind=EntryKind.CHANGE, payload=payload) for n, payload in enumerate(told)))
-    assert [e.seq for e in await ledger.entries(kinds=(EntryKind.CHANGE,), events=("a",))] == [1]
-    assert [e.seq for e in await ledger.entries(kinds=(EntryKind.CHANGE,), events=("a", "ab"))] == [1, 3]
-    assert await ledger.entries(kinds=(EntryKind.RUN,), events=("a",)) == []
+    assert [e.seq for e in await ledger.entries(events=(A,))] == [1]
+    assert [e.seq for e in await ledger.entries(events=(A, Ab))] == [1, 3]
+    assert await ledger.entries(kinds=(EntryKind.RUN,), events=(A,)) == []
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from daemon.doors import RepositoryIgnores
+from daemon.adapters.ports import RepositoryIgnores
 from tools.git import Git
 
 

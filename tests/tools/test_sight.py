@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tools.sight import differing, look
+from tools.tree_snapshot import differing, look
 
 
 def test_a_change_that_times_do_not_tell(tmp_path: Path) -> None:

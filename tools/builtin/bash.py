@@ -1,7 +1,7 @@
 """bash: a shell command on the op's files, in the sandbox in which tests run.
 
 The policy checks the command before it runs. Its changes are checked afterwards like every edit: see
-:mod:`tools.settle`.
+:mod:`tools.write_back`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from pydantic import Field
 
 from ledger.errors import ToolError
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Verdict
 from tools.builtin.settings import BuiltinSettings
-from tools.ended import all_ended
 from tools.manifest import Arguments, Call, Tool
 from tools.output import cap
 from tools.process import Finished
-from tools.settle import Aftermath, Bounds, Settled
 from tools.testing.runner import TestRunner
+from tools.write_back import Aftermath, Bounds, Settled
 
 SHOWN_PATHS = 20
 SAID = "said"
@@ -78,7 +78,7 @@ class Bash(Tool[BashArguments]):
                         spool=spool,
                     )
             finally:  # also after an error: no unchecked change may remain
-                settled = await _to_the_end(asyncio.ensure_future(asyncio.to_thread(aftermath.settle)))
+                settled = await run_to_completion(asyncio.to_thread(aftermath.settle))
         context.written |= settled.kept.keys()
         call.refused.extend(settled.refused.values())
         return self._report(finished, settled, file, seen / file.name)
@@ -153,10 +153,3 @@ def _spool(folder: Path) -> Iterator[tuple[Path, int]]:
         yield file, fd
     finally:
         os.close(fd)
-
-
-async def _to_the_end(settling: asyncio.Future[Settled]) -> Settled:
-    """Wait until it is settled, even when the call is cancelled: no unchecked change may remain."""
-    if await all_ended(settling):
-        raise asyncio.CancelledError
-    return settling.result()

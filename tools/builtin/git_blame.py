@@ -53,9 +53,7 @@ class GitBlame(Tool[GitBlameArguments]):
 
     async def run(self, arguments: GitBlameArguments, call: Call) -> str:
         git, base, path = call.context.git, call.context.workspace.commit, arguments.path
-        held = await git.call(
-            "ls-tree", "-z", "--full-tree", base, "--", path, extra_env={"GIT_LITERAL_PATHSPECS": "1"}
-        )
+        held = await git.call("ls-tree", "-z", "--full-tree", base, "--", path)
         row = next((row for row in held.fields if row.startswith("100") and row.partition("\t")[2] == path), None)
         if row is None:
             raise ToolError(f"There is no file {path!r} in {base[:12]}.", remedy="Only committed files have a history.")

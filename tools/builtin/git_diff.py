@@ -13,7 +13,6 @@ from tools.builtin.paths import RepoPath
 from tools.builtin.revisions import Revision, commit_of
 from tools.manifest import Arguments, Call, Category, Tool
 
-LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
 FORM = (
     "--no-ext-diff",
     "--no-textconv",
@@ -68,7 +67,7 @@ class GitDiff(Tool[GitDiffArguments]):
             names = (await git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)).fields
             paths = await asyncio.to_thread(_shown, [name for name in names if name not in ends], arguments, call)
             asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
-            diff = (await git.call(*asked, extra_env=LITERAL)).out if paths else b""
+            diff = (await git.call(*asked)).out if paths else b""
         return await asyncio.to_thread(lambda: fitted(title, diff.decode("utf-8", errors="replace"), self._room))
 
 

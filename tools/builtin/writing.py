@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ledger.errors import ToolError
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind
-from tools.builtin.paths import mode_of
+from tools import contained
 from tools.edits import EditProblems, ParsedEdits, make_edit, resolve
 from tools.edits.text import decode
 from tools.manifest import Call
@@ -40,7 +40,7 @@ async def remove(call: Call, path: str) -> str:
 
 
 def _resolved(workspace: Workspace, path: str, parsed: ParsedEdits) -> tuple[bytes | None, Edit]:
-    mode = mode_of(workspace.root, path)
+    mode = contained.mode_of(workspace.root, path)
     resolved = resolve(parsed, workspace.read, modes={} if mode is None else {path: mode})
     if isinstance(resolved, EditProblems):
         raise ToolError(resolved.text)

@@ -13,7 +13,6 @@ GIT = re.compile(r"^diff --git (.+) (.+)$")
 EXTENDED = re.compile(
     r"^(index |old mode|new mode|new file mode|deleted file mode|similarity index|dissimilarity index)"
 )
-NO_NEWLINE = "\\ No newline at end of file"
 
 
 def _is_header(lines: Sequence[str], at: int) -> bool:

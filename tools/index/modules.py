@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tools.index.facts import Import
-from tools.testing.imports import module_names
+from tools.testing.selection.imports import module_names
 
 ROOTS = frozenset({"", "src", "lib"})  # folders from which a file may shadow a module of the standard library
 SUFFIXES = (".py", ".pyi")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from ledger.clock import Clock
 from ledger.errors import LedgerError, OuroError, ToolError
+from ledger.events.event import LedgerEvent
+from ledger.events.session import McpServerConnected, McpServerGivenUp, McpServerLost, McpServerRefused, McpToolsChanged
 from tools.mcp.backoff import delay_s
 from tools.mcp.names import visible
 from tools.mcp.offers import Offers, Screen, sort_out
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tools.mcp.connection import Connection
     from tools.mcp.ways import Way
 
-Note = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+Note = Callable[[LedgerEvent], Awaitable[None]]
 """Records an event of a server, before it takes effect."""
 
 Pause = Callable[[float], Awaitable[None]]
@@ -136,19 +138,19 @@ class Server:
             try:
                 way = await self._open_way(self._gone)
             except OuroError as error:
-                await self._note("mcp.refused", {"server": self.name, "reason": str(error)})
+                await self._note(McpServerRefused(server=self.name, reason=str(error)))
                 self._stand(Standing.REFUSED, str(error))
                 return
             reason = await self._once(way)
             held_s = 0.0 if self._connected_at is None else self._clock.monotonic() - self._connected_at
             failures = 1 if held_s >= self._bounds.stable_s else failures + 1
             if failures > self.settings.restarts:
-                await self._note("mcp.given_up", {"server": self.name, "reason": reason, "failures": failures})
+                await self._note(McpServerGivenUp(server=self.name, reason=reason, failures=failures))
                 self._stand(Standing.GIVEN_UP, f"{reason} ({failures} failures in a row; `ouro reload` tries again)")
                 return
             wait_s = self._wait_s(failures, self._bounds.backoff_s)
-            facts = {"server": self.name, "reason": reason, "failures": failures, "wait_ms": round(wait_s * 1000)}
-            await self._note("mcp.lost", facts)
+            lost = McpServerLost(server=self.name, reason=reason, failures=failures, wait_ms=round(wait_s * 1000))
+            await self._note(lost)
             self._stand(Standing.WAITING, reason)
             await self._pause(wait_s)
 
@@ -205,22 +207,22 @@ class Server:
         first = self._connection is None
         same = (offers.digest, offers.left_out) == (self.offers.digest, self.offers.left_out)
         if first or not same:
-            await self._note("mcp.tools" if not first else "mcp.connected", self._facts(connection, offers))
+            await self._note(self._connected(McpServerConnected if first else McpToolsChanged, connection, offers))
         self.offers, self._connection, self._about = offers, connection, connection.about
         if first:
             self._connected_at = self._clock.monotonic()
         self._stand(Standing.CONNECTED)
         return not (first or same)
 
-    def _facts(self, connection: Connection, offers: Offers) -> dict[str, Any]:
-        return {
-            "server": self.name,
-            "about": connection.about,
-            "tools": list(offers.offered),
-            "sha256": offers.digest,
-            "left_out": [list(pair) for pair in offers.left_out[:SHOWN_LEFT_OUT]],
-            "withheld": [list(pair) for pair in offers.withheld],
-        }
+    def _connected(self, event: type[McpServerConnected], connection: Connection, offers: Offers) -> McpServerConnected:
+        return event(
+            server=self.name,
+            about=connection.about,
+            tools=tuple(offers.offered),
+            sha256=offers.digest,
+            left_out=tuple(offers.left_out[:SHOWN_LEFT_OUT]),
+            withheld=tuple(offers.withheld),
+        )
 
     def _gone(self) -> None:
         self._over.set()

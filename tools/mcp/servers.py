@@ -8,7 +8,7 @@ from functools import partial
 
 from ledger.clock import Clock
 from ledger.places import HostEnv, Places
-from tools.ended import all_ended
+from ledger.tasks import wait_until_done
 from tools.manifest import AnyTool
 from tools.mcp.names import server_of
 from tools.mcp.offers import Screen
@@ -82,7 +82,7 @@ class McpServers:
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
-        if await all_ended(*tasks):
+        if await wait_until_done(*tasks):
             raise asyncio.CancelledError
 
     def tools(self) -> Sequence[AnyTool]:

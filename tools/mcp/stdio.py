@@ -15,7 +15,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
-from tools.ended import all_ended
+from ledger.tasks import wait_until_done
 from tools.mcp.lines import Lines
 from tools.mcp.names import visible
 from tools.process import Finished
@@ -75,7 +75,7 @@ class StdioTransport:
         cancelled = await self._end_child()
         for task in self._tasks:
             task.cancel()
-        cancelled |= await all_ended(*self._tasks)
+        cancelled |= await wait_until_done(*self._tasks)
         for stream in self._ends:
             stream.close()
         if cancelled:
@@ -95,7 +95,7 @@ class StdioTransport:
         except asyncio.CancelledError:
             cancelled = True
         child.cancel()
-        return await all_ended(child) or cancelled
+        return await wait_until_done(child) or cancelled
 
     @property
     def reason(self) -> str:

@@ -17,7 +17,7 @@ from tools.mcp.settings import McpSettings, ServerSettings
 from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
-from tools.testing.interpreter import read_environment
+from tools.testing.environment.interpreter import read_environment
 
 if TYPE_CHECKING:
     from mcp.client import Transport

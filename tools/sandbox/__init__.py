@@ -1,5 +1,5 @@
-"""The wall: every command, test run and import of a candidate happens in here.
+"""The sandbox in which every command, test run and import of a candidate happens.
 
-``choice.choose`` tries the back ends on this machine and gives the first that proves its walls. What a sandbox offers
-and what it is asked to do stands in :mod:`tools.sandbox.types`.
+``choice.choose`` tries the back ends on this machine and returns the first that proves its walls. Interface and jobs:
+:mod:`tools.sandbox.types`.
 """

@@ -1,4 +1,4 @@
-"""What the probe runs inside a sandbox: one attack on each wall.
+"""The program that the probe runs inside a sandbox: one attack on each wall.
 
 Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (see :class:`Target`). Standard library only. Writes
 ``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An attack that fails in a way
@@ -54,7 +54,7 @@ class Target(TypedDict):
     home: str  # the owner's
     ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
     socket_folder: str  # holds a listening unix socket named "s", and "d" for datagrams
-    abstract: str  # name of a listening abstract unix socket; with "d" behind it that of one for datagrams
+    abstract: str  # name of a listening abstract unix socket; with "d" appended, one for datagrams
     terminal: str  # a terminal of the host
     pid: int  # a process of the host that waits, with the token in its environment
     started: str  # when it started, in the kernel's ticks
@@ -66,7 +66,7 @@ class Target(TypedDict):
 
 
 Answer = tuple[bool, str]
-MADE: dict[str, str] = {}  # wall: a path; what stands there outside is damage
+MADE: dict[str, str] = {}  # wall: a path; a file there on the host is damage
 
 
 def network(target: Target) -> Answer:
@@ -201,7 +201,7 @@ def _open_to_all(path: str) -> None:
 
 
 def file_marks(target: Target) -> Answer:
-    """Set a flag and a lease on a file that may only be read, and have changes in its folder told."""
+    """Set a flag and a lease on a read-only file, and watch its folder for changes."""
     libc, folder = ctypes.CDLL(None, use_errno=True), target["shown"]
     fds = [os.open(path, os.O_RDONLY) for path in (os.path.join(folder, "f"), folder)]
     ways: dict[str, Callable[[], object]] = {
@@ -409,7 +409,7 @@ def _is_ours(target: Target) -> bool:
 
 
 def killed_as_one(target: Target) -> Answer:
-    """Leave a process behind, in a session of its own and with another parent. The lock that it holds is judged."""
+    """Start a process that outlives the run, in its own session and with another parent. It holds a lock."""
     ready, done = os.pipe()
     if os.fork():
         os.close(done)
@@ -563,7 +563,7 @@ def process_limit(target: Target) -> Answer:
 
 
 def _lifted(target: Target, option: str) -> Answer | None:
-    """Try to have one more than the limit says."""
+    """Try to exceed a limit by one."""
     kind, value = target["limits"][option]
     hard = resource.getrlimit(kind)[1]
     raised = hard if hard > value or hard < 0 else value + 1
@@ -587,12 +587,12 @@ def _start_of(pid: int) -> str | None:
     return found.decode(errors="replace").rpartition(")")[2].split()[19] if found else None
 
 
-ATTACKS: tuple[Callable[[Target], Answer], ...] = (
-    network, socket_families, unix_sockets, abstract_sockets, write_outside, file_marks, read_outside, daemon_state,
-    private_tmp, private_home, private_devices, terminal, environment, process_namespace, tracing, scheduling, monitor,
-    signals, new_privileges, nested_namespaces, key_rings, system_calls, cpu_limit, memory_limit, file_size_limit,
-    open_files_limit, scratch_limit, process_limit, killed_as_one,
-)  # fmt: skip
+_SOCKETS = (network, socket_families, unix_sockets, abstract_sockets)
+_FILES = (write_outside, file_marks, read_outside, daemon_state, private_tmp, private_home, private_devices)
+_PROCESSES = (terminal, environment, process_namespace, tracing, scheduling, monitor, signals)
+_KERNEL = (new_privileges, nested_namespaces, key_rings, system_calls)
+_LIMITS = (cpu_limit, memory_limit, file_size_limit, open_files_limit, scratch_limit, process_limit, killed_as_one)
+ATTACKS: tuple[Callable[[Target], Answer], ...] = (*_SOCKETS, *_FILES, *_PROCESSES, *_KERNEL, *_LIMITS)
 
 
 def main(text: str, report_fd: int, *only: str) -> None:

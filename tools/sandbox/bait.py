@@ -1,4 +1,4 @@
-"""What the probe lays out for its attacks on this machine, and the damage that it finds afterwards."""
+"""Targets that the probe prepares for its attacks on this machine, and the damage found afterwards."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SLACK = 1000  # tasks that may be started between our count and the launcher's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bait:
-    """What was laid out. ``waits`` is the process of the host that is attacked, ``listeners`` what may be reached."""
+    """The prepared targets. ``waits``: the attacked process of the host; ``listeners``: sockets that may be reached."""
 
     workspace: Path
     shown: Path
@@ -66,7 +66,7 @@ class Bait:
         return tuple(p for folder in places if (p := Path(folder, self.target["token"])).exists())
 
     def damage(self) -> dict[Wall, str]:
-        """What stands, lives or was heard outside that should not, by the wall that should have kept it in."""
+        """Damage on the host (files, processes, data received), by the wall that should have prevented it."""
         found: dict[Wall, str] = {}
         elsewhere = [str(p.parent) for p in self.made if str(p.parent) not in ("/tmp", "/dev/shm")]
         if elsewhere:
@@ -85,7 +85,7 @@ class Bait:
         return found
 
     def left(self, made: Mapping[str, str]) -> dict[Wall, str]:
-        """What the attacks say they made, where it is there outside."""
+        """Files that the attacks report and that exist on the host, by wall."""
         return {Wall(wall): f"{path} is seen outside." for wall, path in made.items() if Path(path).exists()}
 
     def _victim_is_whole(self) -> bool:
@@ -95,7 +95,7 @@ class Bait:
         return victim.read_text(encoding="utf-8") == SECRET and victim.stat().st_mode & 0o777 == VICTIM_MODE
 
     def _outlived(self) -> bool:
-        """Whether somebody still holds the lock."""
+        """Whether a process still holds the lock."""
         try:
             with (self.workspace / self.target["token"]).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,12 +107,10 @@ class Bait:
 
 
 @contextlib.contextmanager
-def laid_out(
-    settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()
-) -> Iterator[Bait]:  # fmt: skip
-    """Everything that is attacked; gone when the block ends. ``program`` is a Python that waits as the victim.
+def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()) -> Iterator[Bait]:
+    """All targets, removed when the block ends. ``program`` is a Python that waits as the victim.
 
-    ``mounts`` are those that the attackers see: an interpreter may stand in the owner's home.
+    ``mounts`` are visible to the attacks: an interpreter may be in the owner's home.
     """
     token = f".ouro-probe-{os.urandom(6).hex()}"
     with contextlib.ExitStack() as stack:
@@ -170,7 +168,7 @@ def _remove_made(bait: Bait) -> None:
 
 
 def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
-    """A new folder, locked while it is in use: who clears up leaves it alone."""
+    """A new folder, locked while in use so that cleaning up skips it."""
     path.mkdir(parents=True, mode=0o700)
     stack.callback(shutil.rmtree, path, ignore_errors=True)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ledger.errors import SandboxError
 from ledger.parsers.json import read_json
 from tools.process import REPORT_FD, Command, Finished, run, wait_gone
 from tools.sandbox.channel import Status, memory_file, status_pipe
+from tools.sandbox.devices import over_kept_devices
 from tools.sandbox.limits import MIB, limits
 from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program, without_unix_sockets
@@ -29,21 +29,8 @@ ROOT = Path("/")
 TMP = Path("/tmp")
 FIRST = f"/proc/{FIRST_PROCESS}"
 GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
-"""Where the memory of the machine is all taken the kernel ends the run before any other process. From inside nothing in
-/proc can be written, so that this is said before the walls stand."""
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")  # of the host, which bubblewrap shows
-KEEP_DEVICES = (
-    "/bin/sh",
-    "-c",
-    "unshare --mount --propagation private true 2>/dev/null && "
-    "exec unshare --mount --propagation private /bin/sh -c '"
-    f'for name in {" ".join(DEVICES)}; do mount --bind -o ro /dev/$name /dev/$name; done; exec "$@"'
-    '\' sh "$@"; exec "$@"',
-    "sh",
-)
-"""Root inside could take the host's devices from all other users: it owns them, so that no capability is asked for to
-change their mode. Read-only mounts of them keep that and can still be written to; bubblewrap makes none itself, and
-takes over those that it finds. Where root may not mount (in a container) it goes without."""
+"""When memory runs out the kernel ends the run before any other process. Set before the walls are up, because nothing
+in /proc can be written from inside."""
 SCRATCH = (TMP, Path("/run"), HOME, Path("/dev/shm"))
 
 
@@ -79,6 +66,7 @@ class Bwrap:
         with contextlib.ExitStack() as stack:
             status = stack.enter_context(status_pipe())
             filter_code = await asyncio.to_thread(self.filter_for, job)
+            await asyncio.to_thread(over_kept_devices)  # the first time it starts a child
             filter_fd = stack.enter_context(memory_file(filter_code)) if filter_code else None
             command = self.command(job, status_fd=status.write_fd, filter_fd=filter_fd)
             if job.secrets:
@@ -97,8 +85,7 @@ class Bwrap:
         settings = self.settings
         fds = (status_fd,) if filter_fd is None else (status_fd, filter_fd)
         flags = (flag for flag in self.flags() if not (job.network and flag == "--unshare-net"))
-        first = (*KEEP_DEVICES, *GO_FIRST) if os.geteuid() == 0 else GO_FIRST
-        argv = [*first, str(self.program), *flags, "--json-status-fd", str(status_fd)]
+        argv = [*over_kept_devices(), *GO_FIRST, str(self.program), *flags, "--json-status-fd", str(status_fd)]
         if filter_fd is not None:
             argv += ["--seccomp", str(filter_fd)]
         argv += [*self.tree(job), "--chdir", str(job.cwd), *self.environment(job)]
@@ -181,7 +168,7 @@ class Bwrap:
 
 
 class _Watch:
-    """Reads what bwrap tells: the number of the namespace's first process, and that the command was started."""
+    """Reads bwrap's status: the id of the namespace's first process, and that the command was started."""
 
     def __init__(self, status: Status) -> None:
         self._status = status

@@ -12,13 +12,13 @@ STATUS_BYTES = 16 * 1024  # a few lines; far below what a pipe holds, so that wr
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A pipe on which the monitor (never the code inside) says how far it came."""
+    """A pipe for the status of the monitor (never of the code inside)."""
 
     read_fd: int
     write_fd: int
 
     def text(self) -> str:
-        """What was said since the last call."""
+        """Text written since the last call."""
         try:
             return os.read(self.read_fd, STATUS_BYTES).decode("utf-8", errors="replace")
         except BlockingIOError:

@@ -31,7 +31,7 @@ async def choose(settings: SandboxSettings, places: Places, env: HostEnv) -> Cho
     """Try the back ends in order, each with its production command line.
 
     Never raises for a machine that cannot confine: ``Choice.sandbox`` is then None (or the one without walls, where
-    the owner allowed it) and ``Choice.remedy`` says what to do.
+    the owner allowed it) and ``Choice.remedy`` advises.
     """
     tried: list[tuple[str, str]] = []
     seen: tuple[Proof, ...] = ()
@@ -77,15 +77,15 @@ def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Itera
 
 
 def left_behind(places: Places) -> tuple[Path, ...]:
-    """Folders of runs. One whose run goes on is locked; else what would have removed it was killed with it."""
+    """Folders of runs. Those of running ones are locked; the others were left by a killed daemon."""
     found = (path for runs in (_on_disk(places), _in_memory(places)) for path in runs.parent.glob(f"{runs.name}-*"))
     return tuple(path for path in found if path.lstat().st_uid == os.getuid())
 
 
 def _runs(places: Places, settings: SandboxSettings) -> Path:
-    """How the folders begin in which runs without a file tree of their own get HOME and TMPDIR.
+    """Path prefix of the folders with HOME and TMPDIR of runs without a file tree of their own.
 
-    In memory, as with one, where that is large enough for several and may hold programs.
+    In memory where that is large enough for several runs and may hold programs, else on disk.
     """
     try:
         space = os.statvfs(MEMORY)

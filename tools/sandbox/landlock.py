@@ -62,7 +62,7 @@ class Landlock:
         return launch_command(job, plan, python=self.python, settings=self.settings)
 
     def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
-        """What the launcher is asked to do."""
+        """The launcher's instructions."""
         code = program(SHARED_NETWORKED if job.network else SHARED)
         if code is None:
             raise SandboxError(f"There is no system-call table for {platform.machine()}.", remedy="Install bubblewrap.")

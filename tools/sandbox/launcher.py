@@ -3,7 +3,7 @@
 Run as ``python -I -S launcher.py PLAN [NAME NUMBER]``: PLAN is a :class:`tools.sandbox.plan.Plan`, and the variable
 NAME is set to NUMBER, the descriptor of the report pipe. Standard library only: it is a program of its own, not a
 module of the daemon. It forks: the child confines itself and becomes the command; the parent adopts every orphan of
-the command (child subreaper), and when the command ends, or when it is told to end, kills them all.
+the command (child subreaper), and when the command ends, or at a signal to end, kills them all.
 """
 
 # This program runs once per command: pathlib, json and typing would double the time that its start takes.
@@ -116,21 +116,21 @@ def main(text: str, *report: str) -> NoReturn:
 
 
 def _made(path: str, libc: Libc) -> int:
-    """The folder of this run, made and open. It is locked while the run lasts: who clears up leaves it alone."""
+    """Create and open the folder of this run; locked while the run lasts, so that cleaning up skips it."""
     while True:
         os.makedirs(path, 0o700)
         folder = os.open(path, FOLDER)
         libc.flock(folder, LOCK_EX)
         if os.fstat(folder).st_nlink:
             return folder
-        os.close(folder)  # somebody cleared up before it was locked
+        os.close(folder)  # it was cleaned up before it was locked
 
 
 def _apart(libc: Libc, parent: int) -> bool:
     """Enter a domain out of which no signal leads; what is started from here on lives in it or below it.
 
-    Whether one signal to everybody then reaches the run and nobody else: shown on ``parent``, which could be signalled
-    before and cannot be any more. False also where the kernel has no such domains (before Linux 6.12).
+    True when a signal to all processes then reaches the run only: tested on ``parent``, which could be signalled before
+    and cannot be any more. False also where the kernel has no such domains (before Linux 6.12).
     """
     if landlock_abi(libc) < 6:
         return False
@@ -236,8 +236,8 @@ def _identity(folder: int) -> tuple[int, int]:
 def _end_all(alone: bool) -> None:
     """Kill whatever is left, and reap it.
 
-    ``alone``: one signal reaches all at once, also who starts processes faster than they can be listed. Else each death
-    hands its children to us, so that the loop ends when nobody is left.
+    ``alone``: one signal reaches all at once, also a process that starts others faster than they can be listed. Else
+    the children of each dead process become ours, so that the loop ends when none is left.
     """
     if alone:
         with suppress(ProcessLookupError, PermissionError):
@@ -280,7 +280,7 @@ def remove(folder: str) -> None:
 
 
 def remove_all(folder: str) -> None:
-    """Everything below and ``folder`` itself, when nobody is left who could change it meanwhile. Raises ``OSError``.
+    """Remove ``folder`` with everything below; nothing else may change it meanwhile. Raises ``OSError``.
 
     Folders are moved to the top before they are emptied, so that every path stays short however deep they lie.
     """
@@ -292,7 +292,7 @@ def remove_all(folder: str) -> None:
         for one in folders:
             os.chmod(one, 0o700)
             for inner in _without_files(one):
-                os.chmod(inner, 0o700)  # who moves a folder has to be allowed to write to it
+                os.chmod(inner, 0o700)  # moving a folder takes permission to write to it
                 os.rename(inner, f"{name}-{moved}")
                 moved += 1
             os.rmdir(one)
@@ -300,7 +300,7 @@ def remove_all(folder: str) -> None:
 
 
 def remove_unless_in_use(folder: str) -> None:
-    """:func:`remove` the folder of a run that nobody leads any more."""
+    """:func:`remove` the folder of a run whose launcher is dead."""
     try:
         fd = os.open(folder, FOLDER)
     except OSError:

@@ -21,7 +21,7 @@ KEYS = (
         ".local/share/keyrings",
     ),
 )
-"""Below the home folder: places of keys, which are not shown whoever names them."""
+"""Below the home folder: places of keys, which are never shown."""
 
 
 def forbidden_place(path: Path, places: Places, *, named_by_owner: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""No walls at all: clean environment, bounded time and output, nobody left behind. Only where the owner allowed it."""
+"""No walls: clean environment, bounded time and output, no process left. Only where the owner allowed it."""
 
 from __future__ import annotations
 

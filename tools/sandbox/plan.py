@@ -1,4 +1,4 @@
-"""What the daemon asks of ``launcher.py``. Apart from it, so that the launcher need not import ``typing``."""
+"""Instructions for ``launcher.py``, in a module of their own so that the launcher need not import ``typing``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypedDict
 
 
 class Plan(TypedDict):
-    """What the daemon asks for. ``grants`` are (path, one of read, execute, write), each with all below it."""
+    """Instructions for one run. ``grants``: path and right (read, execute or write), for everything below the path."""
 
     argv: list[str]
     cwd: str
@@ -21,9 +21,9 @@ class Plan(TypedDict):
     keep_capabilities: int  # bit mask; matters for root only
     machine: str
     parent: int  # the launcher ends when this is no longer its parent
-    status_fd: int  # "ready" is written here when all walls stand
+    status_fd: int  # "ready" is written here when all walls are up
     own: str  # folder that is made for this run and removed after it
-    most_bytes: int  # the run is ended when it is seen to hold more; 0: nobody looks
+    most_bytes: int  # the run is ended when it holds more; 0: not checked
     folders: list[str]  # folders to make in it
 
 

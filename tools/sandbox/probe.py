@@ -52,7 +52,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
             report_env=REPORT,
         )
         finished = await sandbox.run(job)
-        damage = bait.damage()  # at once: who was left behind does not stay for long
+        damage = bait.damage()  # at once: surviving processes end soon
         report = _report(sandbox, finished)
         damage = {**bait.left(report["made"]), **damage}
         # Sockets that others have where a mount shows them: a job with such a mount is confined otherwise.
@@ -65,7 +65,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
 
 
 def _report(sandbox: Sandbox, finished: Finished) -> dict[str, Any]:
-    """What the attacks have written."""
+    """The report that the attacks have written."""
     try:
         report: dict[str, Any] = read_json(finished.report)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What to do about a missing or broken sandbox, from what the attempts said."""
+"""Advice about a missing or broken sandbox, by the messages of the attempts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Ends a run that fills the disk, or the memory, that its copy of the repository lies on.
+"""Ends a run that fills the disk or memory on which its copy of the repository is.
 
-No limit of the kernel does: those are of one file and one process.
+The kernel's limits are per file and per process, so none of them does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.ended import all_ended
+from ledger.tasks import wait_until_done
 from tools.process import Finished
 from tools.sandbox.launcher import FOLDER, LOOK_S, free_bytes, held
 from tools.sandbox.limits import MIB
@@ -24,9 +24,9 @@ _UNREAD = FOLDER | os.O_PATH  # code inside may forbid to read the folder
 
 
 async def within_room(work: Coroutine[Any, Any, Finished], job: Job, settings: SandboxSettings) -> Finished:
-    """What ``work``, which runs ``job``, gives; where it has to be ended that is a word and the code of ``SIGXFSZ``.
+    """The result of ``work``, which runs ``job``; if it has to be ended, a message and the exit code of ``SIGXFSZ``.
 
-    Looked at are the writable folders that the daemon made for this job, and only once their disk has lost as much.
+    The writable folders that the daemon made for this job are measured, once their disk has lost as much.
     """
     folders = [mount.source for mount in job.mounts if mount.writable and mount.ours]
     run, most, began = asyncio.ensure_future(work), settings.scratch_mb * MIB, time.monotonic()
@@ -37,7 +37,7 @@ async def within_room(work: Coroutine[Any, Any, Finished], job: Job, settings: S
             full = await asyncio.to_thread(_is_full, folders, room, most, since)
     finally:
         run.cancel()
-        if await all_ended(run):
+        if await wait_until_done(run):
             raise asyncio.CancelledError
     if not run.cancelled():
         return run.result()

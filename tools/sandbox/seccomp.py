@@ -168,7 +168,7 @@ SHARED = (
     Rule(errno.EPERM, ("setpriority",), unless=((Is(0, (PRIO_PROCESS,)), Is(1, (0,))),)),
     Rule(errno.EPERM, ("ioprio_set",), unless=((Is(0, (IOPRIO_WHO_PROCESS,)), Is(1, (0,))),)),
     Rule(errno.ENOTTY, ("ioctl",), unless=((Is(1, _QUESTIONS),),)),
-    # Landlock lets whoever may reach a folder watch it: the names of what changes there are told.
+    # Landlock does not restrict watching a readable folder, which reveals the names of changed files.
     Rule(errno.ENOSYS, ("inotify_init", "inotify_init1", "inotify_add_watch")),
     # Landlock governs contents and names, not metadata. A refusal would break every copy of a file, so that these
     # seem to succeed; what they would have changed stays as it is.
@@ -252,7 +252,7 @@ def _search(blocks: Sequence[tuple[int, list[bytes]]]) -> list[bytes]:
 
 
 def _refuse(rule: Rule) -> list[bytes]:
-    """Refuses a call of ``rule``, or goes on at its end."""
+    """Code that refuses a call of ``rule``, or continues at its end."""
     answer = _op(_RETURN, _ERRNO | rule.error)
     if rule.when:
         return [*_any(rule.when, hit=1), _op(_JUMP, 1), answer]
@@ -262,7 +262,7 @@ def _refuse(rule: Rule) -> list[bytes]:
 
 
 def _any(alternatives: tuple[tuple[Test, ...], ...], *, hit: int) -> list[bytes]:
-    """Goes on ``hit`` instructions behind its end when one alternative is true, and at its end when none is."""
+    """Code that continues ``hit`` instructions after its end when an alternative is true, at its end when none is."""
     code: list[bytes] = []
     for tests in reversed(alternatives):
         code = [*_all(tests), _op(_JUMP, len(code) + hit), *code]
@@ -270,7 +270,7 @@ def _any(alternatives: tuple[tuple[Test, ...], ...], *, hit: int) -> list[bytes]
 
 
 def _all(tests: tuple[Test, ...]) -> list[bytes]:
-    """Goes on at its end when all tests are true, and one instruction behind it when one is not."""
+    """Code that continues at its end when all tests are true, and one instruction after it when one is not."""
     code: list[bytes] = []
     for test in reversed(tests):
         code = [*_one(test, miss=len(code) + 1), *code]
@@ -278,7 +278,7 @@ def _all(tests: tuple[Test, ...]) -> list[bytes]:
 
 
 def _one(test: Test, *, miss: int) -> list[bytes]:
-    """Goes on at its end when the test is true, and ``miss`` instructions behind it when it is not."""
+    """Code that continues at its end when the test is true, and ``miss`` instructions after it when it is not."""
     load = _op(_LOAD, _ARGUMENTS + _ARGUMENT * test.argument)
     if isinstance(test, Has):
         return [load, _op(_ANY_BIT, test.bits, 0, miss)]

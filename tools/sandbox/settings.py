@@ -1,4 +1,4 @@
-"""What the owner may set about the sandbox."""
+"""Settings of the sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SandboxSettings(BaseModel):
-    """Limits apply to each process inside, unless said otherwise."""
+    """Limits apply to each process inside, unless stated otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

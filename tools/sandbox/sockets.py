@@ -1,9 +1,8 @@
-"""Whether code inside may have unix sockets: it may where no socket of anybody outside can come into its sight.
+"""Whether code inside may use unix sockets: only where it cannot see a socket of the host.
 
-To connect to a socket takes no more than to see it: a read-only mount does not stop it, a system-call filter cannot
-read the path that is given, and what is bound by a relative path, renamed, linked, or bound when the run has begun is
-on no list that could be asked. So where a mount may hold a socket of somebody else, there are no unix sockets at all
-but pairs, which reach nobody.
+Any visible socket can be connected to: a read-only mount does not prevent it, a system-call filter cannot read the
+path, and no list has the sockets that are bound by a relative path, renamed, linked, or bound after the run began. So
+where a mount may contain a socket of another program, there are no unix sockets but pairs.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from pathlib import Path
 from tools.sandbox.types import Mount
 
 MOST_FOLDERS = 200_000
-"""Are looked at and remembered; what has more is not known to hold none."""
+"""Maximum number of folders that are searched and cached; a larger tree counts as one with a socket."""
 RACY_NS = 50_000_000
-"""A folder that was changed this shortly before is looked at again: its time may not tell a later change."""
+"""A folder that was changed this shortly before is not cached: a later change may not alter its time."""
 
 
 @dataclass(slots=True)
 class Searched:
-    """Folders in which no socket lies, by path: when they were last changed, and which folders lie in them.
+    """Folders without a socket, by path: time of last change, and sub-folders.
 
-    The kernel sets that time when an entry is made, and nobody can set it back.
+    The kernel sets that time when an entry is created; it cannot be set back.
     """
 
     folders: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
     def hold_socket(self, top: Path) -> bool:
-        """Whether a socket lies in a folder (or is what is named), or what lies there cannot be told (blocking)."""
+        """Whether ``top`` is or contains a socket, or cannot be read (blocking)."""
         waiting, seen = [os.fspath(top)], 0
         if len(self.folders) > MOST_FOLDERS:
             self.folders.clear()
@@ -47,7 +46,7 @@ class Searched:
         return False
 
     def _below(self, path: str) -> tuple[str, ...] | None:
-        """Folders in a folder; None where a socket lies in it."""
+        """Sub-folders of a folder; None where it contains a socket."""
         try:
             found = os.stat(path)  # noqa: PTH116 - one call for each of thousands
             if not stat.S_ISDIR(found.st_mode):
@@ -75,7 +74,7 @@ class Searched:
 
 
 def _is_socket(entry: os.DirEntry[str]) -> bool:
-    """Without asking for more than the folder says, for most files."""
+    """For most files without a system call."""
     if entry.is_file(follow_symlinks=False) or entry.is_symlink():
         return False
     return stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)

@@ -1,4 +1,4 @@
-"""What code inside sees of the file system: which host paths, in which order, and what is hidden again."""
+"""The file system as code inside sees it: host paths, their order, and folders that are hidden again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.sandbox.types import Mount
 from tools.whereabouts import Relation, Spot, Survey, is_folder
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
-"""Programs and libraries, read-only. Nothing else of the host is seen but what a mount says."""
+"""Programs and libraries, read-only. Anything else of the host is visible through mounts only."""
 
 ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "nsswitch.conf", "hosts"),
@@ -32,7 +32,7 @@ KERNEL_TREES = (Path("/proc"), Path("/dev"), Path("/sys"))
 
 
 class Step(StrEnum):
-    """How a step of a plan reads in bubblewrap's words."""
+    """Steps of building the tree, as bubblewrap's options."""
 
     READ_ONLY = "--ro-bind"
     WRITABLE = "--bind"
@@ -58,7 +58,7 @@ def base_environment(*, home: Path, tmp: Path) -> dict[str, str]:
         "TMPDIR": str(tmp),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "GIT_CONFIG_NOSYSTEM": "1",  # git goes no further where /etc/gitconfig stands and may not be read
+        "GIT_CONFIG_NOSYSTEM": "1",  # git fails where /etc/gitconfig exists and may not be read
     }
 
 
@@ -76,7 +76,7 @@ def system_steps() -> tuple[Placed, ...]:
 
 
 def configuration() -> tuple[Path, ...]:
-    """What is there of :data:`ETC`, and where the number of processors is told."""
+    """The existing files of :data:`ETC`, and the folder with the number of processors."""
     etc = Path("/etc")
     wanted = (*(etc / name for name in ETC), *sorted(etc.glob("python3*")), CPU)
     return tuple(path for path in wanted if path.exists())
@@ -98,7 +98,7 @@ def mount_steps(mounts: Iterable[Mount], hidden: Iterable[Path]) -> tuple[Placed
         _check(mount)
         _refuse_links(mount, wanted)
     empty = _shown(wanted, hidden)
-    steps = [Placed(Step.EMPTY, "", inside) for inside in empty]  # first: a mount at the very place stands on top
+    steps = [Placed(Step.EMPTY, "", inside) for inside in empty]  # first, so that a mount at the same place covers it
     for mount in wanted:
         step = Step.WRITABLE if mount.writable else Step.READ_ONLY
         steps.append(Placed(step, str(mount.source), mount.target))
@@ -186,6 +186,6 @@ def _shown(mounts: tuple[Mount, ...], hidden: Iterable[Path]) -> tuple[Path, ...
                 continue
             inside = mount.target / at.path_to(folder)
             over = [m.target for m in visible if m.target == inside or m.target in inside.parents]
-            if max(over, key=lambda t: len(t.parts)) == mount.target:  # else a deeper mount stands before it
+            if max(over, key=lambda t: len(t.parts)) == mount.target:  # else a deeper mount covers it
                 found[inside] = None
     return tuple(found)

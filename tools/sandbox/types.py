@@ -1,4 +1,4 @@
-"""The words of the sandbox: walls, mounts, jobs, proofs, and what every back end offers."""
+"""Types of the sandbox: walls, mounts, jobs, proofs, and the interface of every back end."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ REQUIRED = frozenset(Wall) - {
 
 
 PRIVATE_ENV = "OURO_PRIVATE"
-"""Tells a job that talks which folders are its alone (separated by colons), so that it can empty them between tasks."""
+"""Variable with the private folders of a job that talks, separated by colons, for it to empty between tasks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +70,8 @@ class Mount:
     """``source`` on the host is seen at ``target`` inside; read-only unless ``writable``.
 
     ``ours``: the daemon made it for this job. Nothing else of what lies in the daemon's own folders is ever shown.
-    ``closed``: no program outside has unix sockets in it: it was made for this job, or is an installation of programs,
-    which is searched for one. Who runs beside any other mount gets none himself (``sockets.py``).
+    ``closed``: no program of the host has unix sockets in it: it was made for this job, or is an installation of
+    programs, which is searched for one. A job with any other mount gets no unix sockets (``sockets.py``).
     """
 
     source: Path
@@ -85,12 +85,11 @@ class Mount:
 class Job:
     """What to run inside.
 
-    ``cwd`` is the path as seen inside. ``env`` comes on top of the sandbox's own minimal environment, ``secrets`` too,
-    but these never stand on a command line, where every user of the machine could read them. When ``report_env`` is
-    set a pipe is opened, its number is given to the child in that variable, and what was written comes back as
-    ``Finished.report``, or goes to ``talk`` as it comes, as does all output to the descriptor ``spool`` (see
-    :class:`tools.process.Command`). With ``speaks`` that pipe is standard output. With ``network`` the job shares the
-    host's network: internet sockets, no other ones.
+    ``cwd`` is the path as seen inside. ``env`` is added to the sandbox's own minimal environment, ``secrets`` too, but
+    not on a command line, where every user of the machine could read them. When ``report_env`` is set a pipe is opened,
+    its number is given to the child in that variable, and its data becomes ``Finished.report``, or goes to ``talk`` as
+    it arrives; all output goes to the descriptor ``spool`` (see :class:`tools.process.Command`). With ``speaks`` that
+    pipe is standard output. With ``network`` the job shares the host's network: internet sockets, no other ones.
     """
 
     argv: tuple[str, ...]
@@ -108,7 +107,7 @@ class Job:
 
 
 def told(name: str, missing: Iterable[Wall]) -> str:
-    """A back end's name with the walls that it lacks, as commits tell it; the name alone of one that has none."""
+    """A back end's name with the walls that it lacks, for commits; the name alone without any walls."""
     lacking = frozenset(missing)
     return f"{name} (missing: {', '.join(sorted(lacking))})" if lacking and lacking != frozenset(Wall) else name
 
@@ -117,7 +116,7 @@ class Sandbox(Protocol):
     """A back end. ``walls`` are those proven on this machine; ``missing`` are the others.
 
     ``maps_paths``: whether ``Mount.target`` is honoured. Where it is not, files are seen at their source paths and
-    ``Job.cwd`` must be one. A child that a signal ended shows as code 128 + signal where a monitor stands between.
+    ``Job.cwd`` must be one. With a monitor, a child that a signal ended has the exit code 128 + signal.
     """
 
     @property
@@ -139,7 +138,7 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the attack on one wall showed."""
+    """Result of the attack on one wall."""
 
     wall: Wall
     held: bool
@@ -150,7 +149,7 @@ class Proof:
 class Choice:
     """Which back end is used and why. ``sandbox`` is None when untrusted code may not be run at all.
 
-    ``tried`` holds (name, why not) of the back ends that were passed over; ``remedy`` says how to get better walls.
+    ``tried``: name and reason of the back ends that were not used; ``remedy``: how to get better walls.
     """
 
     sandbox: Sandbox | None

@@ -1,2 +1,1 @@
-"""The owner's tests, run by the owner's interpreter, in a sandbox, on an isolated copy: what they say is believed only
-when the report is whole."""
+"""The owner's tests, run by the owner's interpreter, in a sandbox, on an isolated copy. Only complete reports count."""

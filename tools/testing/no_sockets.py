@@ -1,4 +1,4 @@
-"""The sentence for a run in which tests asked for a kind of socket that the sandbox does not give."""
+"""The remark on a run in which tests requested a kind of socket that the sandbox does not have."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ledger.vocabulary import RunStatus, TestRun
 
 SAID = os.strerror(errno.EAFNOSUPPORT)
 WHY = (
-    "A test asked for a kind of socket that is not there inside. Unix sockets are there while no folder is shown by "
-    "the settings tests.readable and sandbox.read_only and none lies in the tests' environment, never behind Landlock; "
+    "A test requested a kind of socket that does not exist inside. Unix sockets exist while no folder is shown by "
+    "the settings tests.readable and sandbox.read_only and none is in the tests' environment, never with Landlock; "
     "pairs always; vsock, packets and the like never."
 )
 
 
 def with_reason(run: TestRun) -> TestRun:
-    """``run``, where a test is red because of that with what to know of it."""
+    """``run``, with the remark when a test is red because of that."""
     if run.status is not RunStatus.RED or not any(SAID in (r.message + r.detail) for r in run.red):
         return run
     return run.model_copy(update={"reason": f"{run.reason} {WHY}"})

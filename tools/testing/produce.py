@@ -1,4 +1,4 @@
-"""A command of the owner's, run on a workspace for the file that it writes."""
+"""Runs a command of the owner's on a workspace and takes the file that it writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.testing.runner import TestRunner
 from tools.workspace import Workspace
 
 Produced = tuple[bytes | None, str]
-"""The file's bytes; or None, and why there are none."""
+"""The file's bytes; or None, and the reason."""
 TAIL_CHARS = 600
 FILE_MODE = 0o644
 
@@ -21,9 +21,9 @@ FILE_MODE = 0o644
 async def produce(
     runner: TestRunner, ws: Workspace, argv: Sequence[str], *, path: str, limit_s: float, largest: int
 ) -> Produced:
-    """Run ``argv`` in the sandbox and take what it writes at ``path``: what stood there before is not its word.
+    """Run ``argv`` in the sandbox and take the file that it writes at ``path``. An earlier file there is removed first.
 
-    The file is gone afterwards, so that the next run has to write its own.
+    The file is removed afterwards too, so that the next run has to write its own.
     """
     problem = runner.environment.problem
     if problem is not None:

@@ -1,4 +1,4 @@
-"""Runs the repository's tests on a workspace, in the sandbox, and gives a verdict."""
+"""Runs the repository's tests on a workspace, in the sandbox, and returns a verdict."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import HOME
 from tools.sandbox.types import Job, Mount, Sandbox
 from tools.streams import Talk
-from tools.testing import layout, no_sockets
-from tools.testing.environment import TestEnvironment
-from tools.testing.events import BASIC, BESIDES
-from tools.testing.names import place_of
-from tools.testing.report import TIME_LIMIT, joined, judge
+from tools.testing import no_sockets
+from tools.testing.environment import layout
+from tools.testing.environment.detection import TestEnvironment
+from tools.testing.report.events import BASIC, BESIDES
+from tools.testing.report.verdict import TIME_LIMIT, joined, judge
+from tools.testing.report.watch import UNWATCHED, Watch, watch
+from tools.testing.selection.names import place_of
 from tools.testing.settings import TestSettings
 from tools.testing.warm import Ended, WarmProcess
-from tools.testing.watch import UNWATCHED, Watch, watch
 from tools.workspace import Workspace
 
 REPORT_ENV = "OURO_REPORT_FD"
+_PLUGINS = "tools.testing.pytest_plugins"
 _PLUGIN, _WORKER, _TRACE = "_ouro_pytest_plugin", "_ouro_test_worker", "_ouro_trace"
 _PROBE, _SCREEN, _ENTERED = "_ouro_probe", "_ouro_screen", "_ouro_entered"
-# Our modules come through standard input: nothing of ours lies on the import path, and no text is too long for a
-# command line. What follows the first text are the orders, so not one byte too many may be read here.
-# Nothing of the repository is imported by the process that watches, though a development installation puts it on the
-# import path: neither the two modules that Python imports by name at its start (it finds ours, which are empty), nor
-# what the library looks for in vain on this system. Tests find all that again.
+# Our modules are sent through standard input, so that nothing of ours is on the import path and no text is too long for
+# a command line. Orders follow the first text, so not one byte too many may be read here. The watching process must
+# import nothing of the repository, which a development installation puts on the import path: neither the two modules
+# that Python imports by name at its start (it finds ours, which are empty), nor modules that the standard library tries
+# to import in vain. For the tests all of that is restored.
 _START = Path("/.ouro-start")
 _CUSTOM = ("sitecustomize", "usercustomize")
 _BOOT = f"""\
@@ -76,24 +78,24 @@ def boot():
 sys.exit(boot())
 """
 STEADY = {"PYTHONHASHSEED": "0"}
-"""Of a search's processes: candidates are compared with each other. Verdicts are given without it."""
+"""Variables of a search's processes, whose candidates are compared with each other; not of runs for a verdict."""
 SCREEN_SHARE = 0.8
-"""Of a screening run's time; the rest is for its start and its report."""
+"""Share of a screening run's time; the rest is for start-up and report."""
 EVENTS, WHOLE = 50_000, 8
-"""Lines and calls of a test that are looked at where the suite runs under coverage on a Python where each is dear; and
-red tests that had more, and are run once more to see all of them, the quickest first."""
+"""Maximum number of traced lines and calls of a test when the suite runs under coverage on a Python where tracing is
+slow; and the number of red tests that are traced again completely, the quickest first."""
 LEAST_S = 1.0
-"""With less than this left of a run's time, the tests behind one that was stopped are not begun."""
+"""With less than this left of a run's time, the tests after one that was stopped are not started."""
 
 
 Functions = Sequence[tuple[str, int, str]]
-"""Path, first line (of the decorators, where there are some) and qualified name of functions."""
+"""Path, first line (decorators included) and qualified name of functions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What is to be screened: ``edits`` are path, first and last character and the text between; ``lengths`` are how
-    many characters each file has."""
+    """Changes to screen. ``edits``: path, first and last character, and the new text between; ``lengths``: characters
+    of each file."""
 
     edits: Sequence[tuple[str, int, int, str]]
     lengths: Mapping[str, int]
@@ -101,7 +103,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedFor:
-    """Of which ``files`` and ``functions`` (path, first line, name) a run is to say whether its tests reach them."""
+    """``files`` and ``functions`` (path, first line, name) for which a run reports whether its tests reach them."""
 
     files: Sequence[str]
     functions: Functions
@@ -112,7 +114,7 @@ Asked = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds: of a whole run, of one test (None: the setting), and of tests that differ."""
+    """Time limits in seconds: of the run, of one test (None: the setting), and of single tests."""
 
     run_s: float
     test_s: float | None
@@ -120,7 +122,7 @@ class Limits:
 
 
 class TestRunner:
-    """One for a repository; holds the heavy slot while a run is under way."""
+    """Test runner of a repository; holds the heavy slot during a run."""
 
     __test__ = False
 
@@ -165,7 +167,7 @@ class TestRunner:
 
     @contextlib.asynccontextmanager
     async def several(self, ws: Workspace) -> AsyncIterator[SeveralRuns]:
-        """A few runs on ``ws`` as it stands: one start, and each run as in a process of its own."""
+        """Several runs on ``ws`` with a single start-up; each run is isolated like a process of its own."""
         async with self.warm(ws, heir=False) as tests:
             yield SeveralRuns(tests, self._heavy)
 
@@ -173,7 +175,7 @@ class TestRunner:
     async def warm(self, ws: Workspace, *, heir: bool = True) -> AsyncIterator[WarmTests]:
         """A test process for many runs on ``ws``, whose files may change between them. Needs the heavy slot.
 
-        ``heir``: what the first run imported from outside the repository is imported once for those behind it.
+        ``heir``: modules outside the repository that the first run imported are imported once for the later runs.
         """
         process = WarmProcess(
             sandbox=self._sandbox,
@@ -198,17 +200,17 @@ class TestRunner:
 
     @property
     def heavy(self) -> asyncio.Semaphore:
-        """The slot that whatever works the machine hard holds."""
+        """The semaphore for CPU-heavy work."""
         return self._heavy
 
     def place_of(self, ws: Workspace) -> Path:
-        """Where code inside finds the files of ``ws``."""
+        """The path of ``ws`` as seen inside the sandbox."""
         return self._places.repo if self._sandbox.maps_paths else ws.root
 
     def prepare(self, ws: Workspace) -> None:
-        """Put what the tests need and no sandbox mounts into the copy (blocking).
+        """Put files that the tests need and the sandbox does not mount into the copy (blocking).
 
-        Raises ``SandboxError`` where the environment is not what it was, or a link stands in the way in the copy.
+        Raises ``SandboxError`` when the environment has changed, or a link in the copy is in the way.
         """
         self.refuse_changed()
         if not self._sandbox.maps_paths:
@@ -225,8 +227,8 @@ class TestRunner:
     ) -> tuple[Finished, Path]:
         """Run a command in the tests' environment on the files of ``ws``, sandboxed. The caller holds :attr:`heavy`.
 
-        Output goes to the descriptor ``spool`` too. ``said`` is a folder that the command may read; where it finds it
-        comes back with how it ended.
+        Output goes to the descriptor ``spool`` too. ``said`` is a folder that the command may read; its path inside is
+        returned with the result.
         """
         seen = HOME / said.name if self._sandbox.maps_paths else said
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
@@ -249,11 +251,11 @@ class TestRunner:
         )
 
     def limit_s(self, ids: Sequence[str] | None) -> float:
-        """What a run may take when the caller does not say."""
+        """Default time limit of a run."""
         return self._settings.suite_s if ids is None else self._settings.scoped_s
 
     def mounted(self, ws: Workspace) -> tuple[str, ...]:
-        """Paths inside the copy at which the sandbox shows something else."""
+        """Paths inside the copy that mounts cover."""
         repo = self._places.repo
         mounts = _present(self._environment.mounts, repo, ws.root) if self._sandbox.maps_paths else []
         return tuple(m.target.relative_to(repo).as_posix() for m in mounts if m.target.is_relative_to(repo))
@@ -261,15 +263,20 @@ class TestRunner:
     def judged(
         self, ended: Ended, key: str, expected: Sequence[str], watched: Watch, modules: Collection[str]
     ) -> TestRun:
-        """The verdict on a run that is over. ``modules``: what it was given beside the reporter."""
+        """The verdict on a finished run. ``modules``: plugins that it had besides the reporter."""
         run = judge(
-            ended.finished, key=key, expected=expected, output_chars=self._settings.output_chars, hung=ended.hung,
-            watched=watched, told=BASIC.union(*(BESIDES[name] for name in modules)),
-        )  # fmt: skip
+            ended.finished,
+            key=key,
+            expected=expected,
+            output_chars=self._settings.output_chars,
+            hung=ended.hung,
+            watched=watched,
+            told=BASIC.union(*(BESIDES[name] for name in modules)),
+        )
         return no_sockets.with_reason(run)
 
     def _child_env(self) -> dict[str, str]:
-        """No byte code: a file that changes twice within a second would be run from the stale one."""
+        """Variables of the child. No byte code: after two changes within a second it would be stale."""
         prefix = self._environment.prefix
         env = {"PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{prefix / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
         if prefix != Path("/usr"):
@@ -311,7 +318,7 @@ class TestRunner:
         others: Mapping[str, Asked],
         heir: bool,
     ) -> bytes:
-        """One line that asks for one run. Puts what the tests need and no sandbox mounts into the copy."""
+        """The order for one run, one line. Prepares the copy (see :meth:`prepare`)."""
         environment, repo, mapped = self._environment, self._places.repo, self._sandbox.maps_paths
         settings = self._settings
         self.prepare(ws)
@@ -340,19 +347,19 @@ class TestRunner:
 
 
 class WarmTests:
-    """The tests of one workspace, with a process that stands ready. One run at a time."""
+    """The tests of one workspace, with a warm process. One run at a time."""
 
     def __init__(self, runner: TestRunner, ws: Workspace, process: WarmProcess, *, heir: bool) -> None:
         self._runner, self._ws, self._process, self._heir = runner, ws, process, heir
 
     async def start(self) -> None:
-        """Have the process begin to get ready, before it is known what it is to run."""
+        """Start the process before the first order is known."""
         if self._runner.environment.problem is None:
-            with contextlib.suppress(SandboxError):  # the run asks again, and says it
+            with contextlib.suppress(SandboxError):  # the run raises it again
                 await self._process.start()
 
     async def reset(self) -> None:
-        """The commit's files again, under a process that stands ready: not by :meth:`Workspace.reset` alone."""
+        """Restore the commit's files but keep the process's mounts, which :meth:`Workspace.reset` alone removes."""
         await self._ws.reset(await asyncio.to_thread(self._runner.mounted, self._ws))
 
     async def run(
@@ -368,13 +375,13 @@ class WarmTests:
         probe: Functions = (),
         looked_for: LookedFor | None = None,
     ) -> TestRun:
-        """See :meth:`TestRunner.run`. One test may take ``test_s`` (None: the setting), or what ``limits`` says.
+        """See :meth:`TestRunner.run`. Time limits of single tests: ``limits``, else ``test_s`` (None: the setting).
 
-        The functions of ``probe`` are called with other inputs, too, where the tests call them; what comes of that
-        is no part of the verdict, and neither is what is seen of ``looked_for``.
+        The functions of ``probe`` are also called with other inputs where the tests call them; neither the results nor
+        the observations of ``looked_for`` affect the verdict.
 
-        A test that is stopped at its limit is red, and those behind it run in a new process; not so when
-        ``to_the_end`` is false.
+        A test that is stopped at its limit is red, and the tests after it run in a new process, unless ``to_the_end``
+        is false.
         """
         runner = self._runner
         if runner.environment.problem is not None:
@@ -400,7 +407,7 @@ class WarmTests:
         return await self._traced_whole(run, limit) if coverage and ids is None else run
 
     async def _traced_whole(self, run: TestRun, limit_s: float) -> TestRun:
-        """With all lines of red tests of which only the first were seen, as far as they are red again."""
+        """The run with complete coverage of red tests that were cut, as far as they are red again."""
         known, left_s = set(run.cut), limit_s - run.duration_ms / 1000
         again = [r.id for r in sorted(run.red, key=lambda r: r.duration_ms) if r.id in known][:WHOLE]
         if not again or left_s < LEAST_S:
@@ -411,9 +418,9 @@ class WarmTests:
         return run.model_copy(update={"coverage": coverage, "cut": tuple(t for t in run.cut if t not in red)})
 
     async def screen(self, ids: Sequence[str], changes: Changes, *, limit_s: float) -> Mapping[int, frozenset[str]]:
-        """Which of ``ids``, that fail as the files stand, seem to pass with each change, by the change's place.
+        """Which of the failing ``ids`` seem to pass with each change, by the change's position.
 
-        No verdict, and quick: the program is loaded once, see ``_ouro_screen.py``. What cannot be told is left out.
+        No verdict, but quick: the program is loaded once, see ``_ouro_screen.py``. Undecided changes are left out.
         """
         until = {"until_s": limit_s * SCREEN_SHARE}
         asked: Asked = {"edits": list(changes.edits), "lengths": dict(changes.lengths), **until}
@@ -421,9 +428,13 @@ class WarmTests:
         return run.screened
 
     async def _once(
-        self, ids: Sequence[str], coverage: bool, limits: Limits, expected: Sequence[str],
+        self,
+        ids: Sequence[str],
+        coverage: bool,
+        limits: Limits,
+        expected: Sequence[str],
         others: Mapping[str, Asked] | None = None,
-    ) -> TestRun:  # fmt: skip
+    ) -> TestRun:
         runner, key = self._runner, secrets.token_hex(16)
         watched = UNWATCHED  # a search's runs give no verdict
         if not self._heir:
@@ -448,7 +459,7 @@ class SeveralRuns:
         self._tests, self._heavy = tests, heavy
 
     async def start(self) -> None:
-        """See :meth:`WarmTests.start`. That takes no slot: it is short, and waiting for one would be in vain."""
+        """See :meth:`WarmTests.start`. Takes no slot, because it is short."""
         await self._tests.start()
 
     async def reset(self) -> None:
@@ -472,7 +483,7 @@ class SeveralRuns:
 
 
 def _left(run: TestRun) -> tuple[str, ...]:
-    """Tests without a result behind one that was stopped; none when the run is not one of that kind."""
+    """Tests without a result after one that was stopped; none for other runs."""
     if run.status is not RunStatus.RED or run.results[-1].exception != TIME_LIMIT:
         return ()
     done = {result.id for result in run.results}
@@ -485,17 +496,17 @@ def _boot_text() -> bytes:
 
 
 def _module(name: str) -> dict[str, str]:
-    """A module that the process loads with its order."""
+    """Name and text of a plugin that is sent with an order."""
     return {"name": name, "text": _text(name)}
 
 
 @functools.cache
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(f"{name}.py").read_text(encoding="utf-8")
+    return resources.files(_PLUGINS).joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:
-    """What pytest is asked for; None for everything (a conftest at the top is needed by all tests)."""
+    """pytest's arguments; None for everything (all tests need a conftest at the top)."""
     places = tuple(dict.fromkeys(place_of(test) for test in ids))
     return places if all(places) else None
 
@@ -504,14 +515,10 @@ def _absent(root: Path, targets: Sequence[str]) -> frozenset[str]:
     return frozenset(target for target in targets if not (root / target).exists())
 
 
-def _copy(ws: Workspace, seen_at: Path) -> Mount:
-    return Mount(source=ws.root, target=seen_at, writable=True, ours=True, closed=True)
-
-
 def _present(mounts: Sequence[Mount], repo: Path, root: Path) -> list[Mount]:
-    """Mounts whose source is still there, without those that would hide a file of the copy itself.
+    """Mounts whose source exists, without those that would hide a file of the copy itself.
 
-    An empty file is no such file (a sandbox leaves one behind where it mounted something), nor is a link of ours.
+    Empty files do not count (a sandbox leaves them where it mounted something), nor do our own links.
     """
     kept = []
     for mount in mounts:
@@ -528,16 +535,16 @@ def _holds_own(place: Path, source: Path) -> bool:
 
 
 def _link_needs(repo: Path, root: Path, needs: Sequence[str]) -> None:
-    """Where the sandbox cannot mount, ignored files that the tests need become links in the copy.
+    """Link ignored files that the tests need into the copy, for a sandbox that cannot mount.
 
-    Raises ``SandboxError`` where a test has put a link in the way: what it leads to is not ours to write in.
+    Raises ``SandboxError`` when a test has put a link in the way, which must not be followed.
     """
     for path in needs:
         try:
             contained.lay_link(root, path, repo / path)
         except PolicyRefused as error:
             raise SandboxError(
-                f"The ignored file {path!r} cannot be put into the copy for the tests: a test that ran before has left "
+                f"The ignored file {path!r} cannot be put into the copy for the tests: an earlier test has left "
                 f"a link in the way ({error.message}).",
                 remedy="Look at what the tests of this repository do to their own folders.",
             ) from error

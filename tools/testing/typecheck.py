@@ -1,4 +1,4 @@
-"""The repository's own type checker, where it has one: new complaints about changed files count against a change."""
+"""The repository's own type checker: new errors in changed files count against a change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RAN = frozenset({0, 1})  # mypy's own codes for "fine" and "errors found"; anyt
 
 
 def configures_mypy(name: str, data: bytes) -> bool:
-    """Pure: does this file, by its name and content, configure mypy?"""
+    """Whether a file configures mypy, by its name and content. Pure."""
     text = data.decode("utf-8", errors="replace")
     if name in ("mypy.ini", ".mypy.ini"):
         return True
@@ -43,7 +43,7 @@ def is_configured(ws: Workspace) -> bool:
 
 
 def complaints(output: str, paths: Collection[str]) -> frozenset[str]:
-    """Pure: errors about ``paths``, without line numbers (a change moves those)."""
+    """Errors about ``paths``, without line numbers, which a change moves. Pure."""
     found = ((m["path"].removeprefix("./"), m["text"].strip()) for m in _ERROR.finditer(output))
     return frozenset(f"{path}: {text}" for path, text in found if path in paths)
 
@@ -51,7 +51,7 @@ def complaints(output: str, paths: Collection[str]) -> frozenset[str]:
 async def type_errors(
     runner: TestRunner, ws: Workspace, paths: Collection[str], *, limit_s: float
 ) -> frozenset[str] | None:
-    """What mypy says of ``paths`` in ``ws``; None when it gave no verdict (not installed, crashed, out of time)."""
+    """mypy's errors in ``paths`` of ``ws``; None without a result (not installed, crashed, out of time)."""
     present = sorted(p for p in paths if p.endswith(".py") and ws.read(p) is not None)
     if not present:
         return frozenset()

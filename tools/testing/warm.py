@@ -1,7 +1,7 @@
-"""A warm test process in the sandbox: started once, it forks for every run that it is asked for.
+"""A warm test process in the sandbox: started once, it forks for every run.
 
-The other end of the conversation is ``_ouro_test_worker.py``. What it says is a claim, like all that comes out of the
-sandbox: a frame that makes no sense ends the process and the run.
+The other end of the protocol is ``_ouro_test_worker.py``. Its messages are untrusted, like all that comes out of the
+sandbox: an invalid frame ends the process and the run.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from ledger.frozen import Frozen
+from ledger.tasks import wait_until_done
 from ledger.vocabulary import Frame
 from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
 from tools.streams import CHUNK, Collected, Talk
-from tools.testing.claims import is_modest
-from tools.testing.events import LAST_LINE, Count, Place, Places
+from tools.testing.report.events import LAST_LINE, Count, Place, Places, is_modest
 
 log = logging.getLogger(__name__)
 _HEADER = re.compile(rb"[RX][0-9a-f]{8}")
 HEADER = 9  # a letter and eight hexadecimal digits
 END_BYTES = 1024 * 1024
-"""Of what is said at the end beside the output, of which each byte may take six."""
+"""Size limit of the last frame without the output, of which each byte may take six."""
 BACKSTOP_S = 10.0
-"""A process that does not answer this long after a run's limit is ended from outside."""
+"""Seconds after a run's limit at which a process that does not answer is ended from outside."""
 
 
 class _End(Frozen):
-    """What the process says of a run that is over."""
+    """The process's last frame of a run."""
 
     model_config = ConfigDict(strict=True)
 
@@ -58,7 +58,7 @@ class _End(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Hung:
-    """A test that was stopped at its own limit, and where it was."""
+    """A test that was stopped at its own limit, and its stack."""
 
     id: str
     frames: tuple[Frame, ...]
@@ -66,17 +66,16 @@ class Hung:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One run: how its process ended, and the test that was stopped (None: none was)."""
+    """The end of one run: the finished process, and the test that was stopped, if any."""
 
     finished: Finished
     hung: Hung | None = None
 
 
 class Frames:
-    """Reads the frames of one run as they come. ``end`` is set by the last one, ``flaw`` by the first that is none.
+    """Reads the frames of one run as they arrive. The last one sets ``end``, the first invalid one ``flaw``.
 
-    Each byte is looked at a bounded number of times, and no more is kept than ``report_bytes`` and what the end with
-    ``output_bytes`` of output can take.
+    Time is linear, and memory is limited by ``report_bytes`` and the last frame's size with ``output_bytes`` of output.
     """
 
     def __init__(self, report_bytes: int, output_bytes: int) -> None:
@@ -96,7 +95,7 @@ class Frames:
             known = _HEADER.fullmatch(header) is not None and self.end is None
             kind, length = header[:1], int(header[1:], 16) if known else 0
             if not known or not 0 < length <= self._longest[kind]:
-                self.flaw = "the test process said something that it never says"
+                self.flaw = "the test process sent an invalid frame"
                 return
             if len(self._rest) < HEADER + length:
                 return
@@ -107,14 +106,14 @@ class Frames:
         if kind == b"R":
             self._left -= len(payload)
             self._report.add(payload)
-            self.flaw = "the test process said more than it ever says" if self._left < 0 else ""
+            self.flaw = "the test process sent too long a report" if self._left < 0 else ""
             return
         try:
             self.end = _End.model_validate_json(payload) if is_modest(payload) else None
         except ValidationError:
             self.end = None
         if self.end is None:
-            self.flaw = "the test process did not say how the run ended"
+            self.flaw = "the test process sent no valid end of the run"
 
     def ended(self) -> Ended:
         end = self.end
@@ -124,23 +123,34 @@ class Frames:
         cut = max(0, end.bytes - len(head) - len(tail))
         gap = f"\n[... {cut} bytes cut ...]\n".encode() if cut else b""
         finished = Finished(
-            code=end.code, signal=end.signal, output=head + gap + tail, cut_bytes=cut, timed_out=end.timed_out,
-            flooded=end.flooded, duration_ms=end.ms, report=self._report.result(),
-        )  # fmt: skip
+            code=end.code,
+            signal=end.signal,
+            output=head + gap + tail,
+            cut_bytes=cut,
+            timed_out=end.timed_out,
+            flooded=end.flooded,
+            duration_ms=end.ms,
+            report=self._report.result(),
+        )
         return Ended(finished, Hung(end.hung, frames_of(end.frames)) if end.hung else None)
 
     def broken(self, finished: Finished) -> Ended:
-        """The process ended before the run did: what there is of a report, and the process's own end."""
+        """The result when the process ended before the run: the report so far, and the process's own end."""
         return Ended(
             Finished(
-                code=finished.code, signal=finished.signal, output=finished.output, cut_bytes=finished.cut_bytes,
-                timed_out=finished.timed_out, flooded=finished.flooded, duration_ms=finished.duration_ms,
+                code=finished.code,
+                signal=finished.signal,
+                output=finished.output,
+                cut_bytes=finished.cut_bytes,
+                timed_out=finished.timed_out,
+                flooded=finished.flooded,
+                duration_ms=finished.duration_ms,
                 report=self._report.result(),
             )
-        )  # fmt: skip
+        )
 
     def lost(self, why: str) -> Ended:
-        """Nothing can be known of the process's end."""
+        """The result when the process's end is unknown."""
         nothing = Finished(
             code=None, signal=9, output=why.encode(), cut_bytes=0, timed_out=False, flooded=False, duration_ms=0
         )
@@ -148,7 +158,7 @@ class Frames:
 
 
 def frames_of(places: Iterable[Place]) -> tuple[Frame, ...]:
-    """Frames of a traceback, as far as they can be places in a file of the repository; the others are left out."""
+    """Frames of a traceback that are valid places in the repository; others are left out."""
     return tuple(
         Frame(path=path, line=line, function=name)
         for path, line, name in places
@@ -176,11 +186,11 @@ class WarmProcess:
         self._news = asyncio.Event()
 
     async def start(self) -> None:
-        """Have a process begin to get ready for the next run. What keeps it from that is told by the run."""
+        """Start a process for the next run. Its errors are raised by the run."""
         await self._ready()
 
     async def run(self, order: bytes, *, limit_s: float) -> Ended:
-        """Have one order (a line) run. Raises ``SandboxError`` or ``ChildFailed`` when no process can be had."""
+        """Run one order (a line). Raises ``SandboxError`` or ``ChildFailed`` when no process can be started."""
         self._frames, self._news = Frames(*self._kept), asyncio.Event()
         process, talk = await self._ready()
         talk.say(order)
@@ -213,12 +223,7 @@ class WarmProcess:
         if process is None:
             return
         process.cancel()
-        cancelled = False
-        while not process.done():
-            try:
-                await asyncio.wait({process})
-            except asyncio.CancelledError:
-                cancelled = True
+        cancelled = await wait_until_done(process)
         if not process.cancelled() and process.exception() is not None:
             log.info("a test process ended badly: %s", process.exception())
         if cancelled:
@@ -227,7 +232,7 @@ class WarmProcess:
     async def _ready(self) -> tuple[asyncio.Task[Finished], Talk]:
         if self._process is not None and not self._process.done() and self._talk is not None:
             return self._process, self._talk
-        await self.close()  # one that ended before it was asked for anything
+        await self.close()  # it may have ended before its first order
         self._talk = Talk(self._took)
         job = await asyncio.to_thread(self._job, self._talk)
         self._process = asyncio.create_task(self._sandbox.run(job), name="warm tests")

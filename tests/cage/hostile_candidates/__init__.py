@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from governance.measure import evaded
+from governance.verification.test_runs import evaded
 from ledger.vocabulary import RunStatus, TestRun
 
 PATH = "calc.py"

@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from daemon.api import Ack, OpRef
-from daemon.bounds import ControlSettings
-from daemon.control import ControlServer
-from daemon.control_token import renew
-from daemon.rpc import METHODS, STREAMS, needs_token
+from daemon.control.messages import Ack, OpRef
+from daemon.control.server import ControlServer
+from daemon.control.table import METHODS, STREAMS, needs_token
+from daemon.control.token import renew
+from daemon.settings.bounds import ControlSettings
 from ledger.places import Places
 from tests.cage.walls import Unable
 from tests.daemon.scripted_api import OP, ScriptedApi

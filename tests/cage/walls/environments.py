@@ -24,10 +24,10 @@ from tools.git import Git
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Mount
-from tools.testing import environment
-from tools.testing.environment import TestEnvironment, detect
-from tools.testing.interpreter import Interpreter
-from tools.testing.outside import Outside, outside
+from tools.testing.environment import detection
+from tools.testing.environment.detection import TestEnvironment, detect
+from tools.testing.environment.interpreter import Interpreter
+from tools.testing.environment.mounts import Outside, outside
 from tools.testing.runner import TestRunner
 from tools.testing.settings import TestSettings
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
@@ -163,8 +163,8 @@ def anything_goes() -> Iterator[None]:
         return Outside((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))
 
     with (
-        mock.patch.object(environment, "_carried", lambda *_: None),
-        mock.patch.object(environment, "outside", shows),
+        mock.patch.object(detection, "_carried", lambda *_: None),
+        mock.patch.object(detection, "outside", shows),
     ):
         yield
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 from tests.cage.walls.environments import find, lay_ground, make_own, run, standing, track
 from tests.repos import git
-from tools.testing.environment import TestEnvironment
+from tools.testing.environment.detection import TestEnvironment
 
 BEFORE_THE_SANDBOX = True
 

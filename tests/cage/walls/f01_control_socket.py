@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from daemon import connection
-from daemon.control import ControlServer
-from daemon.peers import Namespaces, own_namespaces
+from daemon.control import connection
+from daemon.control.peers import Namespaces, own_namespaces
+from daemon.control.server import ControlServer
 from tests.cage.walls.at_the_socket import EVERY, GUARDED, ask, playing, sandbox
 
 

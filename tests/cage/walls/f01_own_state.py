@@ -9,7 +9,7 @@ from unittest import mock
 
 from tests.cage.walls.environments import lay_ground, make_own, run, standing
 from tools.sandbox import landlock, tree
-from tools.testing import outside
+from tools.testing.environment import mounts
 
 BEFORE_THE_SANDBOX = True
 
@@ -20,7 +20,7 @@ def nothing_is_hidden() -> Iterator[None]:
     with (
         mock.patch.object(tree, "_refuse", lambda *_: None),
         mock.patch.object(landlock, "refuse_hidden", lambda *_: None),
-        mock.patch.object(outside._Rules, "refusal", lambda *_, **__: None),
+        mock.patch.object(mounts._Rules, "refusal", lambda *_, **__: None),
     ):
         yield
 

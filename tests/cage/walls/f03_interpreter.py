@@ -11,8 +11,8 @@ from unittest import mock
 from ledger.places import HostEnv, Places
 from tests.cage.walls.environments import lay_ground, standing
 from tests.repos import commit
-from tools.testing import interpreter
-from tools.testing.environment import detect
+from tools.testing.environment import interpreter
+from tools.testing.environment.detection import detect
 from tools.testing.settings import TestSettings
 
 BACKENDS = ("landlock",)  # no sandbox takes part

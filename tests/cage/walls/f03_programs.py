@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from daemon.doctor import examine
+from daemon.lifecycle.doctor import examine
 from ledger import programs
 from tests.repos import commit, make_repo
 

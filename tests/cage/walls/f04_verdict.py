@@ -18,9 +18,9 @@ from tools.git import Git
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 from tools.testing import runner
-from tools.testing.environment import detect
+from tools.testing.environment.detection import detect
+from tools.testing.report.watch import UNWATCHED
 from tools.testing.settings import TestSettings
-from tools.testing.watch import UNWATCHED
 from tools.workspace import Workspaces, WorkspaceSettings
 
 BEFORE_THE_SANDBOX = True

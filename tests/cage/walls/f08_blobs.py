@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.verifying import verify_record
+from daemon.record.verifying import verify_record
 from ledger import audit
 from tests.daemon.records import config_of, lived
 from tests.ledger.drafts import tamper

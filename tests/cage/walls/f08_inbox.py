@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.verifying import verify_record
-from governance.approval import Inbox
-from governance.requests import COLUMNS, Asked
+from daemon.record.verifying import verify_record
+from governance.approval.inbox import Inbox
+from governance.approval.requests import COLUMNS, Asked
 from ledger.clock import ManualClock
 from ledger.errors import ControlError
 from tests.daemon.records import WHEN, ask, config_of, opened

@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from daemon import verifying
-from daemon.settings import Config
-from daemon.verifying import verify_record
+from daemon.record import verifying
+from daemon.record.verifying import verify_record
+from daemon.settings.config import Config
 from governance.changes.signing import ensure_identity
 from ledger.chain import genesis, link
 from ledger.heads import SignedHead, message_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon import verifying
-from daemon.verifying import verify_record
+from daemon.record import verifying
+from daemon.record.verifying import verify_record
 from ledger import audit
 from tests.daemon.records import config_of, lived
 from tests.ledger.drafts import tamper

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon import carriers
-from daemon.verifying import verify_commits
+from daemon.record import carriers
+from daemon.record.verifying import verify_commits
 from ledger.errors import GitFailed
 from tests.daemon.records import config_of, lived
 from tests.repos import git

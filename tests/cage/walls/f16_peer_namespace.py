@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.control import ControlServer
+from daemon.control.server import ControlServer
 from tests.cage.walls.at_the_socket import ask, playing, sandbox
 from tests.cage.walls.f01_control_socket import Trusting
 

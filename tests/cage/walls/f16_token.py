@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon import connection
+from daemon.control import connection
 from tests.cage.walls.at_the_socket import GUARDED, ask, playing, sandbox
 from tests.cage.walls.f01_control_socket import Trusting
 

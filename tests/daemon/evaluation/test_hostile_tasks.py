@@ -14,7 +14,7 @@ from daemon.evaluation.tasks import read_tasks
 from daemon.evaluation.trial import laid_out
 from ledger.errors import ConfigError
 from tests.repos import host_env, make_places, make_repo
-from tools.testing.environment import detect
+from tools.testing.environment.detection import detect
 from tools.testing.settings import TestSettings
 
 

@@ -15,8 +15,8 @@ from daemon.evaluation.lift import WITH, label_without, lift_of, lift_table, med
 from daemon.evaluation.paired import chain_of, trials
 from daemon.evaluation.tasks import Task, TaskFile
 from daemon.evaluation.trial import Outcome, Result
-from daemon.layers import leaves, read_environment
-from daemon.settings import Settings
+from daemon.settings.config import Settings
+from daemon.settings.layers import leaves, read_environment
 
 
 def row(number: int, label: str, outcome: Outcome, seconds: float = 10.0) -> Result:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.evaluation.hidden import by_file, half_of, without
 from daemon.evaluation.judge import Judged, Verdict, verdict
+from daemon.evaluation.mine import by_file, half_of, without
 from daemon.evaluation.report import append, at, median, read_results, table
 from daemon.evaluation.tasks import Task, TaskFile, read_tasks
 from daemon.evaluation.trial import Outcome as End
 from daemon.evaluation.trial import Result, settled, usage
-from governance.evidence import function_of
+from governance.verification.evidence import function_of
 from ledger.errors import ConfigError
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tools.process import Finished

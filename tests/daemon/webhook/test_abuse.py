@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.replay import replay
+from daemon.record.replay import replay
 from daemon.webhook.desk import admit
 from daemon.webhook.endpoint import NO_SECRET, WebhookEndpoint
 from daemon.webhook.http import Refusal, Request

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from hypothesis import strategies as st
 
-from governance.grounding.records import CLAIMED, GRADED, About, Band, Graded, Outcome, Record, TrustKey, graded_payload
 from governance.grounding.trust import statements
+from ledger.events.grounding import About, Band, ClaimMade, ClaimsGraded, Graded, Outcome, TrustKey
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, Entry, EntryKind
+from ledger.vocabulary import Draft, Entry
 
 KEYS = (
     TrustKey(kind="source", name="test_failure"),
@@ -18,23 +18,22 @@ KEYS = (
 )
 
 
-def record(about: About = About.CHANGE, confidence_bp: int | None = 7_000, *keys: TrustKey) -> Record:
-    return Record(
+def record(about: About = About.CHANGE, confidence_bp: int | None = 7_000, *keys: TrustKey) -> ClaimMade:
+    return ClaimMade(
         about=about, claim="it is mended", evidence="3 of 3 tests", confidence_bp=confidence_bp, source="somebody",
         keys=keys or KEYS[:1], band=Band.NOW,
     )  # fmt: skip
 
 
-def claims_of(*records: Record) -> list[Draft]:
-    return [Draft(kind=EntryKind.GROUNDING, op_id="op-1", payload={"event": CLAIMED, **r.payload()}) for r in records]
+def claims_of(*records: ClaimMade) -> list[Draft]:
+    return [r.draft(op_id="op-1") for r in records]
 
 
 def grades_of(grades: Sequence[Graded], why: str = "the op ended") -> Draft:
-    payload = {"event": GRADED, **graded_payload(grades, why)}
-    return Draft(kind=EntryKind.GROUNDING, op_id="op-1", payload=payload)
+    return ClaimsGraded(why=why, grades=tuple(grades), beyond=0).draft(op_id="op-1")
 
 
-def grade(seq: int, of: Record, outcome: Outcome, was: Outcome | None = None) -> Graded:
+def grade(seq: int, of: ClaimMade, outcome: Outcome, was: Outcome | None = None) -> Graded:
     return Graded(
         record=seq, about=of.about, outcome=outcome, was=was, confidence_bp=of.confidence_bp, keys=of.keys
     )  # fmt: skip

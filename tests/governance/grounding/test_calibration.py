@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.grounding.calibration import Calibration, Reckoning
 from governance.grounding.reckoned import calibration_of
-from governance.grounding.records import About, Graded, Outcome
 from governance.grounding.trust import Trust
+from ledger.events.change import ChangeRollingBack, UndoMade
+from ledger.events.grounding import About, Graded, Outcome
+from ledger.events.op import OpEnded
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, Entry, EntryKind
+from ledger.vocabulary import Draft, Entry, FailureClass, State
 from tests.governance.grounding.histories import (
     KEYS,
     STEPS,
@@ -83,15 +84,13 @@ def test_a_perfect_sensor_and_a_boaster() -> None:
 
 
 def ended(op: str, failure: str = "none") -> Draft:
-    payload: dict[str, Any] = {"event": "terminal", "failure_class": failure}
-    return Draft(kind=EntryKind.TRANSITION, op_id=op, payload=payload)
+    return OpEnded(to=State.POSTMORTEM, failure_class=FailureClass(failure)).draft(op_id=op)
 
 
 async def test_incidents_are_ops_that_went_wrong_and_each_counts_once(ledger: Ledger) -> None:
     await Trust().load(ledger)
     await ledger.append(ended("op-1"), ended("op-2"), ended("op-3", "collapse"), ended("op-4", "test"))
-    for event, kind in (("change.rolling_back", EntryKind.CHANGE), ("undone", EntryKind.OUTCOME)):
-        await ledger.append(Draft(kind=kind, op_id="op-2", payload={"event": event}))
+    await ledger.append(ChangeRollingBack().draft(op_id="op-2"), UndoMade(commit="c").draft(op_id="op-2"))
     found = await calibration_of(ledger)
     assert (found.ops, found.incidents, found.incidents_per_hundred) == (4, 2, 50)
     assert found.records == 0 and found.precision_bp is None

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from governance import record as recording
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
+from governance.conversation.model_client import Asker
 from governance.grounding.claims import likeliest_bp, stated_bp
 from governance.grounding.grading import READ, End, at_end
-from governance.grounding.records import About, Outcome, Record, is_record
 from governance.record import Recorder
 from kernel.provider import Done, Event, Infill, Limits, Message, TextDelta, Usage
 from ledger.clock import ManualClock
 from ledger.errors import ProviderBadOutput
+from ledger.events.event import event_in
+from ledger.events.grounding import About, ClaimMade, Outcome
 from ledger.store import Ledger
 from ledger.vocabulary import State
 from tests.governance.shopfloor import Priced
@@ -52,8 +53,8 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
             await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
         except ProviderBadOutput:
             assert fails
-    entries = await ledger.entries(op_id="op-1", kinds=READ)
-    claims = [(at, Record.read(entry.payload)) for at, entry in enumerate(entries) if is_record(entry)]
+    entries = await ledger.entries(op_id="op-1", events=READ)
+    claims = [(at, claim) for at, entry in enumerate(entries) if (claim := event_in(entry, ClaimMade))]
     assert [entries[at - 1].payload["event"] for at, _ in claims] == ["call.ended", "call.ended"]
     assert [claim.confidence_bp for _, claim in claims] == [9_000, None]
     assert {str(key) for _, claim in claims for key in claim.keys} == {"reply priced/generate"}

@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay import replay_entries
-from governance.crew import Crew, Holdings
-from governance.dossier import Classification, Dossier, Routing
+from daemon.record.replay import replay_entries
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
 from governance.grounding.consulted import confidence_of, doubts, standings
-from governance.grounding.records import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from governance.grounding.trust import Tally, Trust, trust_bp
 from governance.phases.route import route
+from governance.pipeline.context import Crew, Holdings
+from governance.pipeline.dossier import Classification, Dossier, Routing
+from governance.pipeline.routes import choose_route
 from governance.record import Recorder
 from governance.repair.ranking import Merits, order_of
-from governance.risk import ChangeFacts, assess
-from governance.routes import choose_route
+from governance.risk.ladder import ChangeFacts, assess
 from ledger.clock import ManualClock
 from ledger.confidence import CERTAIN_BP
+from ledger.events.grounding import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Route, Source, SourceClass, Tier, Urgency
 from tests.governance.ops import candidate, modify, operation, signal

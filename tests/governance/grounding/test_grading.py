@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from governance.grounding.grading import End, at_end, taken_back
-from governance.grounding.records import CLAIMED, About, Graded, Outcome, grades_in
-from governance.retries import WAITED
+from governance.pipeline.retries import WAITED
+from ledger.events.event import CLASSES, LedgerEvent
+from ledger.events.grounding import About, Graded, Outcome, grades_in
 from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
 from tests.governance.grounding.histories import grades_of, record
 
@@ -23,16 +24,17 @@ class Told:
         self.entries: list[Entry] = []
 
     def add(self, kind: EntryKind, event: str, phase: State | None = State.GENERATE, **payload: Any) -> int:
+        return self._append(CLASSES[kind, event](**payload), phase)
+
+    def _append(self, event: LedgerEvent, phase: State | None) -> int:
         seq = 10 + len(self.entries)
-        body = {"event": event, **payload}
-        self.entries.append(
-            Entry(kind=kind, op_id="op-1", phase=phase, payload=body, seq=seq, at="", prev="", hash="")
-        )  # fmt: skip
+        draft = event.draft(op_id="op-1")
+        self.entries.append(Entry(**{**draft.model_dump(), "phase": phase}, seq=seq, at="", prev="", hash=""))
         return seq
 
     def claims(self, about: About, claim: str = "", phase: State = State.GENERATE) -> int:
         made = record(about).model_copy(update={"claim": claim})
-        return self.add(EntryKind.GROUNDING, CLAIMED, phase, **made.payload())
+        return self._append(made, phase)
 
     def replies(self, purpose: str, problem: str = "", phase: State = State.GENERATE) -> int:
         self.add(EntryKind.CALL, "call.ended", phase, purpose=purpose, problem=problem)
@@ -133,11 +135,11 @@ def test_an_answer_that_looks_something_up_is_graded_by_what_it_finds() -> None:
     told = Told()
     finds, finds_nothing = told.replies("generate"), 0
     for found in (False, True, False):
-        told.add(EntryKind.TOOL, "tool.called", found=found)
+        told.add(EntryKind.TOOL, "tool.called", tool="search_code", ok=True, found=found)
     finds_nothing = told.replies("generate")
-    told.add(EntryKind.TOOL, "tool.called", found=False)
+    told.add(EntryKind.TOOL, "tool.called", tool="search_code", ok=True, found=False)
     reads = told.replies("generate")
-    told.add(EntryKind.TOOL, "tool.called", found=None)
+    told.add(EntryKind.TOOL, "tool.called", tool="search_code", ok=True, found=None)
     assert told.ended() == {finds: HIT, finds_nothing: MISS, reads: HIT}
 
 

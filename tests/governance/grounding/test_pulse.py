@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
+from governance.conversation.history import Opening
+from governance.conversation.judged import Judged
+from governance.conversation.manner import Manner
+from governance.conversation.model_client import Asker
+from governance.conversation.rounds import Conversation
 from governance.grounding.policy import Ground, PolicySettings, grounding
 from governance.grounding.pulse import Pulse
-from governance.loop.history import Opening
-from governance.loop.judged import Judged
-from governance.loop.manner import Manner
-from governance.loop.rounds import Conversation
 from governance.record import Recorder
 from kernel.canary import CollapseDetected
 from kernel.provider import (

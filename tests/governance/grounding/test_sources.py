@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.records import WEEK, Band
 from governance.grounding.sources import Behind, behind, dated, sources_of, stale_of, weight_of
 from ledger.clock import stamp
+from ledger.events.grounding import WEEK, Band
 from ledger.vocabulary import Signal, Source
 from tests.governance.ops import operation, signal
 from tools.manifest import Category, ToolUse

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.grounding.policy import EVEN_BP, PolicySettings, grounding
-from governance.grounding.records import Band, weight_bp
 from governance.grounding.sources import weight_of
 from governance.grounding.standing import Facts, Stand, judge
+from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Tier
 
 FACTS = st.builds(

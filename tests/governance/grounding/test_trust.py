@@ -17,10 +17,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from governance.grounding.records import Outcome, TrustKey
 from governance.grounding.trust import Tally, Trust, folded, from_log, in_table, rebuild, trust_bp
 from ledger.clock import SystemClock
 from ledger.confidence import calibrated_bp
+from ledger.events.grounding import Outcome, TrustKey
 from ledger.store import Ledger, SqlValue
 from ledger.vocabulary import Entry
 from tests.governance.conftest import REPO_ID
@@ -145,7 +145,7 @@ async def test_a_grade_that_lands_while_the_table_is_read_counts_once(tmp_path: 
 GRADING = """
 import asyncio, itertools, sys
 from pathlib import Path
-from governance.grounding.records import Outcome
+from ledger.events.grounding import Outcome
 from governance.grounding.trust import Trust
 from ledger.clock import SystemClock
 from ledger.store import Ledger, SqlValue

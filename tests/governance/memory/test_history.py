@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from governance.dossier import Dossier
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
+from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.record import Recorder
-from governance.result import PhaseResult
 from ledger.clock import ManualClock
+from ledger.events.event import CLASSES
+from ledger.events.session import SessionStarted
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
 from tests.governance.memory.pasts import NOW
@@ -40,7 +41,7 @@ class Diary:
         return op
 
     async def says(self, op: Operation, event: str) -> None:
-        await Recorder(self.ledger, op_id=op.id).note(EntryKind.OUTCOME, event)
+        await Recorder(self.ledger, op_id=op.id).note(CLASSES[EntryKind.OUTCOME, event](commit="c"))
 
     async def outcomes(self) -> tuple[int, int, int]:
         (reputation,) = await self.memory.reputations((CART,))
@@ -51,7 +52,7 @@ class Diary:
 async def diary(tmp_path: Path) -> AsyncIterator[Diary]:
     clock = ManualClock(NOW)
     ledger = await Ledger.open(tmp_path / "l.sqlite3", repo_id="0123456789ab", clock=clock)
-    await Recorder(ledger).note(EntryKind.SESSION, "session.started")  # what ends of ops point back to
+    await Recorder(ledger).note(SessionStarted())  # what ends of ops point back to
     yield Diary(ledger, clock)
     await ledger.close()
 

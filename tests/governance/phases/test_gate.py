@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from governance.difftext import line_changes
 from governance.phases.gate import facts_of
-from governance.risk import Assessment, assess
+from governance.pipeline.diff_text import line_changes
+from governance.risk.ladder import Assessment, assess
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind, Tier
 from tests.governance.ops import candidate, modify, operation
@@ -38,7 +38,9 @@ def test_a_file_that_is_moved_is_a_file_that_is_deleted() -> None:
 def test_the_old_name_of_a_moved_file_is_judged_too() -> None:
     assessment = judged(moved("shop/auth.py", "shop/a.py"), before={"shop/auth.py": OLD, "shop/a.py": None})
     assert assessment.rule == 1
-    own = judged(moved("governance/risk.py", "a.py"), before={"governance/risk.py": OLD}, is_ourselves=True)
+    own = judged(
+        moved("governance/risk/ladder.py", "a.py"), before={"governance/risk/ladder.py": OLD}, is_ourselves=True
+    )
     assert own.tier is Tier.BLOCKED
 
 

@@ -12,24 +12,23 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from governance.codebase import Codebases
-from governance.dossier import Classification, Dossier, Gating, Generation, RunReport, Validation
 from governance.grounding.claims import goal_key
 from governance.grounding.consulted import standings
-from governance.grounding.records import About, Graded, Outcome, TrustKey
 from governance.grounding.trust import Tally, Trust
 from governance.memory.memory import Memory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
 from governance.phases.gate import gate, raised_by
+from governance.pipeline.dossier import Classification, Dossier, Gating, Generation, PhaseResult, RunReport, Validation
 from governance.record import Recorder
-from governance.result import PhaseResult
-from governance.risk import ChangeFacts
+from governance.risk.codebase import Codebases
+from governance.risk.ladder import ChangeFacts
 from ledger.clock import SystemClock
+from ledger.events.grounding import About, Graded, Outcome, TrustKey
+from ledger.events.session import SessionStarted
 from ledger.store import Ledger
 from ledger.vocabulary import (
     Complexity,
-    EntryKind,
     FailureClass,
     RootCause,
     Route,
@@ -82,7 +81,7 @@ async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[PhaseResul
     ledger = await Ledger.open(base / "ledger.sqlite3", repo_id=REPO_ID, clock=clock)
     try:
         memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings())
-        first = await Recorder(ledger).note(EntryKind.SESSION, "session.started")
+        first = await Recorder(ledger).note(SessionStarted())
         for end in ends:
             past = operation(targets=(CART,))
             await record_outcome(past, Dossier(), Recorder(ledger, op_id=past.id), memory.lessons, end, first.seq)

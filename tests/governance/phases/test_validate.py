@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from governance.dossier import Dossier, Generation, Validation
+from governance.approval.refusals import Refused
 from governance.irongate.battery import decide
-from governance.irongate.verdicts import passed
-from governance.measure import Measured
-from governance.phases import validate as phase
 from governance.phases.validate import syntax_problem, unread, validate
-from governance.settings import GovernanceSettings
+from governance.pipeline.dossier import Classification, Dossier, Generation, PhaseResult, Validation
+from governance.risk.codebase import Codebases
+from governance.verification.baseline import Baselines
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Edit, EditKind, State, Tier, Verdict
+from ledger.vocabulary import Complexity, Edit, EditKind, State, Tier
+from tests.e2e.world import repo_with
 from tests.governance.crewed import crew_in
 from tests.governance.ops import candidate, modify, operation, signal
 from tests.governance.shopfloor import Priced
-from tests.repos import git, make_repo
-from tools.testing.runner import TestRunner
+from tests.repos import git
+from tests.tools.testing.projects import make_project
+from tools.repository import Repository
 
 OLD, BROKEN = b"def f(a):\n    return a\n", b"def f(a:\n    return a\n"
 NEWER = b"def f(a):\n    return -a ?? 0\n"  # for whichever Python the daemon has
@@ -51,54 +51,84 @@ def test_only_what_parsed_before_or_is_new_has_to_parse(
     assert bool(unread(change)) is (path != "a.txt" and after in (BROKEN, MENDED))
 
 
-FILES = {"good.py": OLD.decode(), "new.py": NEWER.decode(), "notes.txt": "no Python\n"}
+GOOD, NEW = "tests/test_a.py::test_good", "tests/test_a.py::test_new"
+FILES = {
+    "good.py": OLD.decode(),
+    "new.py": NEWER.decode(),
+    "notes.txt": "no Python\n",
+    "tests/test_a.py": (
+        "from pathlib import Path\n\nfrom good import f\n\n\ndef test_good():\n    assert f(1) == -1\n\n\n"
+        'def test_new():\n    assert "return a ??" in Path("new.py").read_text()\n'
+    ),
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+}
 
 
-async def validated(
-    tmp_path: Path, ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, *edits: Edit
-) -> Any:
-    """VALIDATE with gates and tests that find nothing."""
-
-    async def nothing_found(*_: object) -> tuple[Verdict, ...]:
-        return (passed(16),)
-
-    async def all_pass(*_: object, **__: object) -> Measured:
-        return Measured(reports=(), suite_ran=True, passed=1, total=1)
-
-    monkeypatch.setattr(phase, "gates", nothing_found)
-    monkeypatch.setattr(phase, "measure_runs", all_pass)
-    repo = make_repo(tmp_path / "repo", FILES)
-    op = operation(signal("tests/test_a.py::test_a", base=git(repo, "rev-parse", "HEAD")))
+async def validated(tmp_path: Path, ledger: Ledger, clock: ManualClock, test: str, edit: Edit) -> PhaseResult:
+    """VALIDATE with all gates and the tests of a small repository, for a candidate that should make ``test`` pass."""
+    repo = repo_with(tmp_path / "repo", FILES)
+    project = await make_project(tmp_path, {}, None, "bwrap")
+    op = operation(signal(test, base=git(repo, "rev-parse", "HEAD")))
+    read = edit.renamed_from or edit.path
+    dossier = Dossier(
+        classification=Classification(
+            tier=Tier.SAFE_AUTO, complexity=Complexity.TRIVIAL, change_type="fix", rule=12, reasons=(), blast_bp=0
+        ),
+        generation=Generation(candidate=candidate(edit), reads={read: edit.before or ""}, failed=(test,)),
+    )
+    refused = Refused(ledger=ledger)
+    await refused.prepare()
     async with crew_in(repo, ledger, clock, Priced()) as (crew, _):
-        settings = GovernanceSettings.model_validate({"pipeline": {"type_check": "off"}})
-        shop = replace(crew.shop, runner=cast(TestRunner, object()), settings=settings)
-        crew = replace(crew, shop=shop)
-        dossier = Dossier(generation=Generation(candidate=candidate(*edits)))
-        return await validate(op, dossier, crew)
+        repository = Repository(crew.shop.git)
+        shop = replace(
+            crew.shop,
+            runner=project.runner(),
+            repository=repository,
+            codebases=Codebases(repository),
+            baselines=Baselines(workspaces=crew.shop.workspaces),
+            refused=refused,
+        )
+        return await validate(op, dossier, replace(crew, shop=shop))
 
 
 async def test_a_repair_of_a_file_in_a_newer_python_is_shown_to_a_person(
-    tmp_path: Path, ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger: Ledger, clock: ManualClock
 ) -> None:
-    result = await validated(tmp_path, ledger, clock, monkeypatch, modify("new.py", NEWER, MENDED))
-    assert result.next is State.GATE and isinstance(result.output, Validation)
+    result = await validated(tmp_path, ledger, clock, NEW, modify("new.py", NEWER, MENDED))
+    assert result.next is State.GATE and isinstance(result.output, Validation), result.reason
     assert decide(result.output.verdicts)[1] is Tier.APPROVAL_REQUIRED, "no gate has read it"
+    assert "validate.unread" in {verdict.rule for verdict in result.output.verdicts}
 
 
-async def test_a_repair_that_parses_asks_for_nothing(
-    tmp_path: Path, ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edit = modify("good.py", OLD, OLD.replace(b"a\n", b"-a\n"))
-    result = await validated(tmp_path, ledger, clock, monkeypatch, edit)
-    assert result.next is State.GATE and decide(result.output.verdicts)[1] is Tier.SAFE_AUTO
+async def test_a_repair_that_parses_asks_for_nothing(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
+    edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return -a\n"))
+    result = await validated(tmp_path, ledger, clock, GOOD, edit)
+    assert result.next is State.GATE and isinstance(result.output, Validation), result.reason
+    assert decide(result.output.verdicts)[1] is Tier.SAFE_AUTO
+    assert (result.output.missed, result.output.anyway, result.output.suite_ran) == ((), (), True)
+
+
+async def test_a_repair_that_repairs_nothing_is_sent_back(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
+    edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return a + 1\n"))
+    result = await validated(tmp_path, ledger, clock, GOOD, edit)
+    assert result.next is State.GENERATE and result.feedback is not None
+    assert result.feedback.rule == "validate.tests" and GOOD in result.feedback.text
+
+
+async def test_a_repair_that_a_gate_refuses_is_sent_back(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
+    edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return -a\n# ... rest of the file ...\n"))
+    result = await validated(tmp_path, ledger, clock, GOOD, edit)
+    assert result.next is State.GENERATE and result.feedback is not None
+    assert result.feedback.rule.startswith("gate13.")
 
 
 async def test_a_file_that_was_no_python_before_has_to_parse(
-    tmp_path: Path, ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger: Ledger, clock: ManualClock
 ) -> None:
     renamed = modify("new2.py", b"no Python\n", b"no Python (\n").model_copy(
         update={"kind": EditKind.RENAME, "renamed_from": "notes.txt"}
     )
     for edit in (renamed, modify("good.py", OLD, BROKEN)):
-        result = await validated(tmp_path / edit.path, ledger, clock, monkeypatch, edit)
-        assert (result.next, result.feedback.rule) == (State.GENERATE, "validate.parse")
+        result = await validated(tmp_path / edit.path, ledger, clock, GOOD, edit)
+        assert result.next is State.GENERATE and result.feedback is not None
+        assert result.feedback.rule == "validate.parse"

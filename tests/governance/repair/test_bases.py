@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from governance.crew import Crew, Holdings, OpClock
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.record import Recorder
 from governance.repair.bases import Bases
 from governance.repair.bench import Bench

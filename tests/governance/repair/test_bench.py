@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from governance.crew import Crew, Holdings, OpClock
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.repair.bench import Bench, at_once
 from governance.repair.ranking import Variant
 from governance.repair.settings import RepairSettings

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from governance.ask import Asker
 from governance.budget import Budget, BudgetSettings
-from governance.crew import Crew, Holdings, OpClock
+from governance.conversation.model_client import Asker
 from governance.irongate.g19_recursion import diff_hash
+from governance.pipeline.context import Crew, Holdings, OpClock
 from governance.record import Recorder
 from governance.repair.bases import around
 from governance.repair.bench import Bench
@@ -22,12 +22,13 @@ from governance.repair.spans import Move, Source, Span
 from governance.settings import GovernanceSettings
 from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest, Usage, WeighAnswer, WeighRequest
 from ledger.clock import ManualClock
+from ledger.events.op import OpEnded
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, Outcome, RootCause, RunStatus, TestResult, TestRun
+from ledger.vocabulary import Operation, Outcome, RootCause, RunStatus, State, TestResult, TestRun
 from tests.e2e.world import Infilling
 from tests.governance.ops import operation
 from tests.governance.shopfloor import bare_shop
-from tools.testing.localise import Suspicion
+from tools.testing.localisation.ranking import Suspicion
 
 PATH, TEXT = "shop/cart.py", "def total(a, b):\n    subtotal = a\n    return subtotal + b\n"
 RED = TestResult(id="tests/test_cart.py::test_total", outcome=Outcome.FAILED)
@@ -93,7 +94,7 @@ class Searches:
     async def crash(self, cause: RootCause) -> None:
         """This op is over, and another one takes its place."""
         record = Recorder(self._ledger, op_id=self.op.id)
-        await record.note(EntryKind.OUTCOME, "terminal", to="POSTMORTEM", root_cause=cause.value)
+        await record.note(OpEnded(to=State.POSTMORTEM, root_cause=cause))
         self.op = self.op.model_copy(update={"id": f"{self.op.id}-next"})
         self._holdings = Holdings()
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.evidence import evidence
 from governance.repair.prompt import BODIES_CHARS, Example, header, hole, room_of
 from governance.repair.spans import Source, insert_before, replace_line
+from governance.verification.evidence import evidence
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun

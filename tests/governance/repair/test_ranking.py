@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from governance.repair.edits import decode, encode
 from governance.repair.ranking import Survivor, Variant, order
 from governance.repair.ranking import shortcut as way_round
+from governance.repair.scene import decode, encode
 from governance.repair.spans import Move, Span
 from tests.governance.repair.test_cloze import scene
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.repair.moves import Complaint
-from governance.repair.renamed import renamed
+from governance.repair.moves import Complaint, renamed
 from governance.repair.spans import Source
 
 IMPORT = Complaint("ImportError", "cannot import name 'load' from 'core' (/x/core.py)", ("save", "load_file"))

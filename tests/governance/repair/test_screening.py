@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from governance.repair.bench import can_be_screened, changes_of, fit, reached
 from governance.repair.ranking import Variant
 from governance.repair.scene import Scene
-from governance.repair.screening import can_be_screened, changes_of, fit, reached
 from governance.repair.spans import Source, insert_after, insert_before, replace_line
 from ledger.vocabulary import Outcome, TestResult
 from tests.governance.repair.test_cloze import PATH, scene
-from tools.testing.report import TIME_LIMIT
+from tools.testing.report.verdict import TIME_LIMIT
 
 TEXT = """\
 LOW = 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.repair.asking import changed_lines
 from governance.repair.prompt import BEHIND_CHARS, hole, nearest
 from governance.repair.spans import (
     Move,
@@ -21,8 +22,7 @@ from governance.repair.spans import (
     replace_line,
 )
 from governance.repair.waves import Wave, plan
-from governance.repair.weighing import changed_lines
-from tools.testing.localise import Suspicion
+from tools.testing.localisation.ranking import Suspicion
 
 TEXT = '''"""Größe."""
 

@@ -6,9 +6,8 @@ import pytest
 
 from governance.repair.moves import Complaint
 from governance.repair.spans import Source
-from governance.repair.unbound import MOST, assignments, unbound_names
-from governance.repair.waves import Wave, plan
-from tools.testing.localise import Suspicion
+from governance.repair.waves import MOST, Wave, assignments, plan, unbound_names
+from tools.testing.localisation.ranking import Suspicion
 
 TEXT = """def f(a, b):
     if a:

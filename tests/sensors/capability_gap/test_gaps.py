@@ -30,7 +30,7 @@ def ended(state: str, cause: str = "none", *targets: str) -> tuple[EntryKind, di
 
 
 def refused(tool: str, rule: str) -> tuple[EntryKind, dict[str, object]]:
-    return EntryKind.VERDICT, {"event": "gate", "tool": tool, "rule": rule, "decision": "deny"}
+    return EntryKind.VERDICT, {"event": "gate", "gate": 0, "tool": tool, "rule": rule, "decision": "deny"}
 
 
 def used(tool: str, *, ok: bool) -> tuple[EntryKind, dict[str, object]]:

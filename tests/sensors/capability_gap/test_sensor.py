@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from ledger.events.event import CLASSES
+from ledger.events.sensing import GapReported, GapSeen
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, OwnerConfirms, Source, Urgency
 from sensors.bus import Bus
@@ -33,11 +35,11 @@ async def op(
     name = f"op-{number}"
 
     def draft(kind: EntryKind, event: str, **facts: object) -> Draft:
-        return Draft(kind=kind, op_id=name, payload={"event": event, **facts})
+        return CLASSES[kind, event](**facts).draft(op_id=name)
 
     told = [draft(EntryKind.DECISION, "op.started", origin=origin, goal=goal, depth=depth)]
     if tool:
-        told.append(draft(EntryKind.VERDICT, "gate", tool=tool, rule="policy.unknown_tool", decision="deny"))
+        told.append(draft(EntryKind.VERDICT, "gate", gate=0, tool=tool, rule="policy.unknown_tool", decision="deny"))
     if served:
         told.append(draft(EntryKind.TOOL, "tool.called", tool=served, ok=True))
     state = "COMPLETE" if cause == "none" else "POSTMORTEM"
@@ -64,7 +66,7 @@ async def test_a_file_that_many_kinds_of_ops_find_nothing_for_is_a_gap_with_its_
         for again in (sensor, gap(s, per_day=9)):  # said once, also after a restart
             assert await again.scan_once() == ()
         assert f"file {CART} (3 ops of 3 kinds, entries {', '.join(map(str, seqs))})" in sensor.state().line
-        (said,) = await s.ledger.entries(events=("gap.said",))
+        (said,) = await s.ledger.entries(events=(GapReported,))
         assert said.causes == tuple(seqs)
     assert (signal.source, signal.urgency, signal.targets) == (Source("capability_gap"), Urgency.NORMAL, (CART,))
     assert isinstance(signal.closure, OwnerConfirms) and signal.depth == 1
@@ -97,7 +99,7 @@ async def test_an_op_that_completes_serves_the_gap_and_takes_its_signal_back(tmp
         assert await sensor.scan_once() == () and sensor.state().line == ""
         assert s.router.known() == ()
         assert (await s.router.by_source())["capability_gap"].keys() == {WITHOUT_SUCCESS}
-        served = (await s.ledger.entries(events=("gap.seen",)))[-1]
+        served = (await s.ledger.entries(events=(GapSeen,)))[-1]
         assert served.payload["served"] == [f"file:{CART}"] and served.causes
         await met(s, "backlog", "todo_scanner", "manual", first=5)
         (again,) = await sensor.scan_once()

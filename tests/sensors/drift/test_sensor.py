@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from daemon.elsewhere import OtherRepositories
-from daemon.settings import Settings
+from daemon.adapters.other_repositories import OtherRepositories
+from daemon.settings.config import Settings
 from ledger.clock import SystemClock
 from ledger.vocabulary import SidesAgree, Signal
 from sensors.bus import Bus, Event, Topic

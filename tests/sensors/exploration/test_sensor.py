@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import Draft, EntryKind, Source, SymbolPinned
+from ledger.events.op import OutcomeRecorded
+from ledger.vocabulary import Source, SymbolPinned
 from sensors.bus import Bus, Event, Topic
 from sensors.exploration import ProactiveExplorationSettings
 from sensors.exploration.sensor import ProactiveExploration
@@ -57,9 +58,8 @@ def test_near_is_where_it_failed_and_what_is_tied_to_it() -> None:
 
 
 async def failed(at: Scene, *paths: str) -> None:
-    payload = {"event": "outcome", "success": False, "files": list(paths)}
-    await at.ledger.append(Draft(kind=EntryKind.OUTCOME, payload=payload))
-    assert failures_in(await at.ledger.entries(kinds=(EntryKind.OUTCOME,)))
+    await at.ledger.append(OutcomeRecorded(success=False, files=paths).draft())
+    assert failures_in(event for _, event in await at.ledger.events(OutcomeRecorded))
 
 
 async def test_each_place_is_visited_once_over_restarts_and_slowly(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.sensor_ports import Gh
+from daemon.adapters.sensor_ports import Gh
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import OwnerConfirms, TestsPass

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ledger.clock import SystemClock
+from ledger.events.sensing import IssueJudged, WebhookTaken
 from ledger.ids import sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, OwnerConfirms, Signal, Source, TestsPass, Urgency
+from ledger.vocabulary import OwnerConfirms, Signal, Source, TestsPass, Urgency
 from sensors.bus import Bus, Event, Topic
 from sensors.github_issue import GitHubIssueSettings
 from sensors.github_issue.sensor import GitHubIssue
@@ -71,11 +72,11 @@ class World:
         told = of_github("issues", json.dumps(issue(action, **changed)).encode())
         assert isinstance(told, IssueNews)
         key = sha256_hex(f"{action}{changed}{len(self.sent)}")
-        draft = Draft(kind=EntryKind.VERDICT, payload={"event": "webhook.taken"})
-        await self.deliveries.take(draft, keys=(key,), now_s=0, until_s=None, news=told)
+        taken = WebhookTaken(gate=10, rule="gate10.ok")
+        await self.deliveries.take(taken, keys=(key,), now_s=0, until_s=None, news=told)
 
     async def judged(self) -> list[str]:
-        entries = await self.ledger.entries(kinds=(EntryKind.VERDICT,), events=("issue.judged",))
+        entries = await self.ledger.entries(events=(IssueJudged,))
         return [e.payload["rule"] for e in entries]
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay import replay
+from daemon.record.replay import replay
 from ledger.clock import ManualClock
 from ledger.errors import GitFailed
 from ledger.store import Ledger

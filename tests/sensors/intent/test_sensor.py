@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ControlError
+from ledger.events.sensing import WishAsked, WishRefused
 from ledger.vocabulary import OwnerConfirms, Source, TestsPass, Urgency
 from sensors.intent import IntentDiscoverySettings
 from sensors.intent.sensor import NOTED, IntentDiscovery
@@ -60,7 +61,7 @@ async def test_a_no_is_remembered_with_its_reason_and_in_other_words_of_courtesy
         again = await intent(s).hear(f"Please: {WISH.upper()}!")
         assert again.wish == "" and "negative prices are refunds" in again.message
         assert s.sent == [] and s.router.known() == ()
-        (entry,) = await s.ledger.entries(events=("wish.refused",))
+        (entry,) = await s.ledger.entries(events=(WishRefused,))
         assert entry.payload["reason"] == "negative prices are refunds"
 
 
@@ -72,7 +73,7 @@ async def test_a_bare_yes_is_meant_for_the_question_just_asked_and_for_no_other(
         await sensor.hear("what does it do?")
         assert (await sensor.hear("yes")).message == NOTED and s.sent == []
         asked = await sensor.hear(WISH)  # the same question, not another one
-        assert len(await s.ledger.entries(events=("wish.asked",))) == 1
+        assert len(await s.ledger.entries(events=(WishAsked,))) == 1
         assert (await sensor.hear("Yes, please.")).signal == s.sent[0].id and asked.wish
 
 

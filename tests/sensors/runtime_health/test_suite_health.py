@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.vocabulary import Entry, EntryKind, Outcome, RunStatus, SuiteAnswers, TestResult, TestRun
+from ledger.events.sensing import SuiteRun
+from ledger.vocabulary import Entry, Outcome, RunStatus, SuiteAnswers, TestResult, TestRun
 from sensors.runtime_health.suite_health import (
     PastRun,
     answering,
@@ -21,13 +22,13 @@ from sensors.runtime_health.suite_health import (
 GREEN, RED, TIMEOUT, INFRA = RunStatus.GREEN, RunStatus.RED, RunStatus.TIMEOUT, RunStatus.INFRA
 
 
-def entry(seq: int, **payload: object) -> Entry:
-    return Entry(seq=seq, at="", prev="", hash="", kind=EntryKind.RUN, payload=payload)
+def run_entry(seq: int, run: SuiteRun) -> tuple[Entry, SuiteRun]:
+    return Entry(**run.draft().model_dump(), seq=seq, at="", prev="", hash=""), run
 
 
 def test_only_whole_runs_of_the_suite_count() -> None:
-    whole = {"event": "run", "commit": "c", "asked": None, "status": "timeout", "reason": "r", "collected": 3}
-    found = past_of([entry(3, **whole), entry(2, **{**whole, "asked": 4}), entry(1, event="known", commit="c")])
+    whole = SuiteRun(commit="c", asked=None, status=TIMEOUT, reason="r", collected=3)
+    found = past_of([run_entry(3, whole), run_entry(2, whole.model_copy(update={"asked": 4}))])
     assert found == (PastRun(commit="c", status=TIMEOUT, reason="r", collected=3, seq=3),)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import RepositoryError
+from ledger.events.sensing import ScheduleSettled
 from ledger.vocabulary import OwnerConfirms, Signal, Source, TestsPass, Urgency
 from sensors.bus import Bus, Event, Topic
 from sensors.intake.records import Receipt
@@ -61,7 +62,7 @@ def trigger(s: Scene, bell: Bell | None = None, *, catch_up_s: float = 86_400.0,
 
 async def settled(s: Scene) -> list[str]:
     """What became of each due time."""
-    entries = await s.ledger.entries(events=("schedule_settled",))
+    entries = await s.ledger.entries(events=(ScheduleSettled,))
     return [entry.payload["what"] for entry in entries]
 
 

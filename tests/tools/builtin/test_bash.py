@@ -18,7 +18,7 @@ from ledger.vocabulary import Tier
 from tests.repos import git, host_env
 from tests.tools.sandbox.boxes import soon_gone
 from tests.tools.testing.projects import Backend, Project, make_project
-from tools import settle
+from tools import write_back
 from tools.builtin.settings import BuiltinSettings
 from tools.builtin.standard import standard_tools
 from tools.git import Git
@@ -196,7 +196,7 @@ async def test_what_cannot_be_looked_at_is_undone_as_a_whole(
     def fails(*_: object) -> list[str]:
         raise error
 
-    monkeypatch.setattr(settle, "differing", fails)
+    monkeypatch.setattr(write_back, "differing", fails)
     out = await bash("echo weak > src/a.py; echo x > Makefile; rm docs/text.md; mkdir -p d/e; echo y > run.sh")
     assert "exit code 0" in out.text and "tools.left_unreadable" in {verdict.rule for verdict in out.refused}, out.text
     assert bash.tree() == before and "run.sh" not in before

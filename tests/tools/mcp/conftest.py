@@ -13,6 +13,7 @@ import pytest
 
 from ledger.clock import ManualClock, unstamp
 from ledger.errors import LedgerReadOnly
+from ledger.events.event import LedgerEvent
 from ledger.places import Places
 from tests.proved import choose_once
 from tests.repos import host_env, make_places, make_repo
@@ -71,10 +72,10 @@ class Hall:
         """One odd server by the name ``x``."""
         return await self.start(servers={"x": odd(mode, *args, **more)}, **(bounds or {}))
 
-    async def _note(self, event: str, facts: Mapping[str, Any]) -> None:
+    async def _note(self, event: LedgerEvent) -> None:
         if self.broken:
             raise LedgerReadOnly("The disk is full.")
-        self.notes.append((event, facts))
+        self.notes.append((event.title, event.model_dump(mode="json")))
 
     async def _pause(self, seconds: float) -> None:
         self.waits.append(seconds)

@@ -215,7 +215,7 @@ from tools.mcp.settings import McpSettings
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings
 async def main():
-    async def note(event, facts): print(event, flush=True)
+    async def note(event): print(event.title, flush=True)
     base, backend, server = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     places = make_places(base, base / "repo")
     choice = await choose(SandboxSettings(backend=backend, allow_unsandboxed=True), places, host_env())

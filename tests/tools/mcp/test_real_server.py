@@ -54,7 +54,8 @@ async def test_a_real_server_reads_the_repository_and_cannot_write_it(hall: Hall
 
 def test_a_daemon_without_servers_does_not_load_the_sdk() -> None:
     code = (
-        "import sys, daemon.service, daemon.equip, daemon.facade, daemon.senses, daemon.recovery, daemon.mcp\n"
+        "import sys, daemon.lifecycle.service, daemon.equip, daemon.control.service_api, daemon.adapters.senses\n"
+        "import daemon.lifecycle.recovery, daemon.views.mcp\n"
         "print(sorted({'mcp', 'mcp_types', 'httpx2', 'jsonschema', 'starlette', 'uvicorn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

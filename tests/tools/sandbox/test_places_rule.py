@@ -23,7 +23,8 @@ PLACES = Places(
     [
         "/", "/home", ME, ME / "work", ME / "work/proj", ME / ".ssh", ME / ".ssh/hooks", ME / ".config",
         ME / ".config/gh/hooks", ME / ".local/state", PLACES.state, PLACES.keys,
-        ME / ".cache/ouroboros/hooks", "/home/you", "/home/you/hooks", "/root/hooks", "/run/hooks", "/etc", "/etc/git",
+        ME / ".cache/ouroboros/hooks", "/home/you", "/home/you/hooks", Path("/root", "hooks"), "/run/hooks", "/etc",
+        "/etc/git",
         "/tmp", "/tmp/hooks", "/var/tmp/hooks", "/dev/shm", "/proc/self", "/run/user/1000/ouroboros/x",
     ],
 )  # fmt: skip

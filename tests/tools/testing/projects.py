@@ -19,7 +19,7 @@ from tests.repos import git, host_env, make_places, make_repo
 from tools.git import Git
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Sandbox
-from tools.testing.environment import TestEnvironment, detect
+from tools.testing.environment.detection import TestEnvironment, detect
 from tools.testing.runner import TestRunner
 from tools.testing.settings import TestSettings
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from ledger.vocabulary import RunStatus
 from tests.tools.testing.test_report import GOOD, IDS, KEY, event, finished, lines
-from tools.testing.claims import is_modest
-from tools.testing.events import BASIC, BESIDES, EVENT
-from tools.testing.judge import Heard, Meter, Standing, standings, weigh
-from tools.testing.report import judge
+from tools.testing.report.comparisons import Heard, Meter, Standing, standings, weigh
+from tools.testing.report.events import BASIC, BESIDES, EVENT, is_modest
+from tools.testing.report.verdict import judge
+from tools.testing.report.watch import Watch
 from tools.testing.warm import Frames
-from tools.testing.watch import Watch
 
 ENDED = {
     "code": 0, "signal": None, "timed_out": False, "flooded": False, "hung": "", "frames": [], "ms": 1, "head": "",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.reach import changed_functions
+from governance.verification.reach import changed_functions
 from ledger.vocabulary import RunStatus, Seen
 from tests.tools.testing.plain import PlainSandbox
 from tests.tools.testing.projects import make_project

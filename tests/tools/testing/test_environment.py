@@ -17,8 +17,8 @@ from ledger.places import HostEnv, Places
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.tools.testing.projects import make_environment
 from tools.git import Git
-from tools.testing.environment import TestEnvironment, detect
-from tools.testing.layout import ignored_needs, import_roots, needed, project_names
+from tools.testing.environment.detection import TestEnvironment, detect
+from tools.testing.environment.layout import ignored_needs, import_roots, needed, project_names
 from tools.testing.settings import TestSettings
 
 
@@ -121,7 +121,7 @@ async def test_one_tracked_file_anywhere_below_is_told_and_nothing_else_is_taken
     if name not in (".venv", "venv"):
         (places.repo / ".venv").symlink_to(name)
     site = next((places.repo / name / "lib").glob("python3.*/site-packages"))
-    (site / "zz.pth").write_text("/root/.ssh\n")
+    (site / "zz.pth").write_text(f"{places.home}/.ssh\n")
     git(places.repo, "--literal-pathspecs", "add", "-f", "--", str((site / "zz.pth").relative_to(places.repo)))
     git(places.repo, "commit", "-q", "-m", "hostile")
     environment = await found(places, readable=[str(packages)])

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterable
 
 from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
-from tools.testing.flow import STEPS, flows
-from tools.testing.localise import rank
+from tools.testing.localisation.flow import STEPS, flows
+from tools.testing.localisation.ranking import rank
 
 SHOP = """\
 class Cart:

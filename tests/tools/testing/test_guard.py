@@ -10,7 +10,7 @@ import pytest
 from ledger.errors import GitFailed, SandboxError
 from tests.tools.testing.plain import PlainSandbox
 from tools.sandbox.types import Job
-from tools.testing.guard import Guard, Guarded
+from tools.testing.environment.guard import Guard, Guarded
 
 
 def test_all_is_asked_once_and_again_after_each_change(tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_what_cannot_be_told_is_a_no(tmp_path: Path) -> None:
         raise GitFailed("git cannot be started.", argv=("git",), code=-1, stderr="")
 
     said = Guard(look=look, files=(), steps=()).trouble()
-    assert said is not None and said.endswith("cannot be told: git cannot be started.")
+    assert said is not None and said.endswith("cannot be determined: git cannot be started.")

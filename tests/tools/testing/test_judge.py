@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.python_source import parse
-from tools.testing._ouro_compare import Instrument, Writer
-from tools.testing.judge import Heard, Standing, needed, weigh
+from tools.testing.pytest_plugins._ouro_compare import Instrument, Writer
+from tools.testing.report.comparisons import Heard, Standing, needed, weigh
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
-from tools.testing.localise import ochiai, rank
+from tools.testing.localisation.ranking import ochiai, rank
 
 
 def run_of(

@@ -9,8 +9,8 @@ import types
 import pytest
 
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
-from tools.testing.localise import rank
-from tools.testing.missing import classes_of, files_of, members, missing_of, modules_of
+from tools.testing.localisation.missing import classes_of, files_of, members, missing_of, modules_of
+from tools.testing.localisation.ranking import rank
 
 SAID = {
     "from shop.core import load": ({"shop.core"}, set(), {"load"}),

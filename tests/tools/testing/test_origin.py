@@ -10,7 +10,7 @@ import pytest
 from ledger.places import Places
 from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tools.git import Git
-from tools.testing.origin import Origin
+from tools.testing.environment.ownership import Origin
 
 NAMES = ("plain", ":", ":(attr:x)", ":!x", "-c", "new\nline", "*", "[a]", "é", "tab\there", os.fsdecode(b"\xff\xfe"))
 

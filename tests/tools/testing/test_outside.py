@@ -14,10 +14,10 @@ from tests.repos import git, host_env, make_places, make_repo
 from tests.tools.testing.installations import VERSION, environment_of, make_installation
 from tests.tools.testing.projects import SHOP, Backend, make_environment, make_project
 from tools.git import Git
-from tools.testing.environment import detect
-from tools.testing.interpreter import Interpreter, read_environment
-from tools.testing.origin import Origin
-from tools.testing.outside import Outside, outside
+from tools.testing.environment.detection import detect
+from tools.testing.environment.interpreter import Interpreter, read_environment
+from tools.testing.environment.mounts import Outside, outside
+from tools.testing.environment.ownership import Origin
 from tools.testing.settings import TestSettings
 
 

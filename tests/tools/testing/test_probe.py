@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.repair.disagreement import differing, paired, steady
+from governance.repair.compared import differing, paired, steady
 from ledger.vocabulary import Answer, RunStatus, TestRun
 from tests.tools.testing.projects import Backend, Project, make_project
 

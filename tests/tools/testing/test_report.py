@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger.vocabulary import Outcome, RunStatus, TestRun
 from tools.process import Finished
 from tools.testing import no_sockets
-from tools.testing.report import judge
+from tools.testing.report.verdict import judge
 from tools.testing.warm import Hung
 
 KEY = "k1"

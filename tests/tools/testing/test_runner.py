@@ -23,7 +23,7 @@ from tests.tools.testing.projects import (
     make_project,
     shared_packages,
 )
-from tools.testing.report import IMPORT_TIME
+from tools.testing.report.verdict import IMPORT_TIME
 from tools.testing.runner import Changes
 
 

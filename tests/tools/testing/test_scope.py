@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from governance.irongate.paths import is_test_path
-from tools.testing.imports import mentions, module_names
-from tools.testing.names import is_test_module, is_test_side
-from tools.testing.scope import affected
+from tools.testing.selection.imports import mentions, module_names
+from tools.testing.selection.names import is_test_module, is_test_side
+from tools.testing.selection.scope import affected
 
 FILES = {
     "src/shop/__init__.py": b"",

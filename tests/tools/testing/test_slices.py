@@ -7,7 +7,7 @@ import ast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.testing.slices import Body
+from tools.testing.localisation.slices import Body
 
 NAMES = st.sampled_from("abcd")
 LINES = st.lists(st.builds("    {} = {}".format, NAMES, NAMES), max_size=8)

@@ -1,0 +1,66 @@
+"""Hand work to a running daemon and watch it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection
+
+from daemon.control.client import Client
+from daemon.control.messages import Event, EventsRequest, FixRequest, OpRef, OpsRequest, OpView, SubmitRequest
+from daemon.lifecycle.exits import Exit, exit_for_op, worst
+from ledger.events.approval import ApprovalRequested
+from ledger.events.event import read_event
+from ledger.events.op import OpEnded
+from ledger.vocabulary import State
+
+Show = Callable[[Event], None]
+
+
+async def fix_and_wait(client: Client, request: FixRequest, show: Show) -> Exit:
+    """Scan; when something is red, wait for the ops that answer it."""
+    events = await client.subscribe(EventsRequest())
+    found = await client.fix(request)
+    if found.message:
+        show(Event(cursor=0, note=found.message))
+    code = await _until_ended(client, events, found.signals, show)
+    return worst([code, Exit.PERSON]) if found.waits else code
+
+
+async def submit_and_wait(client: Client, request: SubmitRequest, show: Show) -> Exit:
+    """Hand in a goal and wait for its op."""
+    events = await client.subscribe(EventsRequest())
+    done = await client.submit(request)
+    if done.message:
+        show(Event(cursor=0, note=done.message))
+    if done.status == "suppressed":
+        return Exit.NOTHING
+    return await _until_ended(client, events, (done.signal,), show)
+
+
+async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Collection[str], show: Show) -> Exit:
+    """Show what happens to the ops of ``signals`` until each has ended or waits for a person."""
+    pending = set(signals)
+    if not pending:
+        return Exit.NOTHING
+    ours: dict[str, bool] = {}
+    codes: list[Exit] = []
+    async for event in events:
+        op_id = event.entry.op_id if event.entry else event.op
+        if op_id is not None:
+            if op_id not in ours and (signals := (await client.show(OpRef(op=op_id))).signals):
+                ours[op_id] = bool(pending & set(signals))  # it has entries before it begins and its signals are known
+            if ours.get(op_id):
+                show(event)
+        ended = event.entry is not None and isinstance(read_event(event.entry), OpEnded | ApprovalRequested)
+        if event.missed or (ended and op_id is not None and ours.get(op_id)):
+            for view in (await client.ops(OpsRequest(all=True))).ops:
+                if pending & set(view.signals) and (view.state.terminal or view.waiting):
+                    pending -= set(view.signals)
+                    codes.append(_code(view))
+        if not pending:
+            break
+    return worst(codes)
+
+
+def _code(view: OpView) -> Exit:
+    state = State.APPROVE if view.waiting else view.state
+    return exit_for_op(state, view.root_cause)

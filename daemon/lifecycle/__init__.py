@@ -1,0 +1,1 @@
+"""Life cycle: set-up, start, one boot, recovery, stop."""

@@ -1,0 +1,1 @@
+"""Readers of the ledger: ops, verification, replay."""

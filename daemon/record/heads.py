@@ -1,0 +1,142 @@
+"""Where signed heads of the ledger are kept outside of it: a file in the state folder, and a git ref.
+
+A writer of the state folder alone cannot take the ref back; a writer of the repository alone cannot take the file
+back. Both hold the same lines (`ledger.heads`), the newest ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from governance.changes.settings import ChangeSettings
+from governance.changes.signing import ensure_identity, keyring
+from ledger.chain import genesis
+from ledger.clock import Clock, stamp
+from ledger.errors import ChainBroken, ConfigError, GitFailed
+from ledger.events.session import SessionEnded
+from ledger.heads import SignedHead, Standing, message_of, read_file, read_lines, with_heads, write_file
+from ledger.places import Places
+from ledger.store import Ledger, SqlValue
+from ledger.vocabulary import Frozen, Head
+from tools.git import Git
+
+AT_ONCE = 500  # values of one query
+
+
+class Kept(Frozen):
+    """What lies in one of both places: ``data`` None where there is nothing; ``problem``: why it cannot be read."""
+
+    place: str
+    data: bytes | None = None
+    problem: str = ""
+
+    @property
+    def heads(self) -> tuple[SignedHead, ...]:
+        return tuple(head for _, head in read_lines(self.data or b"")[0])
+
+
+class Heads:
+    """Reads both places, and writes them at the end of a session."""
+
+    def __init__(self, *, places: Places, git: Git, settings: ChangeSettings, clock: Clock) -> None:
+        self._places = places
+        self._clock = clock
+        self._git = git
+        self._settings = settings
+
+    async def read(self) -> tuple[Kept, Kept]:
+        """The file and the ref."""
+        return await asyncio.to_thread(self._file), await asyncio.to_thread(self._ref)
+
+    def _file(self) -> Kept:
+        place = str(self._places.heads)
+        try:
+            return Kept(place=place, data=read_file(self._places.heads))
+        except OSError as error:
+            return Kept(place=place, problem=error.strerror or str(error))
+
+    def _ref(self) -> Kept:
+        name = self._places.heads_ref
+        try:
+            done = self._git.run("cat-file", "blob", name, ok=(0, 128))
+            if done.code == 0:
+                return Kept(place=name, data=done.out)
+            there = self._git.run("for-each-ref", "--format=%(objecttype)", name, ok=(0, 128))
+        except GitFailed as error:
+            return Kept(place=name, problem=error.message)
+        if there.code == 0 and not there.text:
+            return Kept(place=name)
+        return Kept(place=name, problem="it names no blob of the repository")
+
+    async def end_session(self, ledger: Ledger, boot: str) -> str:
+        """Write the last entry of a session, with a signed head in it, and the head that it makes into both places.
+
+        Returns what could not be done, for the log. Raises ``LedgerError`` where the entry cannot be written.
+        """
+        before, why = await self._signed(ledger.head)
+        signed = {"signed": before.model_dump(exclude={"genesis"})} if before else {"unsigned": why}
+        (entry,) = await ledger.append(SessionEnded(boot=boot, **signed).draft())
+        head, why = await self._signed(Head(seq=entry.seq, hash=entry.hash))
+        if head is None:
+            return why
+        file, ref = await self.read()
+        data = with_heads(file.data or b"", ref.data or b"", head.line)
+        return await asyncio.to_thread(self._place, data)
+
+    async def _signed(self, head: Head) -> tuple[SignedHead | None, str]:
+        origin = genesis(self._places.repo_id)
+
+        def sign() -> str:
+            return ensure_identity(self._places, self._settings).sign_head(message_of(origin, head))
+
+        try:
+            signature = await asyncio.to_thread(sign)
+        except (ConfigError, OSError) as error:
+            return None, f"the head of the ledger could not be signed: {error}"
+        at = stamp(self._clock.now())
+        return SignedHead(at=at, genesis=origin, hash=head.hash, seq=head.seq, signature=signature), ""
+
+    def _place(self, data: bytes) -> str:
+        problems = []
+        try:
+            write_file(self._places.heads, data)
+        except OSError as error:
+            problems.append(f"{self._places.heads} cannot be written: {error.strerror}")
+        try:
+            blob = self._git.run("hash-object", "-w", "--stdin", stdin=data).text
+            self._git.run("update-ref", "--no-deref", self._places.heads_ref, blob)
+        except GitFailed as error:
+            problems.append(f"{self._places.heads_ref} cannot be written: {error.message}")
+        return "; ".join(problems)
+
+    async def refuse_other_end(self, ledger: Ledger, kept: Iterable[Kept]) -> None:
+        """At start: raises ``ChainBroken`` where the ledger lacks a head that was signed.
+
+        Looks at signatures only where something disagrees: a line that agrees can do no harm.
+        """
+        origin = genesis(self._places.repo_id)
+        places = {head: each.place for each in kept for head in each.heads if head.genesis == origin}
+        wanted = sorted({head.seq for head in places})
+        there: dict[SqlValue, SqlValue] = {}
+        for at in range(0, len(wanted), AT_ONCE):
+            some = tuple(wanted[at : at + AT_ONCE])
+            marks = ",".join("?" * len(some))
+            rows = await ledger.query(f"SELECT seq, hash FROM entries WHERE seq IN ({marks})", some)
+            there.update((seq, own) for seq, own in rows)
+        wrong = [head for head in places if head.seq and there.get(head.seq) != head.hash]
+        if not wrong:
+            return
+        ring, _ = await asyncio.to_thread(keyring, self._places, self._settings)
+        sworn = [h for h in wrong if ring.judge(h.signature, h.message).standing in (Standing.OURS, Standing.UNKNOWN)]
+        if not sworn:
+            return
+        first = min(sworn, key=lambda head: head.seq)
+        what = "holds another entry" if first.seq in there else "ends before it"
+        raise ChainBroken(
+            f"The record was cut, rewritten or lost: {places[first]} names entry {first.seq}, signed at {first.at}, "
+            f"and {self._places.ledger} {what}.",
+            seq=first.seq,
+            remedy="`ouro ledger verify` says more; restore a backup of the ledger. To go on with what is left all the "
+            f"same: move {self._places.heads} away and `git update-ref -d {self._places.heads_ref}`.",
+        )

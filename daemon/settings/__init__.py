@@ -1,0 +1,1 @@
+"""The tree of settings, its layers, and the places that belong to a repository."""

@@ -1,0 +1,1 @@
+"""Results and ledger entries as text for a terminal."""

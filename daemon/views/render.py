@@ -1,0 +1,329 @@
+"""Views as blocks of text. Pure: what a person sees of a status, an op, a diff, a list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from daemon.control.intake_messages import PostureView
+from daemon.control.messages import (
+    CostView,
+    HealthView,
+    Life,
+    LogView,
+    MachineView,
+    McpView,
+    OpView,
+    StatusView,
+    SuiteView,
+)
+from daemon.views.mcp import told
+from daemon.views.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
+from daemon.views.text import Block, Line, Role, Span, clean, count, duration, line, money
+from governance.pipeline.diff_text import HEADERS
+from ledger.clock import unstamp
+from ledger.vocabulary import Entry, State
+
+INDENT = "  "
+_HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_GOOD_STATES = (State.COMPLETE,)
+_QUIET_STATES = (State.NOOP,)
+
+
+def status_block(view: StatusView) -> Block:
+    """``ouro status``."""
+    pause = [Span("PAUSED", Role.WARN), Span(" · ")] if view.queue.paused else []
+    lines: list[Line] = [(*pause, *headline(view)), _second(view)]
+    lines += [labelled(Told("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons]
+    lines.append(labelled(_suite(view.suite)))
+    queue = view.queue
+    more = (
+        ("held back", queue.held_back),
+        ("parked", queue.parked),
+        ("dead", queue.dead),
+        ("in quarantine", queue.quarantined),
+    )
+    parked = "".join(f", {number} {what}" for what, number in more if number)
+    paused = ", paused: `ouro resume` goes on" if queue.paused else ""
+    lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
+    lines += [labelled(_posture(view.posture))] if view.posture else []
+    lines += [labelled(_server(one)) for one in view.mcp]
+    lines += [labelled(Told("note", note)) for note in view.notes]
+    for op in view.active:
+        lines += [(), *op_lines(op, now=view.at)]
+    for op in view.waiting:
+        lines += [(), *op_lines(op, now=view.at), _next(op)]
+    return tuple(lines)
+
+
+def _posture(view: PostureView) -> Told:
+    by = "set by the owner" if view.by == "owner" else "inferred"
+    brake = f" · emergency brake: {view.brake}" if view.brake else ""
+    pressed = f" · no exploration: {view.pressed_by}" if view.pressed_by else ""
+    return Told("posture", f"{view.posture.value}, {by}{brake}{pressed}", Role.WARN if view.brake else Role.PLAIN)
+
+
+def headline(view: StatusView) -> Line:
+    """The first line: repository, kernel, sandbox, and the cost of today."""
+    branch = f" ({view.branch})" if view.branch else " (detached)"
+    kernel = f"kernel {view.kernel.model}" + ("" if view.kernel.ready else " not ready")
+    box = view.sandbox
+    if box.unsandboxed or box.name == "none":
+        wall = Span("no sandbox" + (": work without walls is allowed" if box.unsandboxed else ""), Role.BAD)
+    elif box.missing:
+        wall = Span(f"sandbox {box.name}, missing: {', '.join(box.missing)}", Role.WARN)
+    else:
+        wall = Span(f"sandbox {box.name}, all walls hold")
+    spent = f"today {count(view.today.ops, 'op')}, {money(view.today.spend.usd_micro)}"
+    name = view.repo.rstrip("/").rpartition("/")[2]
+    head = Span(f"ouroboros {view.version}", Role.HEAD)
+    dot = " · "
+    kernel_role = Role.PLAIN if view.kernel.ready else Role.WARN
+    return line(head, dot, f"repo {name}{branch}", dot, Span(kernel, kernel_role), dot, wall, dot, spent)
+
+
+def _second(view: StatusView) -> Line:
+    role = {Life.ACTIVE: Role.GOOD, Life.FAILED: Role.BAD}.get(view.state, Role.WARN)
+    return line(
+        Span(view.state.value, role), " · ", f"watching {count(view.files_watched, 'file')}", " · ", _known(view.suite)
+    )
+
+
+def _known(suite: SuiteView) -> str:
+    if not suite.tests:
+        return "tests not seen yet"
+    if suite.red:
+        return f"{len(suite.red)} of {count(suite.tests, 'test')} red"
+    return f"{count(suite.tests, 'test')} known {suite.status}"
+
+
+def _suite(suite: SuiteView) -> Told:
+    red = f": {', '.join(suite.red[:3])}" + (f" and {len(suite.red) - 3} more" if len(suite.red) > 3 else "")
+    at = f" at {suite.commit[:7]}" if suite.commit else ""
+    note = f" · {suite.note}" if suite.note else ""
+    role = Role.BAD if suite.red else Role.PLAIN
+    return Told("suite", f"{suite.status}{at}{red if suite.red else ''}{note}", role)
+
+
+def _server(view: McpView) -> Told:
+    return Told("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
+
+
+def op_header(op: OpView) -> Line:
+    """``op-7f3a  test_failure  tests/test_cart.py::test_total   SAFE_AUTO · IMMEDIATE``."""
+    marks = [part for part in (op.tier.name if op.tier is not None else "", op.route.value if op.route else "") if part]
+    return header(op.id, op.origin.value, _subject(op), marks)
+
+
+def header(op_id: str, origin: str, subject: str, marks: Iterable[str]) -> Line:
+    """The first line of an op's block."""
+    right = " · ".join(marks)
+    tail = [Span(f"  {right}", Role.DIM)] if right else []
+    return line(Span(short_of(op_id), Role.HEAD), f"  {origin}  {subject}".rstrip(), *tail)
+
+
+def _subject(op: OpView) -> str:
+    return op.tests[0] if op.tests else op.goal
+
+
+def op_lines(op: OpView, *, now: str = "") -> list[Line]:
+    """Header and state of one op, without its steps: since when, and what it has come to."""
+    age = f" · {duration(_between(op.started_at, now))}" if op.started_at and now else ""
+    doing = " · waits for a person" if op.waiting or op.question else f" · {op.doing}" if op.doing else ""
+    lines = [op_header(op), labelled(Told("state", f"{op.state.value}{age}{doing}", _role(op)))]
+    return [*lines, labelled(asked_line(op.question.text, op.question.choices))] if op.question else lines
+
+
+def _between(begun: str, ended: str) -> int:
+    """Milliseconds from one UTC stamp to another."""
+    return max(0, round((unstamp(ended) - unstamp(begun)).total_seconds() * 1000))
+
+
+def _took(op: OpView) -> int:
+    """From its start to its end; while it runs what it has worked so far."""
+    return _between(op.started_at, op.ended_at) if op.started_at and op.ended_at else op.spend.working_ms
+
+
+def _step_text(op: OpView, text: str) -> str:
+    """A step as it reads now: no way to where one is, and no way to take back what was taken back."""
+    text = text.removesuffix(f" · ouro show {op.short}")
+    return text.removesuffix(f" · undo: ouro undo {op.short}") if op.undone_by else text
+
+
+def op_block(op: OpView) -> Block:
+    """``ouro show``: everything about one op."""
+    lines: list[Line] = [op_header(op), labelled(Told("goal", op.goal))]
+    lines += [labelled(Told(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps]
+    lines += diff_lines(op.diff)
+    ended = bool(op.steps) and op.state.terminal  # then the last step says how
+    if not ended:
+        reason = f" · {op.reason}" if op.reason else ""
+        commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
+        lines.append(labelled(Told("state", f"{op.state.value}{reason}{commit}", _role(op))))
+    if op.learned:
+        lines.append(labelled(Told("claims", op.learned)))
+    spent = [duration(_took(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
+    lines.append(labelled(Told("cost", " · ".join(spent))))
+    lines.append(_next(op))
+    return tuple(lines)
+
+
+def _next(op: OpView) -> Line:
+    """The next thing that a person can do about an op."""
+    if op.question:
+        text = f'ouro answer {op.short} "TEXT"' + (f" (until {op.question.until})" if op.question.until else "")
+    elif op.waiting:
+        until = f" (until {op.waiting_until}, then rejected)" if op.waiting_until else ""
+        text = f"ouro diff {op.short} · ouro approve {op.short} · ouro reject {op.short}{until}"
+    elif not op.state.terminal:
+        text = f"ouro cancel {op.short}"
+    elif op.state is State.COMPLETE and op.undone_by is None:
+        text = f"ouro undo {op.short}"
+    else:
+        text = f"ouro log --op {op.short}"
+    return labelled(Told("next", text, Role.DIM))
+
+
+def _role(op: OpView) -> Role:
+    if op.state in _GOOD_STATES:
+        return Role.GOOD
+    if not op.state.terminal:
+        return Role.WARN if op.waiting or op.question else Role.PLAIN
+    return Role.PLAIN if op.state in _QUIET_STATES else Role.BAD
+
+
+def labelled(told: Told) -> Line:
+    """An indented line with its label in a column of its own."""
+    return line(INDENT, Span(f"{told.label:<{LABEL_WIDTH}} ", Role.DIM), Span(told.text, told.role))
+
+
+def ops_block(ops: Iterable[OpView]) -> Block:
+    """``ouro ops``: one line each."""
+    lines = [
+        line(
+            Span(f"{op.short}  ", Role.HEAD),
+            Span(f"{'WAITING' if op.waiting or op.question else op.state.value:<18}", _role(op)),
+            f"{op.tier.name if op.tier is not None else '-':<18}",
+            f"{op.origin.value:<13} {_subject(op)}",
+            *([Span(f"  {op.commit[:7]}", Role.DIM)] if op.commit else []),
+        )
+        for op in ops
+    ]
+    return tuple(lines) or (line("No ops."),)
+
+
+def diff_lines(diff: str) -> list[Line]:
+    """A unified diff in the look of an op block: changed lines, numbered; a path line where there are several files."""
+    files: list[tuple[str, list[Line]]] = []
+    old = new = old_left = new_left = 0
+    for raw in diff.split("\n"):
+        hunk = _HUNK.match(raw)
+        if old_left <= 0 and new_left <= 0:  # between hunks: headers only
+            if raw.startswith("diff --git "):
+                files.append((raw.rpartition(" b/")[2], []))
+            elif raw.startswith(HEADERS) and files:
+                files[-1][1].append(line(INDENT, raw))
+            elif raw.startswith("+++ ") or not files:
+                name = raw[4:].removeprefix("b/")
+                if not files or name not in (files[-1][0], "/dev/null"):  # else git's own header named it
+                    files.append((name, []))
+            if hunk:
+                old, new = int(hunk[1]), int(hunk[3])
+                old_left, new_left = int(hunk[2] or 1), int(hunk[4] or 1)
+        elif raw.startswith("-"):
+            files[-1][1].append(_changed(old, raw, Role.REMOVED))
+            old, old_left = old + 1, old_left - 1
+        elif raw.startswith("+"):
+            files[-1][1].append(_changed(new, raw, Role.ADDED))
+            new, new_left = new + 1, new_left - 1
+        elif not raw.startswith("\\"):  # "\ No newline at end of file" is no line
+            old, new, old_left, new_left = old + 1, new + 1, old_left - 1, new_left - 1
+    shown = [(path, lines) for path, lines in files if lines]
+    named = len(shown) > 1
+    return [one for path, lines in shown for one in ([line(INDENT, Span(path, Role.DIM))] if named else []) + lines]
+
+
+def _changed(number: int, raw: str, role: Role) -> Line:
+    return line(INDENT, Span(f"{number:>6} {raw[0]} {raw[1:]}", role))
+
+
+def diff_block(diff: str) -> Block:
+    """A diff as git shows it, coloured by line."""
+    lines = []
+    for raw in diff.removesuffix("\n").split("\n"):
+        role = Role.PLAIN
+        if raw.startswith(("+++", "---", "diff ", "index ")):
+            role = Role.HEAD
+        elif raw.startswith("+"):
+            role = Role.ADDED
+        elif raw.startswith("-"):
+            role = Role.REMOVED
+        lines.append(line(Span(raw, role)))
+    return tuple(lines)
+
+
+def cost_block(view: CostView) -> Block:
+    """``ouro cost``."""
+    today = view.today
+    ceiling = f" of {money(today.ceiling_usd_micro)}" if today.ceiling_usd_micro is not None else ""
+    head = f"today {count(today.ops, 'op')}, {today.completed} complete, {money(today.spend.usd_micro)}{ceiling}"
+    lines = [line(Span(head, Role.HEAD))]
+    for row in view.lines:
+        spend = row.spend
+        tokens = f"{spend.tokens_in} tokens in, {spend.tokens_out} out"
+        lines.append(
+            labelled(
+                Told(row.provider, f"{row.model} · {count(spend.calls, 'call')} · {tokens} · {money(spend.usd_micro)}")
+            )
+        )
+    for op in view.ops:
+        text = f"{money(op.spend.usd_micro)} · {duration(_took(op))} · {op.state.value} · {_subject(op)}"
+        lines.append(labelled(Told(op.short, text, _role(op))))
+    return tuple(lines)
+
+
+def health_block(view: HealthView) -> Block:
+    """``ouro status --health``."""
+    role = Role.GOOD if view.ok else Role.BAD
+    facts = (
+        f"up {duration(view.uptime_s * 1000)} · {view.resident_kb // 1024} MB, at most "
+        f"{view.resident_peak_kb // 1024} MB · loop lag {view.loop_lag_ms} ms · "
+        f"{count(view.open_files, 'open file')} · {count(view.tasks, 'task')} · ledger {view.ledger_seq}"
+    )
+    grounded = f"{count(view.collapses, 'answer')} collapsed, looked afresh {count(view.regroundings, 'time')}"
+    return (
+        line(Span(view.state.value, role), " · ", facts),
+        *([labelled(Told("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
+        *(labelled(Told("why", r, Role.WARN)) for r in view.reasons),
+        *_machine(view.machine),
+    )
+
+
+def _machine(view: MachineView) -> Block:
+    """Every part of the machine, once it was looked at."""
+    if not view.parts:
+        return ()
+    role = Role.GOOD if view.score == 100 else Role.WARN
+    lowest = f" · lowest {view.lowest} of {count(view.samples, 'look')}"
+    parts = (
+        Told(
+            part.name,
+            part.said + ("" if part.level == "NORMAL" else f" · {part.level}"),
+            Role.PLAIN if part.level == "NORMAL" else Role.WARN,
+        )
+        for part in view.parts
+    )
+    return (labelled(Told("machine", f"{view.state}, score {view.score}{lowest}", role)), *map(labelled, parts))
+
+
+def log_block(view: LogView) -> Block:
+    """``ouro log``: one line an entry."""
+    return tuple(log_line(entry) for entry in view.entries) or (line("The ledger has no such entry."),)
+
+
+def log_line(entry: Entry) -> Line:
+    """``  212 2026-01-01 10:00:00 op-7f3a21 APPLY  done: committed ...``."""
+    when = entry.at.replace("T", " ")[:19]
+    op = short_of(entry.op_id) if entry.op_id else "-"
+    phase = entry.phase.value if entry.phase else entry.kind.value
+    return line(Span(f"{entry.seq:>6} {when} ", Role.DIM), f"{op:<10} {phase:<18} ", clean(describe(entry)))

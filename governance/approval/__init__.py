@@ -1,0 +1,1 @@
+"""The owner's part: approval requests, questions, and changes that were refused."""

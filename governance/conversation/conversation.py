@@ -1,0 +1,337 @@
+"""The strategy for conversing models: context, tool loop, and edits from the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from governance.conversation import prompts
+from governance.conversation.answers import parse_answer
+from governance.conversation.ends import End, Talk
+from governance.conversation.exploration import context_of, explore
+from governance.conversation.history import Opening
+from governance.conversation.injection_screen import look_at
+from governance.conversation.judged import Judged
+from governance.conversation.manner import Manner, manner_of
+from governance.conversation.rounds import Conversation
+from governance.conversation.tool_call import call_tool
+from governance.grounding.ground import depth_of
+from governance.irongate import g01_containment, g02_protected, g04_exploration
+from governance.irongate.paths import is_test_path
+from governance.pipeline.context import Crew
+from governance.pipeline.dossier import POLICY_RULES, Dossier
+from governance.pipeline.retries import COLLAPSE
+from governance.repair.proposal import Proposal
+from kernel.canary import CollapseDetected
+from kernel.provider import Limits
+from ledger.errors import OuroError
+from ledger.events.check import GateJudged
+from ledger.vocabulary import (
+    CONVERSATION,
+    Candidate,
+    Complexity,
+    Decision,
+    Edit,
+    EditKind,
+    FailureClass,
+    Operation,
+    RootCause,
+    Spend,
+    State,
+    TestResult,
+    Verdict,
+)
+from tools.edits import EditProblems, FileDiff, ParsedEdits, make_edit, parse_edits, resolve
+from tools.manifest import ToolContext, ToolUse
+from tools.workspace import Workspace
+
+MAX_FILES = 6
+
+
+class Noop(BaseModel):
+    """A model's claim that there is nothing to do."""
+
+    noop: str
+
+
+def wanted_files(op: Operation, dossier: Dossier, failing: Sequence[TestResult]) -> tuple[str, ...]:
+    """Files for the prompt: targets, stack frames and test files of the failures, plan, expansion. Bounded."""
+    paths = list(op.targets)
+    paths += [f.path for r in failing for f in reversed(r.frames)]
+    paths += [r.id.partition("::")[0] for r in failing]
+    paths += [c.path for c in (dossier.plan.ordered_changes if dossier.plan else ())]
+    paths += [f.path for f in (dossier.expansion.files if dossier.expansion else ())]
+    return tuple(dict.fromkeys(paths))[:MAX_FILES]
+
+
+async def read_files(crew: Crew, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
+    """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
+    files = {}
+    for path in paths:
+        outcome = await call_tool(crew, State.GENERATE, "read_file", json.dumps({"path": path}), context)
+        data = context.workspace.read(path) if outcome.use.ok else None
+        if data is not None:
+            files[path] = data.decode("utf-8", errors="replace")
+            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call screened a part
+    return files
+
+
+def modes_of(workspace: Workspace, paths: Sequence[str]) -> Mapping[str, int]:
+    """Permission bits of existing files."""
+    found = {}
+    for path in paths:
+        file = workspace.root / path
+        if file.is_file() and not file.is_symlink():
+            found[path] = file.stat().st_mode & 0o777
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """Edits; or none, with the problem and the rule."""
+
+    edits: tuple[Edit, ...] = ()
+    problem: str = ""
+    rule: str = "generate.edits"
+
+
+def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -> Verdict | None:
+    """Gate 1's or 2's refusal of a path in an answer, before that file is read and quoted back; else None."""
+    for part in parsed.parts:
+        for path in (part.old, part.new) if isinstance(part, FileDiff) else (part.path,):
+            if path is None:
+                continue
+            located = g01_containment.check(g01_containment.gather(root, path))
+            named = g02_protected.check(g02_protected.Facts(path=path, owner=protected))
+            denied = next((v for v in (located, named) if v.decision is not Decision.ALLOW), None)
+            if denied is not None:
+                return denied
+    return None
+
+
+async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -> Stated:
+    """Edits written by tools, else those in the answer; or none, with the reason."""
+    if context.written:
+        found = []
+        for path in sorted(context.written):
+            before = await crew.shop.repository.read(op.tree, path)
+            mode = modes_of(context.workspace, [path]).get(path, 0o644)
+            edit = make_edit(path, before, context.workspace.read(path), mode=mode, rationale=text.strip()[:300])
+            if edit is not None:
+                found.append(edit)
+        return Stated(edits=tuple(found), problem="" if found else "the edits change nothing")
+    parsed = await asyncio.to_thread(parse_edits, text)
+    protected = crew.shop.settings.pipeline.protected_paths
+    denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
+    if denied is not None:
+        await crew.record.note(GateJudged(**denied.model_dump()), phase=State.GENERATE)
+        return Stated(problem=denied.reason, rule=denied.rule)
+    paths = [p.path for p in parsed.parts]
+    rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
+    modes = await asyncio.to_thread(modes_of, context.workspace, paths)
+    resolved = await asyncio.to_thread(resolve, parsed, context.workspace.read, modes=modes, rationale=rationale)
+    if isinstance(resolved, EditProblems):
+        return Stated(problem=resolved.text)
+    return Stated(edits=resolved)
+
+
+class Answers:
+    """Judges whether a text is an answer: it has edits that apply, or claims that nothing is to be done.
+
+    It is sent back when its edits do not apply, or when the exploration is insufficient (gate 4), because that is
+    cheaper than another conversation.
+    """
+
+    def __init__(self, *, op: Operation, crew: Crew, context: ToolContext, complexity: Complexity) -> None:
+        self._op = op
+        self._crew = crew
+        self._context = context
+        self._complexity = complexity
+
+    async def __call__(self, text: str) -> Judged:
+        if not self._context.written:
+            if parse_answer(text, Noop)[0] is not None:
+                return Judged(useful=True)
+            parsed = await asyncio.to_thread(parse_edits, text)
+            if not parsed.parts and not parsed.problems:
+                return Judged(useful=False)
+        stated = await edits_of(self._op, self._crew, self._context, text)
+        if not stated.edits:
+            return Judged(useful=False, problem=stated.problem, rule=stated.rule)
+        return await self._explored(stated.edits)
+
+    async def _explored(self, edits: Sequence[Edit]) -> Judged:
+        crew, context = self._crew, self._context
+        verdict = g04_exploration.check(
+            g04_exploration.Facts(
+                complexity=self._complexity,
+                uses=tuple(context.uses),
+                changed=tuple(edit.path for edit in edits if edit.kind is not EditKind.CREATE),
+                read=tuple(context.reads),
+                tools=tuple(spec.name for spec in crew.shop.toolbox.schemas()),
+            )
+        )
+        if verdict.decision is Decision.ALLOW:
+            return Judged(useful=True)
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.GENERATE)
+        return Judged(useful=True, problem=verdict.reason, rule=verdict.rule)
+
+
+async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
+    """One conversation for one candidate. Tools edit a workspace of its own."""
+    manner = manner_of(crew.asker.provider.capabilities, crew.shop.settings.loop)
+    async with crew.workspace(op) as workspace:
+        context = context_of(op, dossier, crew, workspace)
+        looked = crew.holdings.looked
+        found = looked.begin(op.tree, context)
+        opening = await opened(op, dossier, crew, context, failing, manner, found)
+        judge = Answers(op=op, crew=crew, context=context, complexity=depth_of(crew, op, dossier))
+        before = crew.record.spend
+        limits = Limits(
+            max_tokens=crew.shop.settings.pipeline.answer_tokens,
+            caution_milli=crew.holdings.regrounding.caution_milli,
+        )
+        crew.holdings.pulse.begin()
+        conversation = Conversation(
+            crew=crew,
+            phase=State.GENERATE,
+            purpose="generate",
+            opening=opening,
+            context=context,
+            judge=judge,
+            manner=manner,
+            limits=limits,
+        )
+        said = await conversation.run()
+        looked.keep(context, conversation.looked)
+        is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
+        if said.error is not None and is_lost:
+            return broken_off(said, said.error, context)
+        stated = await edits_of(op, crew, context, said.answer)
+        claim, _ = parse_answer(said.answer, Noop)
+    if not stated.edits and claim is None:
+        return nothing_stated(stated, said, context)
+    return as_proposal(crew, said, stated.edits, claim, context, before)
+
+
+async def opened(
+    op: Operation,
+    dossier: Dossier,
+    crew: Crew,
+    context: ToolContext,
+    failing: tuple[TestResult, ...],
+    manner: Manner,
+    found: Sequence[tuple[str, str]],
+) -> Opening:
+    """The opening. Without native tool calls the daemon explores first and includes the results."""
+    files = await read_files(crew, context, wanted_files(op, dossier, failing))
+    if manner is not Manner.NATIVE:
+        paths = [path for path in files if not is_test_path(path)] or list(files)
+        findings = await explore(crew, context, paths, complexity=depth_of(crew, op, dossier))
+        found = [*found, *findings.told]
+    memory = crew.shop.memory
+    lessons, advice = memory.taught(), await memory.advice(files)
+    crew.holdings.remembered |= bool(advice)
+    room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
+    return prompts.generate(
+        op,
+        dossier,
+        failing,
+        files,
+        lessons,
+        advice=advice,
+        found=found,
+        files_chars=room,
+        posture=crew.asker.posture,
+    )
+
+
+def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
+    """The proposal after a collapse. Re-raises any other error, with the conversation's end as a note."""
+    if isinstance(error, CollapseDetected):
+        return collapsed(error, tuple(context.uses), dict(context.reads))
+    error.add_note(said.told)
+    raise error
+
+
+def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
+    """A retry with fresh evidence after a collapse; none of the answer's text is kept."""
+    return Proposal(
+        candidate=None,
+        reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
+        cause=RootCause.COLLAPSE,
+        failure=FailureClass.COLLAPSE,
+        rule=COLLAPSE,
+        retry=True,
+        exploration=uses,
+        reads=reads,
+        proximity_milli=round(1000 * error.proximity),
+        signal=error.signal,
+    )
+
+
+def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:
+    """Feedback for another attempt, unless the deadline ended this one.
+
+    If a rule refused the model's tool calls, that is the reason.
+    """
+    if said.error is not None:
+        return broken_off(said, said.error, context)
+    denied = said.refused[-1] if said.refused else None
+    rule = denied.rule if denied else stated.rule
+    by_policy = rule.startswith(POLICY_RULES)
+    cause, failure = (RootCause.POLICY_REFUSED, FailureClass.POLICY) if by_policy else said.cause
+    if not by_policy and said.end is not End.ANSWER:
+        rule = f"loop.{said.end.value}"
+    why = denied.reason if denied else said.problem or stated.problem or "the answer holds no edit"
+    return Proposal(
+        candidate=None,
+        reason=why if said.end is End.ANSWER else f"{said.told}; {why}",
+        cause=cause,
+        failure=failure,
+        rule=rule,
+        retry=said.end is not End.DEADLINE,
+        exploration=tuple(context.uses),
+    )
+
+
+def as_proposal(
+    crew: Crew,
+    said: Talk,
+    edits: tuple[Edit, ...],
+    claim: Noop | None,
+    context: ToolContext,
+    before: Spend,
+) -> Proposal:
+    """A candidate, or the claim that nothing is to be done."""
+    provider, spent = crew.asker.provider, crew.record.spend
+    spend = Spend(
+        usd_micro=spent.usd_micro - before.usd_micro,
+        tokens_in=spent.tokens_in - before.tokens_in,
+        tokens_out=spent.tokens_out - before.tokens_out,
+        calls=spent.calls - before.calls,
+    )
+    candidate = Candidate(
+        schema_tag="2b.1" if edits else "2b.1-noop",
+        edits=edits,
+        rationale=edits[0].rationale if edits else "",
+        provider=provider.name,
+        model=provider.model,
+        strategy=CONVERSATION,
+        spend=spend,
+    )
+    return Proposal(
+        candidate=candidate,
+        reason=claim.noop if claim and not edits else f"{len(edits)} edit(s); {said.told}",
+        notes=() if said.end is End.ANSWER else (said.told,),
+        tried=1,
+        exploration=tuple(context.uses),
+        reads=dict(context.reads),
+        proximity_milli=crew.holdings.pulse.proximity_milli,
+        signal=crew.holdings.pulse.signal,
+    )

@@ -1,0 +1,285 @@
+"""The tool loop: ask the model, check and run its calls, append the results; until an answer or a bound.
+
+Every bound has a name (:class:`End`). Calls, verdicts, nudges, calls not run, compactions and the end are recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from governance.conversation import protocol
+from governance.conversation.calls import names_of, run_calls, title_of
+from governance.conversation.compaction import compact, shortened
+from governance.conversation.ends import TOLD, End, Talk
+from governance.conversation.history import Exchange, History, Opening, Result, as_messages, as_texts, recallable, size
+from governance.conversation.judged import SAYS_NOTHING, Judge, Judged
+from governance.conversation.manner import Manner, deadline_s
+from governance.conversation.model_client import Turn
+from governance.conversation.prompts import data
+from governance.conversation.stuck import Step, stuck_within
+from governance.grounding.policy import WHOLE_MILLI
+from governance.pipeline.context import Crew
+from kernel.canary import CollapseDetected
+from kernel.provider import Limits, Message, ToolCall, ToolSchema
+from ledger.errors import BudgetExhausted, OuroError, ProviderError
+from ledger.events.model import (
+    LoopAnswerSentBack,
+    LoopAnswerUnreadable,
+    LoopCallsIgnored,
+    LoopCompacted,
+    LoopEnded,
+    LoopEvent,
+    LoopNudged,
+)
+from ledger.ids import sha256_hex
+from ledger.tasks import run_to_completion
+from ledger.vocabulary import Decision, State, Verdict
+from tools.manifest import ToolContext, ToolOutcome
+
+NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
+TOO_LONG = "Your answer has {size} characters and was not read; {limit} are allowed."
+CORRECTIONS = 2
+"""Answers of a conversation that are sent back; the next one is accepted as it is and judged by later phases."""
+RECALLED_CHARS = 8_192
+RESULT_CHARS = 6_000
+FAILED_CHARS = 300
+
+
+def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
+    """The toolbox as tool schemas for a provider."""
+    return tuple(
+        ToolSchema(name=s.name, description=s.description, parameters=s.parameters) for s in crew.shop.toolbox.schemas()
+    )
+
+
+class Conversation:
+    """One conversation. Its calls are added to ``context``."""
+
+    def __init__(
+        self,
+        *,
+        crew: Crew,
+        phase: State,
+        purpose: str,
+        opening: Opening,
+        context: ToolContext,
+        judge: Judge,
+        manner: Manner,
+        limits: Limits,
+    ) -> None:
+        self._crew = crew
+        self._phase = phase
+        self._purpose = purpose
+        self._context = context
+        self._judge = judge
+        self._manner = manner
+        self._limits = limits
+        self._settings = crew.shop.settings.loop
+        self._tools = schemas(crew) if manner is not Manner.ONE_SHOT else ()
+        if manner is Manner.TEXT:
+            opening = replace(opening, system=f"{opening.system}\n\n{protocol.described(self._tools)}")
+        self._opening = opening
+        self._rounds = 1 if manner is Manner.ONE_SHOT else self._settings.rounds
+        self.history = History()
+        self._steps: list[Step] = []
+        self._refused: list[Verdict] = []
+        self.looked: list[tuple[str, str]] = []  # exploration results from before the first edit
+        self._answer = self._problem = ""  # the final answer, and why the last one was sent back
+        self._failed = ""  # result of the last failed call
+        self._useful = ""  # the last usable text
+        self._number = self._made = self._explored = self._corrected = self._idle = 0
+        self._fresh = self._nudged = False
+
+    async def run(self) -> Talk:
+        """Run to the end. Errors of provider and budget become results; others are raised. Cancellation is recorded."""
+        limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
+        try:
+            async with self._crew.clock.within(limit) as clock:  # paused during questions to the owner
+                end = await self._go()
+            return await self._ended(end)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return await self._ended(End.DEADLINE)
+        except CollapseDetected as error:
+            return await self._ended(End.COLLAPSE, error)
+        except ProviderError as error:
+            return await self._ended(End.PROVIDER, error)
+        except BudgetExhausted as error:
+            return await self._ended(End.BUDGET, error)
+        except asyncio.CancelledError:
+            await run_to_completion(self._ended(End.CANCELLED))
+            raise
+
+    async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
+        problem = str(error) if error else self._problem or self._failed
+        await self._note(
+            LoopEnded,
+            end=end.value,
+            rounds=self._number,
+            calls=self._made,
+            manner=self._manner.value,
+            wrote=sorted(self._context.written),
+            problem=problem[:RECALLED_CHARS],
+        )
+        return Talk(
+            end=end,
+            answer=self._answer or self._useful,
+            rounds=self._number,
+            calls=self._made,
+            refused=tuple(self._refused),
+            problem=problem,
+            error=error,
+        )
+
+    async def _note(self, event: type[LoopEvent], **fields: Any) -> None:
+        await self._crew.record.note(event(purpose=self._purpose, **fields), phase=self._phase)
+
+    async def _go(self) -> End:
+        last = False
+        while not last:
+            self._number += 1
+            rounds = max(1, self._rounds * self._crew.asker.scale_milli // WHOLE_MILLI)
+            last = self._number >= rounds or self._explored >= self._settings.explore_rounds
+            end = await self._take(await self._ask(last), last)
+            if end is not None:
+                return end
+            if not last and await self._is_full():
+                return End.COMPACTION
+        return End.ROUNDS
+
+    async def _ask(self, last: bool) -> Turn:
+        """One turn; the last one has no tools and a nudge to answer."""
+        final = NUDGE if last and self._number > 1 else ""
+        if final:
+            await self._note(LoopNudged, why="last round", round=self._number)
+        tools = self._tools if self._manner is Manner.NATIVE and not last else ()
+        return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
+
+    def _prompt(self, final: str = "") -> list[Message]:
+        form = as_messages if self._manner is Manner.NATIVE else as_texts
+        return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
+
+    async def _take(self, turn: Turn, last: bool) -> End | None:
+        """Process a turn; the end it leads to, or None to continue."""
+        text, calls = turn.text, turn.calls
+        if calls and (last or self._manner is not Manner.NATIVE):
+            await self._ignored(calls)
+            calls = ()
+        if self._manner is Manner.TEXT and not self._is_too_long(text):
+            read = protocol.read_turn(text, prefix=f"call-{self._number}-")
+            text, calls = read.prose, read.calls
+            if read.fault:
+                await self._note(LoopAnswerUnreadable, round=self._number, fault=read.fault)
+                if not last:
+                    return await self._went_on(Exchange(text=self._shown(text), remark=read.fault), [Step("", "")])
+            if calls and last:
+                await self._ignored(calls)
+        if calls and not last:
+            if text.strip() and not self._context.written and (await self._worth(text)).useful:
+                self._useful = text
+            return await self._called(text, calls)
+        return await self._said(text, last)
+
+    async def _ignored(self, calls: Sequence[ToolCall]) -> None:
+        """Record calls that are not run: in the last round, too many, or from a provider that was offered no tools."""
+        await self._note(LoopCallsIgnored, round=self._number, calls=len(calls), tools=names_of(calls))
+
+    async def _said(self, text: str, last: bool) -> End | None:
+        """A turn without calls: an answer, an answer to send back, or neither."""
+        judged = await self._worth(text)
+        if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done." after an answer with calls
+            text, judged = self._useful, await self._worth(self._useful)
+        self._problem = judged.problem
+        self._useful = text if judged.useful else self._useful
+        is_answer = judged.useful or bool(judged.problem)
+        is_over = last or self._corrected >= CORRECTIONS or (judged.useful and not judged.problem)
+        if self._manner is Manner.ONE_SHOT or (is_answer and is_over):
+            self._answer = "" if self._is_too_long(text) else text
+            return End.ANSWER
+        if last:
+            return None
+        self._corrected += is_answer
+        remark = shortened(judged.remark, RECALLED_CHARS)
+        await self._note(LoopAnswerSentBack, round=self._number, why=remark)
+        step = Step("answer", sha256_hex(text)) if is_answer else Step("", "")
+        return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
+
+    async def _worth(self, text: str) -> Judged:
+        if self._is_too_long(text):
+            return Judged(useful=False, problem=TOO_LONG.format(size=len(text), limit=self._settings.answer_chars))
+        return await self._judge(text)
+
+    def _is_too_long(self, text: str) -> bool:
+        return len(text) > self._settings.answer_chars
+
+    def _shown(self, text: str) -> str:
+        return shortened(text, RECALLED_CHARS)
+
+    async def _called(self, text: str, calls: Sequence[ToolCall]) -> End | None:
+        """Run a turn's calls, up to the limit, and keep their results."""
+        most = self._settings.calls_per_turn
+        run, over = calls[:most], calls[most:]
+        remark = ""
+        if over:
+            remark = f"{len(over)} of your {len(calls)} calls were not run: a turn may have {most}."
+            await self._ignored(over)
+        outcomes = await run_calls(self._crew, self._phase, run, self._context)
+        self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
+        if not self._context.written:
+            self.looked += [(title_of(o.use), o.text) for o in outcomes if o.use.category]
+        said_no = (verdict for outcome in outcomes for verdict in (outcome.verdict, *outcome.refused))
+        self._refused += [verdict for verdict in said_no if verdict.decision is Decision.DENY]
+        self._explored += all(o.use.category is not None for o in outcomes)
+        steps = [Step(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
+        known = {step.call for step in self._steps}
+        self._fresh |= any(o.use.ok and step.call not in known for o, step in zip(outcomes, steps, strict=True))
+        results = tuple(self._result(call, outcome) for call, outcome in zip(run, outcomes, strict=True))
+        return await self._went_on(Exchange(text=self._shown(text), results=results, remark=remark), steps)
+
+    def _result(self, call: ToolCall, outcome: ToolOutcome) -> Result:
+        """A result with our own call id, since servers may repeat or omit ids, which would break the next prompt."""
+        self._made += 1
+        own = recallable(call, id=f"call_{self._made}", limit=RECALLED_CHARS)
+        return Result(own, data(call.name, outcome.text, RESULT_CHARS))
+
+    async def _went_on(self, exchange: Exchange, steps: Sequence[Step]) -> End | None:
+        """Append an exchange. The first loop gets a nudge, the next one ends the conversation."""
+        circle = stuck_within(self._steps, steps)
+        self._steps += steps
+        if circle is not None:
+            if self._nudged:
+                return circle
+            self._nudged = True
+            exchange = replace(
+                exchange, nudge=f"You go round in circles: {TOLD[circle]}. Do something else, or answer."
+            )
+            await self._note(LoopNudged, why=circle.value, round=self._number)
+        self.history = self.history.plus(exchange)
+        return None
+
+    async def _is_full(self) -> bool:
+        """Compact the prompt if needed. True when that was needed twice with no new results in between."""
+        settings = self._settings
+        before = size(self._prompt())
+        if before * 100 < settings.prompt_chars * settings.compact_at:
+            return False
+        shorter = compact(self.history, keep=settings.kept_results)
+        if shorter == self.history:
+            return False
+        gone = len(self.history.results) - len(shorter.results)
+        self.history = shorter
+        self._idle = 0 if self._fresh else self._idle + 1
+        self._fresh = False
+        await self._note(
+            LoopCompacted,
+            round=self._number,
+            results=gone,
+            before=before,
+            after=size(self._prompt()),
+            idle=self._idle,
+        )
+        return self._idle >= 2

@@ -1,0 +1,204 @@
+"""L2 repair with a conversing model: layers of patch, test and diagnosis inside GENERATE, with a time limit of its own.
+
+A layer has a few branches, each a patch in its own workspace. The best are continued, and the prompts of the next layer
+contain each branch's patch, verdict and failing tests. With one branch it is a sequence of rounds. Progress is measured
+by the failing tests and their messages. A patch is proposed only if the failing tests pass; it still goes through every
+gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from governance.conversation.conversation import converse
+from governance.conversation.course import (
+    SHOWN_DIFF,
+    SIBLING,
+    Branch,
+    Course,
+    Stop,
+    Trouble,
+    next_layer,
+    noted,
+    resumed,
+)
+from governance.pipeline.context import Crew
+from governance.pipeline.diff_text import line_changes, unified
+from governance.pipeline.dossier import Dossier, Feedback
+from governance.pipeline.retries import COLLAPSE
+from governance.repair.bench import at_once
+from governance.repair.proposal import Proposal
+from governance.repair.resumed import events_before
+from governance.repair.settings import RepairSettings
+from governance.verification.test_runs import explain
+from ledger.errors import StaleBase
+from ledger.events.repair import RepairClockSet, RepairRoundEnded, RepairStopped
+from ledger.ids import sha256_hex
+from ledger.vocabulary import (
+    Candidate,
+    Operation,
+    RootCause,
+    RunStatus,
+    State,
+    TestResult,
+    TestRun,
+)
+from tools.testing.report.verdict import TIME_LIMIT
+
+UNSTEADY = "With this patch the tests pass now and then: they failed, and passed when they were run again."
+
+
+def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
+    """Kind of failure of a run. ``again``: a rerun of the tests that failed in it. Pure."""
+    if run.status is RunStatus.GREEN:
+        return Trouble.NONE
+    if run.status is RunStatus.TIMEOUT:
+        return Trouble.TIMEOUT
+    if run.status is not RunStatus.RED:
+        return Trouble.ENVIRONMENT
+    if again is not None and again.status is RunStatus.GREEN:
+        return Trouble.FLAKY
+    kinds = {r.exception for r in run.red}
+    if TIME_LIMIT in kinds:
+        return Trouble.TIMEOUT
+    if kinds & {"SyntaxError", "IndentationError", "TabError"}:
+        return Trouble.SYNTAX
+    if kinds & {"ImportError", "ModuleNotFoundError"}:
+        return Trouble.IMPORT
+    return Trouble.TYPE if kinds <= {"TypeError", "AttributeError", "NameError"} else Trouble.TEST
+
+
+def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], settings: RepairSettings) -> str:
+    """Why a repair exceeds L2's size limits; empty when it does not. ``originals``: earlier contents."""
+    if len(candidate.edits) > settings.l2_files:
+        return f"a repair may touch {settings.l2_files} files, this one touches {len(candidate.edits)}"
+    lines = sum(line_changes(originals.get(e.renamed_from or e.path), e.after)[0] for e in candidate.edits)
+    if lines > settings.l2_changed_lines:
+        return f"a repair may change {settings.l2_changed_lines} lines, this one changes {lines}"
+    return ""
+
+
+def measure(run: TestRun) -> frozenset[str]:
+    """The failing tests with hashes of their messages; the run's status if it has none."""
+    return frozenset(f"{r.id}|{sha256_hex(r.message)[:12]}" for r in run.red) or frozenset({run.status.value})
+
+
+async def set_clock(crew: Crew, box_s: float) -> None:
+    """Start L2's time limit; extends the op's deadline if that would come first. Recorded."""
+    left_s = crew.clock.remaining_s()
+    crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # later phases need time as well
+    await crew.record.note(
+        RepairClockSet(
+            repair_s=round(box_s),
+            op_left_s=None if math.isinf(left_s) else round(left_s),
+            winner="repair" if left_s < box_s else "op",
+        )
+    )
+
+
+async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
+    """Add layers until the failing tests pass or a stop condition is met. An entirely collapsed layer means a retry."""
+    settings = crew.shop.settings.repair
+    box_s = crew.shop.settings.clocks.repair_s
+    await set_clock(crew, box_s)
+    course, dossier, key = await begin(op, dossier, crew, failing)
+    authors, stop, tried, last = [dossier], Stop.ITERATIONS, 0, Proposal(candidate=None, reason="")
+    try:
+        async with crew.clock.within(box_s):
+            while course.rounds < settings.l2_rounds:
+                layer = await grow(op, authors, crew, failing)
+                if all(branch.proposal.rule == COLLAPSE for branch in layer):
+                    return layer[0].proposal
+                tried += sum(branch.proposal.candidate is not None for branch in layer)
+                met = course.after(layer)
+                await crew.record.note(noted(key, course, layer))
+                good = [branch for branch in layer if branch.trouble is Trouble.NONE]
+                if good:
+                    return min(good, key=lambda branch: len(branch.diff)).proposal
+                last = layer[0].proposal
+                if met is not None:
+                    stop = met
+                    break
+                authors = next_layer(layer, settings.l2_branches)
+    except TimeoutError:
+        stop = Stop.DEADLINE
+    await crew.record.note(RepairStopped(why=stop.value, tried=tried))
+    reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
+    return Proposal(
+        candidate=None,
+        reason=reason if tried or not last.reason else f"{reason}: {last.reason}",
+        cause=RootCause.NO_CANDIDATE,
+        tried=tried,
+    )
+
+
+async def begin(
+    op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]
+) -> tuple[Course, Dossier, str]:
+    """The course, the first author's dossier, and the key of the search.
+
+    An op that replaces one ended by a crash resumes after that op's rounds.
+    """
+    tests = "\n".join(result.id for result in failing)
+    key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
+    earlier = await events_before(crew.record, RepairRoundEnded, key)
+    if not earlier:
+        return Course(), dossier, key
+    return *resumed(earlier[-1], dossier), key
+
+
+async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
+    """One layer: branches are proposed in turn, each with hints about the ones before it, then tested concurrently."""
+    asked: list[Branch] = []
+    for index in range(crew.shop.settings.repair.l2_branches):
+        dossier = authors[index % len(authors)]
+        for other in asked:
+            text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
+            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
+        asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
+    places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
+    async with crew.shop.heavy, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(attempt(op, crew, branch, places, f"-b{index}")) for index, branch in enumerate(asked)
+        ]
+    return [task.result() for task in tasks]
+
+
+async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal) -> Branch:
+    """An untested branch, with its patch as text."""
+    candidate = proposal.candidate
+    branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=Trouble.SYNTAX)
+    if candidate is None:
+        return branch
+    originals = await crew.originals(op, candidate)
+    diff = await asyncio.to_thread(unified, candidate.edits, originals)
+    large = await asyncio.to_thread(too_large, candidate, originals, crew.shop.settings.repair)
+    return replace(branch, text=large or proposal.reason, diff=diff, fit=candidate.schema_tag == "2b.1" and not large)
+
+
+async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
+    """Test one patch in its own workspace. The caller must hold the heavy slot."""
+    runner, candidate = crew.shop.runner, branch.proposal.candidate
+    if runner is None:
+        return replace(branch, text=crew.shop.runner_problem, trouble=Trouble.ENVIRONMENT)
+    if candidate is None or not branch.fit:
+        return branch
+    async with places, crew.workspace(op, suffix=suffix) as workspace:
+        try:
+            await workspace.apply(candidate.edits)
+        except StaleBase as error:
+            return replace(branch, text=str(error))
+        async with runner.warm(workspace) as tests:
+            limit_s, again = crew.shop.settings.repair.test_limit_s, None
+            run = await tests.run(op.test_ids, limit_s=limit_s)
+            if run.status is RunStatus.RED and all(r.exception != TIME_LIMIT for r in run.red):
+                # Rerun in the same workspace: a test that passes now is flaky.
+                again = await tests.run([r.id for r in run.red], limit_s=limit_s)
+    trouble = classify_failure(run, again)
+    found = frozenset[str]() if trouble is Trouble.NONE else measure(run)
+    text = explain(run, {r.id for r in run.red})
+    text = f"{UNSTEADY}\n{text}" if trouble is Trouble.FLAKY else text
+    return replace(branch, text=text, trouble=trouble, measure=found)

@@ -1,0 +1,289 @@
+"""Typed outputs of an op's phases so far, checked when they are merged.
+
+A dossier is frozen and serialisable, so that a waiting op can be stored whole and resumed by another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from governance.changes.types import Committed, Receipt
+from ledger.errors import PhaseContract
+from ledger.events.check import RunReport as RunReport
+from ledger.vocabulary import (
+    Candidate,
+    Complexity,
+    Edit,
+    FailureClass,
+    Frozen,
+    Operation,
+    RootCause,
+    Route,
+    State,
+    Tier,
+    Verdict,
+)
+from tools.manifest import ToolUse
+
+
+class Output(Frozen):
+    """Base of phase outputs. ``phase``: the phase that produces it; ``schema_tag``: its version."""
+
+    phase: ClassVar[State]
+    schema_tag: str
+
+
+class Classification(Output):
+    phase = State.CLASSIFY
+    schema_tag: Literal["classify.1"] = "classify.1"
+    tier: Tier
+    complexity: Complexity
+    change_type: str
+    rule: int
+    reasons: tuple[str, ...]
+    blast_bp: int
+    foretold: bool = False  # memory raised the tier
+
+
+class Routing(Output):
+    phase = State.ROUTE
+    schema_tag: Literal["route.1"] = "route.1"
+    route: Route
+    reason: str
+    turn_ms: int  # one model turn, grace included
+    op_ms: int  # the op's own working time
+
+
+class ContextFile(Frozen):
+    path: str
+    reason: str
+
+
+class Expansion(Output):
+    phase = State.CONTEXT_EXPANSION
+    schema_tag: Literal["expansion.1"] = "expansion.1"
+    files: tuple[ContextFile, ...] = ()
+    rounds: int = 0
+    refused: tuple[str, ...] = ()  # named by the model but outside the repository or missing
+
+
+class PlannedChange(Frozen):
+    path: str
+    what: str
+    after: tuple[str, ...] = ()  # paths whose change must come first
+
+
+class Plan(Output):
+    phase = State.PLAN
+    schema_tag: Literal["plan.1"] = "plan.1"
+    approach: str = ""
+    complexity: Complexity | None = None
+    ordered_changes: tuple[PlannedChange, ...] = ()
+    risk_factors: tuple[str, ...] = ()
+    test_strategy: str = ""
+    architectural_notes: str = ""
+    failed: str = ""  # why there is no plan (a failed plan is soft)
+
+
+class Generation(Output):
+    phase = State.GENERATE
+    schema_tag: Literal["generation.1"] = "generation.1"
+    candidate: Candidate
+    exploration: tuple[ToolUse, ...] = ()
+    reads: dict[str, str] = Field(default_factory=dict)  # path -> sha256 of what was read
+    tried: int = 0  # candidates that were tested to get this one
+    notes: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None  # failing tests that the author saw; None: it could read them all
+    repaired: tuple[str, ...] = ()  # tests that failed
+    failed: tuple[str, ...] = ()  # the op's tests that were run and failed
+    raised: tuple[str, ...] = ()  # the exceptions that they failed with
+    said: tuple[str, ...] = ()  # their messages, redacted
+    remembered: bool = False  # memory added advice to the prompt
+    doubt: str = ""  # an input on which another passing repair differs
+    proximity_milli: int = 0  # the answer's proximity to a collapse
+
+
+class Validation(Output):
+    phase = State.VALIDATE
+    schema_tag: Literal["validation.1"] = "validation.1"
+    runs: tuple[RunReport, ...]
+    verdicts: tuple[Verdict, ...]
+    suite_ran: bool
+    passed: int
+    total: int
+    missed: tuple[str, ...] = ()
+    """Changed code that no test reached, one sentence each."""
+    anyway: tuple[str, ...] = ()
+    """Tests that failed before and pass now without the change as well."""
+
+
+class Gating(Output):
+    phase = State.GATE
+    schema_tag: Literal["gate.1"] = "gate.1"
+    tier: Tier
+    rule: int
+    reasons: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    blast_bp: int
+    foretold: bool = False  # memory raised the tier
+
+
+class Approval(Output):
+    phase = State.APPROVE
+    schema_tag: Literal["approval.1"] = "approval.1"
+    decision: Literal["passed", "notified", "approved"]
+    by: str
+    at: str
+
+
+class Application(Output):
+    phase = State.APPLY
+    schema_tag: Literal["apply.1"] = "apply.1"
+    receipt: Receipt
+    marks: tuple[Edit, ...] = ()  # the daemon's own, written beside the candidate's
+    changed_neighbours: tuple[str, ...] = ()
+
+
+class Verification(Output):
+    phase = State.VERIFY
+    schema_tag: Literal["verify.1"] = "verify.1"
+    runs: tuple[RunReport, ...]
+    closed: bool
+    closure_reason: str
+    passed: int
+    total: int
+    committed: Committed | None  # None for a dry run
+    intent_seq: int | None
+
+
+class Feedback(Frozen):
+    """Why an attempt was sent back, for the next one's prompt."""
+
+    phase: State
+    rule: str
+    text: str
+    candidate: str = ""  # hash of the diff that was refused
+
+
+OUTPUTS: dict[State, type[Output]] = {
+    cls.phase: cls
+    for cls in (
+        Classification,
+        Routing,
+        Expansion,
+        Plan,
+        Generation,
+        Validation,
+        Gating,
+        Approval,
+        Application,
+        Verification,
+    )
+}
+
+_FIELD: dict[State, str] = {
+    State.CLASSIFY: "classification",
+    State.ROUTE: "routing",
+    State.CONTEXT_EXPANSION: "expansion",
+    State.PLAN: "plan",
+    State.GENERATE: "generation",
+    State.VALIDATE: "validation",
+    State.GATE: "gating",
+    State.APPROVE: "approval",
+    State.APPLY: "application",
+    State.VERIFY: "verification",
+}
+
+POLICY_RULES = ("gate", "policy.", "workspace.")
+"""Prefixes of rules that no wording of the model can satisfy."""
+
+_LATER: dict[State, tuple[str, ...]] = {
+    phase: tuple(_FIELD[p] for p in list(_FIELD)[index + 1 :]) for index, phase in enumerate(_FIELD)
+}
+
+
+class Dossier(Frozen):
+    """All outputs so far. The output of an earlier phase replaces those of later ones."""
+
+    classification: Classification | None = None
+    routing: Routing | None = None
+    expansion: Expansion | None = None
+    plan: Plan | None = None
+    generation: Generation | None = None
+    validation: Validation | None = None
+    gating: Gating | None = None
+    approval: Approval | None = None
+    application: Application | None = None
+    verification: Verification | None = None
+    feedback: tuple[Feedback, ...] = ()
+    marked: tuple[Verdict, ...] = ()  # untrusted texts marked by gate 18; only ever added to
+
+    def merge(self, phase: State, output: Output | None) -> Dossier:
+        """The dossier with ``output`` of ``phase`` added, and the outputs of later phases removed.
+
+        Raises ``PhaseContract`` when the output's type does not belong to the phase.
+        """
+        if output is None:
+            return self
+        expected = OUTPUTS.get(phase)
+        if expected is None or type(output) is not expected:
+            raise PhaseContract(
+                f"{phase} returned {type(output).__name__}; it may return {expected and expected.__name__}."
+            )
+        return self.model_copy(update={_FIELD[phase]: output, **dict.fromkeys(_LATER[phase])})
+
+    @property
+    def refusals(self) -> tuple[Feedback, ...]:
+        """Feedback from gates and tool policy, the latest for each rule, in order of first refusal."""
+        return tuple({f.rule: f for f in self.feedback if f.rule.startswith(POLICY_RULES)}.values())
+
+    def with_feedback(self, feedback: Feedback) -> Dossier:
+        return self.model_copy(update={"feedback": (*self.feedback, feedback)})
+
+    def with_marked(self, verdicts: Iterable[Verdict]) -> Dossier:
+        return self.model_copy(update={"marked": tuple(dict.fromkeys((*self.marked, *verdicts)))})
+
+    @property
+    def tier(self) -> Tier:
+        """The highest tier that any phase has assigned."""
+        tiers = [o.tier for o in (self.classification, self.gating) if o is not None]
+        return max(tiers, default=Tier.SAFE_AUTO)
+
+    @property
+    def informed(self) -> bool:
+        """True when memory raised the op's tier or added advice to the candidate's prompt."""
+        foretold = any(o.foretold for o in (self.classification, self.gating) if o is not None)
+        return foretold or (self.generation is not None and self.generation.remembered)
+
+    @property
+    def complexity(self) -> Complexity:
+        """The classified complexity, which the plan can only raise."""
+        stamped = self.classification.complexity if self.classification else Complexity.SIMPLE
+        proposed = self.plan.complexity if self.plan and self.plan.complexity is not None else stamped
+        return max(stamped, proposed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseResult:
+    """``next`` must be an edge of the transition table. ``park`` leaves the op waiting in the approval inbox.
+
+    ``replaced`` is the op as later phases get it (a new base after a stale apply); its id never changes.
+    """
+
+    next: State
+    output: Output | None = None
+    reason: str = ""
+    cause: RootCause = RootCause.NONE
+    failure: FailureClass = FailureClass.NONE
+    feedback: Feedback | None = None
+    park: bool = False
+    replaced: Operation | None = None
+
+
+def failed(cause: RootCause, failure: FailureClass, reason: str) -> PhaseResult:
+    """A result that ends the op in POSTMORTEM."""
+    return PhaseResult(next=State.POSTMORTEM, cause=cause, failure=failure, reason=reason)

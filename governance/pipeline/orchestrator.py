@@ -1,0 +1,368 @@
+"""Moves one op through its phases. Only this module changes an op's state, after writing the ledger entry.
+
+Every op ends in exactly one terminal state: any exception of a phase becomes a POSTMORTEM with a cause here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from governance.approval.inbox import Inbox, Request
+from governance.budget import Budget
+from governance.changes.types import Rollback
+from governance.conversation.model_client import Asker
+from governance.grounding.claims import condition
+from governance.grounding.grading import End
+from governance.grounding.ground import ground_of
+from governance.grounding.settling import settle
+from governance.irongate import g09_ceiling
+from governance.phases.complete import record_outcome
+from governance.pipeline import fsm
+from governance.pipeline.context import Crew, Holdings, OpClock, Shop
+from governance.pipeline.dossier import Approval, Dossier, PhaseResult
+from governance.pipeline.failure_causes import blame
+from governance.pipeline.retries import may_return
+from governance.pipeline.routes import op_seconds
+from governance.record import Recorder
+from ledger.clock import stamp, unstamp
+from ledger.errors import ControlError, LedgerError, OuroError, PhaseContract, TransitionRefused
+from ledger.events.change import ChangeRollingBack
+from ledger.events.op import OpEnded, OpStarted, PhaseEntered
+from ledger.faults import machine_fault
+from ledger.store import Ledger, Statement
+from ledger.tasks import run_to_completion
+from ledger.vocabulary import FailureClass, Operation, RootCause, Route, Spend, State
+
+Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run of an op ended: in a terminal state, or parked for approval (``request``)."""
+
+    op: Operation
+    dossier: Dossier
+    state: State
+    cause: RootCause = RootCause.NONE
+    failure: FailureClass = FailureClass.NONE
+    reason: str = ""
+    request: Request | None = None
+
+    @property
+    def branch(self) -> str | None:
+        """The review branch that holds the commit; None if it went elsewhere or there is none."""
+        verification = self.dossier.verification
+        if verification and verification.committed and verification.committed.mode == "review":
+            return verification.committed.ref.removeprefix("refs/heads/")
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """State of an op in flight, for status displays and for unwinding."""
+
+    op: Operation
+    state: State
+    dossier: Dossier
+    task: asyncio.Task[object] | None
+    holdings: Holdings = field(default_factory=Holdings)
+    stopped_by: tuple[RootCause, str] | None = None
+    ending: bool = False  # its end, or its approval request, is being written: not cancellable
+
+
+class Orchestrator:
+    """Runs ops concurrently, each in the task that called :meth:`run`."""
+
+    def __init__(
+        self,
+        *,
+        shop: Shop,
+        ledger: Ledger,
+        budget: Budget,
+        inbox: Inbox,
+        phases: Mapping[State, Phase],
+        on_phase: Callable[[str], Awaitable[None]],
+    ) -> None:
+        missing = set(fsm.FORWARD) - set(phases)
+        if missing:
+            raise PhaseContract(f"Phases without an implementation: {', '.join(sorted(missing))}.")
+        self.shop = shop
+        self._ledger = ledger
+        self._budget = budget
+        self._inbox = inbox
+        self._phases = phases
+        self._on_phase = on_phase
+        self.live: dict[str, Progress] = {}
+
+    def cancel(self, op_id: str, cause: RootCause, reason: str) -> None:
+        """Cancel an op in flight: model call, child processes, writes. Raises ``ControlError`` if it is not running."""
+        progress = self.live.get(op_id)
+        if progress is None or progress.task is None or progress.ending:
+            raise ControlError(f"{op_id} is not being worked on.", remedy="`ouro ops` lists what is.")
+        if progress.stopped_by is None:
+            progress.stopped_by = (cause, reason)
+            progress.task.cancel()
+
+    async def run(self, op: Operation) -> Ending:
+        """Run ``op`` from the first phase until it ends or is parked."""
+        progress = Progress(op=op, state=fsm.START, dossier=Dossier(), task=asyncio.current_task())
+        return await self._live(progress, await self._budget.spent_by(op.id))
+
+    async def resume(self, request: Request, approval: Approval) -> Ending:
+        """Continue an approved op. Its earlier cost and working time count; the wait for approval does not."""
+        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task())
+        left = None if request.left_ms is None else request.left_ms / 1000
+        return await self._live(progress, request.spend, approval, left)
+
+    async def turn_down(
+        self, request: Request, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
+    ) -> Ending:
+        """End a parked op without approval. ``project`` is committed together with its terminal entry."""
+        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
+        record = Recorder(self._ledger, op_id=request.op.id, spend=request.spend)
+        result = PhaseResult(next=State.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
+        return await run_to_completion(self._end(progress, record, result, project))
+
+    async def _live(
+        self, progress: Progress, spend: Spend, approval: Approval | None = None, left_s: float | None = None
+    ) -> Ending:
+        self.live[progress.op.id] = progress
+        try:
+            record = Recorder(self._ledger, op_id=progress.op.id, spend=spend)
+            return await self._guarded(progress, record, approval, left_s)
+        finally:
+            del self.live[progress.op.id]
+
+    async def _guarded(
+        self, progress: Progress, record: Recorder, approval: Approval | None, left_s: float | None
+    ) -> Ending:
+        clocks = self.shop.settings.clocks
+        local = self.shop.provider.capabilities.local
+        limit = op_seconds(
+            Route.COMPLEX if progress.dossier.routing is None else progress.dossier.routing.route,
+            local=local,
+            clocks=clocks,
+        )
+        clock = OpClock(loop_time=asyncio.get_running_loop().time(), limit_s=limit, left_s=left_s)
+        try:
+            async with asyncio.timeout(clock.left_s) as timeout:
+                clock.start(timeout)
+                result = await self._drive(progress, record, clock, approval)
+        except TimeoutError as error:
+            if not clock.expired():
+                return await self._ended(progress, record, blame(error))
+            verdict = g09_ceiling.check(
+                g09_ceiling.Facts(
+                    started_ms=round(1000 * clock.started),
+                    now_ms=round(1000 * asyncio.get_running_loop().time()),
+                    ceiling_ms=round(1000 * clock.limit_s),
+                )
+            )
+            result = PhaseResult(
+                next=State.POSTMORTEM,
+                cause=RootCause.TIMEOUT,
+                failure=FailureClass.INFRA,
+                reason=f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})",
+            )
+        except asyncio.CancelledError:
+            unasked = progress.stopped_by is None
+            ending = await self._ended(progress, record, self._stopped(progress))
+            if unasked:
+                raise  # the pool itself is being cancelled: the record is complete, so the worker may end
+            return ending
+        except LedgerError:
+            # The ledger cannot be written, so the end cannot be recorded. Boot recovery ends the op.
+            await self._unwind(progress, None)
+            raise
+        except (TransitionRefused, PhaseContract) as error:
+            result = PhaseResult(
+                next=State.FAILED_PERMANENT, cause=RootCause.INTERNAL, failure=FailureClass.INTERNAL, reason=str(error)
+            )
+        except Exception as error:  # noqa: BLE001 - phase boundary: an exception of a phase ends its op, recorded
+            result = blame(error)
+        if result.park:
+            progress.ending = True  # a cancellation between its entries would end the worker, not the op
+            left_ms = max(0, round(1000 * clock.remaining_s()))
+            request = await self._inbox.request(record, progress.op, progress.dossier, result.reason, left_ms=left_ms)
+            return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
+        return await self._ended(progress, record, result)
+
+    async def _ended(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
+        """Write the end of an op; a cancellation that arrives meanwhile has no effect."""
+        progress.ending = True
+        ends: list[Ending] = []
+        try:
+            return await run_to_completion(self._end(progress, record, result), ends.append)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not ends or task is None or progress.stopped_by is None:
+                raise
+            task.uncancel()
+            return ends[0]
+
+    def _stopped(self, progress: Progress) -> PhaseResult:
+        task = asyncio.current_task()
+        if progress.stopped_by is None or task is None:
+            cause, reason = RootCause.CRASH_RECOVERED, "the daemon stopped"
+        else:
+            cause, reason = progress.stopped_by
+            task.uncancel()
+        by_owner = cause is RootCause.CANCELLED_BY_OWNER
+        return PhaseResult(
+            next=State.CANCELLED if by_owner else State.POSTMORTEM,
+            cause=cause,
+            failure=FailureClass.USER if by_owner else FailureClass.INFRA,
+            reason=reason,
+        )
+
+    async def _drive(
+        self, progress: Progress, record: Recorder, clock: OpClock, approval: Approval | None
+    ) -> PhaseResult:
+        if approval is None:
+            await self._begin(progress.op, record)
+            await self._enter(progress, record, progress.state, "op started")
+        else:
+            progress.dossier = progress.dossier.merge(State.APPROVE, approval)
+            await self._move(progress, record, PhaseResult(next=State.APPLY, reason=f"approved by {approval.by}"))
+        while True:
+            result = await self._phase(progress, record, clock)
+            if result.replaced is not None:
+                progress.op = result.replaced
+            progress.dossier = progress.dossier.merge(progress.state, result.output).with_marked(
+                progress.holdings.marked
+            )
+            if result.park or result.next in fsm.ABORTS or not fsm.FORWARD.get(result.next):
+                if not result.park:
+                    fsm.transition(progress.state, result.next)
+                return result
+            if result.feedback is not None:
+                progress.dossier = progress.dossier.with_feedback(result.feedback)
+                if not may_return(progress.state, result.next, progress.dossier, self.shop.settings):
+                    reason = f"{result.reason}; no retry is left"
+                    return PhaseResult(next=State.POSTMORTEM, cause=result.cause, failure=result.failure, reason=reason)
+            origin = progress.state
+            await self._move(progress, record, result)
+            if origin is State.ROUTE and progress.dossier.routing is not None:
+                clock.limit_to(progress.dossier.routing.op_ms / 1000)
+
+    async def _begin(self, op: Operation, record: Recorder) -> None:
+        """Record the complete op before any work is done for it."""
+        blob = await self._ledger.put_blob(op.model_dump_json().encode())
+        claim = condition(op, self.shop.clock.now())
+        await record.note(
+            OpStarted(
+                operation=blob,
+                goal=op.goal,
+                origin=op.origin,
+                targets=op.targets,
+                tests=op.test_ids,
+                signals=[s.id for s in op.signals],
+                urgency=op.urgency,
+                base=op.base,
+                attempt=op.attempt,
+                depth=op.depth,
+            ),
+            also=(record.draft(claim, phase=State.CLASSIFY),),
+        )
+
+    async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
+        """Run the op's current phase and count its working time."""
+        began = self.shop.clock.monotonic()
+        routing = progress.dossier.routing
+        crew = Crew(
+            shop=self.shop,
+            record=record,
+            clock=clock,
+            holdings=progress.holdings,
+            asker=Asker(
+                provider=self.shop.provider,
+                budget=self._budget,
+                record=record,
+                clock=self.shop.clock,
+                op_id=progress.op.id,
+                route=routing.route.value if routing else Route.STANDARD.value,
+                turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
+                ground=ground_of(self.shop, progress.op, progress.dossier),
+                pulse=progress.holdings.pulse,
+                posture=self.shop.posture(),
+            ),
+        )
+        try:
+            return await self._phases[progress.state](progress.op, progress.dossier, crew)
+        finally:
+            record.add(Spend(working_ms=round((self.shop.clock.monotonic() - began) * 1000)))
+
+    async def _move(self, progress: Progress, record: Recorder, result: PhaseResult) -> None:
+        wanted = fsm.transition(progress.state, result.next)
+        await self._enter(progress, record, wanted, result.reason)
+
+    async def _enter(self, progress: Progress, record: Recorder, wanted: State, reason: str) -> None:
+        origin = progress.state
+        await record.note(
+            PhaseEntered(origin=origin, to=wanted, reason=reason, at=stamp(self.shop.clock.now())), phase=wanted
+        )
+        progress.state = wanted
+        await self._on_phase(progress.op.id)
+
+    async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
+        """Roll back open writes and release workspaces. If the ref already has the commit, the change is finished."""
+        rollback = Rollback()
+        receipt = progress.holdings.receipt
+        if receipt is not None:
+            if record is not None:
+                await record.note(ChangeRollingBack(journal=receipt.journal), phase=progress.state)
+            try:
+                rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
+            except (OuroError, OSError) as error:
+                # The journal stays open, so boot recovery rolls back. The op's end is still recorded.
+                rollback = Rollback(stuck=str(machine_fault(error) if isinstance(error, OSError) else error))
+            progress.holdings.receipt = None
+        for workspace in progress.holdings.workspaces:
+            with suppress(OuroError, OSError):  # leftovers are removed at the next boot
+                await self.shop.workspaces.release(workspace)
+        progress.holdings.workspaces.clear()
+        return rollback
+
+    async def _end(
+        self, progress: Progress, record: Recorder, result: PhaseResult, project: tuple[Statement, ...] = ()
+    ) -> Ending:
+        """Unwind, write the terminal entry with the grades, then record the outcome."""
+        failed_phase = progress.state
+        rollback = await self._unwind(progress, record)
+        if rollback.commit is not None:
+            result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
+        kept = rollback.kept
+        reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
+        if rollback.stuck:
+            reason += f"; your files still hold the change, which the next start takes back: {rollback.stuck}"
+        op, state = progress.op, result.next
+        verification = progress.dossier.verification
+        committed = verification.committed if verification else None
+        end = End(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
+        settled = await settle(self._ledger, op.id, end, reason or state.value)
+        entry = await record.note(
+            OpEnded(
+                origin=failed_phase,
+                to=state,
+                root_cause=result.cause,
+                failure_class=result.failure,
+                failed_phase=failed_phase,
+                reason=reason,
+                ms=max(0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())),
+                commit=committed.commit if committed else rollback.commit,
+                ref=committed.ref if committed else None,
+                goal=op.goal,
+                targets=op.targets,
+            ),
+            phase=state,
+            project=(*project, *settled.project),
+            also=settled.drafts(record, state),
+        )
+        progress.state = state
+        await record_outcome(op, progress.dossier, record, self.shop.memory.lessons, result, entry.seq)
+        return Ending(
+            op=op, dossier=progress.dossier, state=state, cause=result.cause, failure=result.failure, reason=reason
+        )

@@ -1,0 +1,1 @@
+"""Risk of a change: the ladder of tiers, its blast radius, and what earlier outcomes foretell."""

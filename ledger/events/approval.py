@@ -1,0 +1,81 @@
+"""The owner's approval of a change, and questions to the owner."""
+
+from __future__ import annotations
+
+from ledger.events.event import LedgerEvent, TierName
+from ledger.vocabulary import EntryKind, State
+
+
+class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.requested", phase=State.APPROVE):
+    """``operation`` and ``dossier``: blobs of what is carried out; ``left_ms``: working time left, None: unknown."""
+
+    reason: str = ""
+    expires_at: str = ""
+    requested_at: str = ""  # empty in entries of older releases
+    operation: str = ""
+    dossier: str = ""
+    tier: TierName | None = None
+    left_ms: int | None = None
+
+
+class ApprovalNotified(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.notified", phase=State.APPROVE):
+    """The change is shown for ``delay_s`` seconds, and applied unless it is cancelled."""
+
+    delay_s: int
+    reason: str = ""
+
+
+class ApprovalAnswered(LedgerEvent):
+    """A request that is closed; ``word`` is its name in a sentence."""
+
+    by: str = ""
+    reason: str = ""
+    rule: str = ""
+
+    @property
+    def word(self) -> str:
+        return self.NAME.partition(".")[2]
+
+
+class ApprovalGiven(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.approved", phase=State.APPROVE):
+    pass
+
+
+class ApprovalRejected(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.rejected", phase=State.APPROVE):
+    pass
+
+
+class ApprovalExpired(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.expired", phase=State.APPROVE):
+    pass
+
+
+class QuestionAsked(LedgerEvent, kind=EntryKind.TOOL, name="question.asked", phase=State.GENERATE):
+    id: str
+    question: str = ""
+    choices: tuple[str, ...] = ()
+    expires_at: str = ""
+
+
+class QuestionClosed(LedgerEvent):
+    """A question that no longer waits for an answer."""
+
+    id: str = ""
+    by: str = ""
+
+
+class QuestionAnswered(QuestionClosed, kind=EntryKind.TOOL, name="question.answered", phase=State.GENERATE):
+    answer: str = ""
+
+
+class QuestionExpired(QuestionClosed, kind=EntryKind.TOOL, name="question.expired", phase=State.GENERATE):
+    pass
+
+
+class QuestionWithdrawn(QuestionClosed, kind=EntryKind.TOOL, name="question.withdrawn", phase=State.GENERATE):
+    pass
+
+
+class QuestionDropped(QuestionClosed, kind=EntryKind.TOOL, name="question.ended", phase=State.GENERATE):
+    """The daemon ended before there was an answer."""
+
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""The Python environment of the tests: detection, ownership, layout, and what of it is mounted."""

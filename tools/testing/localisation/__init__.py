@@ -1,0 +1,1 @@
+"""Fault localisation: ranking of suspicious lines."""

@@ -1,0 +1,1 @@
+"""From the report of an untrusted test process to a verdict."""

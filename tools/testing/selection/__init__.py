@@ -1,0 +1,1 @@
+"""Which files are tests, and which tests a change can affect."""
