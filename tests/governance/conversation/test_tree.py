@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from governance.conversation.course import Branch, Course, Stop, Trouble, next_l
 from governance.conversation.tree import classify_failure
 from governance.pipeline.dossier import Dossier
 from governance.repair.proposal import Proposal
+from ledger.events.repair import RepairRoundEnded
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tests.governance.ops import candidate, modify
 from tools.testing.report.verdict import TIME_LIMIT
@@ -110,6 +109,7 @@ def test_what_was_noted_of_a_layer_is_enough_to_go_on(tried: list[tuple[int, str
     killed = data.draw(st.integers(1, len(layers) - 1))
     first = Course()
     before = [first.after(layer) for layer in layers[:killed]]
-    course, dossier = resumed(json.loads(json.dumps(noted(first, layers[killed - 1]))), Dossier())
+    kept = noted("search", first, layers[killed - 1]).model_dump_json()
+    course, dossier = resumed(RepairRoundEnded.model_validate_json(kept), Dossier())
     assert course.rounds == killed and f"+{tried[killed - 1][0]}" in dossier.feedback[-1].text
     assert [*before, *map(course.after, layers[killed:])] == after(*layers)
