@@ -103,7 +103,7 @@ def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
     )
     signal = Signal(
         id="sig-1",
-        source=Source.TEST_FAILURE,
+        source=Source("test_failure"),
         goal="a test fails",
         key="0" * 64,
         base="c" * 40,

@@ -32,6 +32,7 @@ from daemon.settings.config import load
 from ledger.clock import SystemClock, unstamp
 from ledger.vocabulary import Entry, TestRun
 from sample.build import git
+from sensors.test_failure import SPEC as TEST_FAILURE
 from tools.testing.runner import SeveralRuns, TestRunner
 from tools.workspace import Workspace
 
@@ -220,7 +221,7 @@ def commit() -> list[Row]:
             answered(at.places.socket, time.perf_counter())
             whole, beyond = asyncio.run(commits(at))
         suite = wall([str(at.repo / ".venv/bin/python"), "-m", "pytest", "-q"], at.environ, at.repo)
-    waits = settings.watch.debounce_s + settings.test_failure.debounce_s
+    waits = settings.watch.debounce_s + TEST_FAILURE.settings_in(settings).debounce_s
     rest = [seconds - waits for seconds in beyond]
     return [
         ("commit to queued signal, all in all", median_ms(whole), f"{suite}: `pytest -q` by hand"),

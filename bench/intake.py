@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.places import HostEnv, Places
@@ -37,8 +38,10 @@ from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.test_failure import TestFailure, TestFailureSettings
-from sensors.watch import Watcher, WatchSettings
+from sensors.test_failure import TestFailureSettings
+from sensors.test_failure.sensor import TestFailure
+from sensors.watch.watcher import Watcher, WatchSettings
+from tests.sensors.ports import sensor_ports
 from tools.git import Git
 from tools.repository import Repository
 
@@ -52,7 +55,7 @@ def make_signal(number: int, *, files: int = 2_000) -> Signal:
     """One of many: five on each file, all urgencies that do not wait."""
     return Signal(
         id=new_signal_id(),
-        source=Source.TEST_FAILURE,
+        source=Source("test_failure"),
         goal=f"Make test {number} pass.",
         targets=(f"src/{number % files}.py",),
         urgency=Urgency.CRITICAL if number % 3 == 0 else Urgency.HIGH,
@@ -196,21 +199,17 @@ async def commit_figures(base: Path) -> list[tuple[str, str]]:
     await router.recover()
     tests = InstantTests(git)
 
-    async def depth_of(op_id: str) -> int:
-        return 0
-
     sensing, watching = TestFailureSettings(), WatchSettings()
     bus = Bus(clock=SystemClock())
-    sensor = TestFailure(
+    ports = sensor_ports(
         repository=Repository(git),
-        tests=tests,
         emit=router.submit,
         ledger=ledger,
         clock=SystemClock(),
-        depth_of=depth_of,
+        tests=tests,
         spool=places.spool,
-        settings=sensing,
     )
+    sensor = TestFailure(ports=ports, settings=sensing)
     watcher = Watcher(places=places, ignore=Ignores(git), settings=watching)
     tasks = [asyncio.create_task(watcher.run(bus)), asyncio.create_task(sensor.start(bus))]
     await watcher.ready.wait()

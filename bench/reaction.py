@@ -26,6 +26,7 @@ from daemon.settings.bounds import ControlSettings
 from daemon.settings.config import load
 from ledger.vocabulary import Entry
 from sample.build import git
+from sensors.test_failure import SPEC as TEST_FAILURE
 from tests.daemon.webhook.knocking import GITHUB_SECRET, free_port, github, issue, knock
 
 BUSY = "while True: pass"
@@ -98,7 +99,7 @@ async def requests(_: World, client: Client, entries: Watched, rounds: int) -> F
 async def tests(at: World, _: Client, entries: Watched, rounds: int) -> Found:
     """Beyond the debounces and the test runs, which other figures are about."""
     settings = load(at.repo, at.environ).settings
-    waits = settings.watch.debounce_s + settings.test_failure.debounce_s
+    waits = settings.watch.debounce_s + TEST_FAILURE.settings_in(settings).debounce_s
     beyond, by_hand = [], []
     for _round in range(max(2, rounds // SLOW_ROUNDS)):
         number = time.time_ns()

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import sensors.registry  # noqa: F401  declares the sources of signals
 from bench.common import machine
 from bench.intake import MANY, Ignores, _git, _places, admit, may_release
 from ledger.clock import SystemClock, stamp
@@ -28,11 +29,11 @@ from ledger.places import HostEnv
 from ledger.store import Ledger
 from ledger.vocabulary import Frame, Outcome, RootCause, State, TestResult
 from sensors.bus import Bus, Topic
-from sensors.causes import signals_of
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.watch import Watcher, WatchSettings
+from sensors.test_failure.signals import signals_of
+from sensors.watch.watcher import Watcher, WatchSettings
 from tools.git import Git
 
 EVENTS, SECONDS, SWITCHED, RED, CAUSES = 50_000, 10.0, 5_000, 2_000, 100

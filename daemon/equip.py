@@ -27,9 +27,8 @@ from governance.record import Recorder
 from governance.risk.codebase import Codebases
 from governance.verification.baseline import Baselines
 from ledger.events.event import LedgerEvent
-from sensors.agreement import Agreement
-from sensors.closure import ClosureEvaluator
-from sensors.measuring import Benchmark
+from sensors.closure_checks import ClosurePorts
+from sensors.registry import closure_evaluator
 from tools.builtin.ask_human import AskHuman
 from tools.builtin.standard import standard_tools
 from tools.builtin.web import web_tools
@@ -66,7 +65,10 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
         toolbox=make_toolbox(config, house.code, house.servers),
         changes=house.changes,
         provider=house.provider,
-        closures=make_closures(config),
+        closures=closure_evaluator(
+            config.settings,
+            ClosurePorts(redact=redact, elsewhere=OtherRepositories(places=config.places, env=config.env)),
+        ),
         claims=house.router,
         posture=lambda: house.router.governor.standing.posture.value,
         baselines=Baselines(workspaces=house.workspaces),
@@ -146,21 +148,6 @@ def _sandbox_name(choice: Choice | None) -> str:
     if choice is None or choice.sandbox is None:
         return "none"
     return told(choice.sandbox.name, choice.sandbox.missing)
-
-
-def make_closures(config: Config) -> ClosureEvaluator:
-    """What answers closure checks, with the owner's own settings: no signal names a program or a folder."""
-    sensors = config.settings.sensors
-    drift = sensors.cross_repo_drift
-    return ClosureEvaluator(
-        benchmark=Benchmark(sensors.performance_regression, redact=redact),
-        agreement=Agreement(
-            elsewhere=OtherRepositories(places=config.places, env=config.env),
-            pairs=drift.pairs,
-            largest=drift.largest_bytes,
-            redact=redact,
-        ),
-    )
 
 
 def make_servers(house: House) -> McpServers:

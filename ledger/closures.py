@@ -1,15 +1,19 @@
 """Closure checks: how to find out later whether the condition of a signal is gone. Part of `ledger.vocabulary`.
 
-A new kind is a class here, a member of :data:`Closure`, and its evaluation in ``sensors/closure.py``.
+A sensor may bring a kind of its own: a subclass of :class:`Check` (or of :class:`FileCheck` and the like) in its
+folder, with a ``kind`` that no other has.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
 from ledger.frozen import Frozen, inside
+
+_KINDS: dict[str, type[Check]] = {}
 
 
 class Check(Frozen):
@@ -19,6 +23,15 @@ class Check(Frozen):
     about_docs: ClassVar[bool] = False  # a change of what a program does goes beyond the request
     needs_yes: ClassVar[str] = ""  # why the owner has to approve, where the op could fulfil the check by its own text
     marked: ClassVar[bool] = False  # APPLY itself fulfils it, by a mark that the daemon writes
+
+    kind: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class for its ``kind``. Raises ``TypeError`` for a kind that another class has."""
+        kind = cls.model_fields["kind"].default
+        if isinstance(kind, str) and _KINDS.setdefault(kind, cls).__qualname__ != cls.__qualname__:
+            raise TypeError(f"{cls.__qualname__} and {_KINDS[kind].__qualname__} have the kind {kind!r}: rename one.")
 
 
 class TestsPass(Check):
@@ -257,22 +270,15 @@ class SidesAgree(TreeCheck):
     path: Annotated[str, AfterValidator(inside)]
 
 
-Closure = Annotated[
-    TestsPass
-    | OwnerConfirms
-    | MarkerAbsent
-    | SymbolDocumented
-    | MetricBelow
-    | ItemDone
-    | DuplicateGone
-    | SymbolGone
-    | AllReached
-    | ParametersDocumented
-    | PageWithout
-    | MetricWithin
-    | SidesAgree
-    | SuiteAnswers
-    | SymbolPinned
-    | VersionAtLeast,
-    Field(discriminator="kind"),
-]
+def _of_kind(value: object) -> object:
+    """A check of the class that its ``kind`` names, where ``value`` is one as JSON."""
+    if not isinstance(value, Mapping):
+        return value
+    found = _KINDS.get(str(value.get("kind")))
+    if found is None:
+        raise ValueError(f"no sensor has closure checks of the kind {value.get('kind')!r}")
+    return found.model_validate(value)
+
+
+Closure = Annotated[SerializeAsAny[Check], BeforeValidator(_of_kind)]
+"""Any kind of check. Read back by its ``kind``, of which the class must have been imported."""

@@ -1,4 +1,8 @@
-"""Properties of each source of signals: routing, priority and urgency, in one table."""
+"""Facts about each source of signals, for routing, priority and evidence.
+
+The sensors' registry declares its sources here when it is imported, so rooms that may not import sensors can look facts
+up. A source that no sensor declares (one of an old record) counts as outside words with the lowest priority.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,45 @@ from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
 
 
 class SourceFacts(Frozen):
-    """Properties of one source. ``rank``: lower runs first. ``urgency``: the default, which a sensor may override.
-    ``from_outside``: the text of its signals comes from outside the repository."""
+    """Properties of one source.
+
+    ``rank``: lower runs first. ``urgency``: the default, which a sensor may override. ``from_outside``: the text of its
+    signals comes from outside the repository. ``is_request``: a person asks, so trust does not weigh its signals.
+    ``is_testimony``: a person wrote the text, so it is a source of evidence of its own. ``is_free_text``: its goals are
+    a person's own sentences.
+    """
 
     routed_as: SourceClass
     rank: int
     urgency: Urgency
     from_outside: bool = False
+    is_request: bool = False
+    is_testimony: bool = False
+    is_free_text: bool = False
 
 
-SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(
-    {
-        Source.MANUAL: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
-        Source.TEST_FAILURE: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
-        Source.GITHUB_ISSUE: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.BACKLOG: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=5, urgency=Urgency.NORMAL),
-        Source.TODO_SCANNER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.DOC_STALENESS: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.OPPORTUNITY_MINER: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=6, urgency=Urgency.LOW),
-        Source.RUNTIME_HEALTH: SourceFacts(routed_as=SourceClass.REFLEX, rank=2, urgency=Urgency.HIGH),
-        Source.VOICE_HUMAN: SourceFacts(routed_as=SourceClass.REFLEX, rank=1, urgency=Urgency.CRITICAL),
-        Source.CROSS_REPO_DRIFT: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.PERFORMANCE_REGRESSION: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
-        Source.VISION_SENSOR: SourceFacts(
-            routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL, from_outside=True
-        ),
-        Source.CAPABILITY_GAP: SourceFacts(routed_as=SourceClass.STANDARD, rank=4, urgency=Urgency.NORMAL),
-        Source.SCHEDULED: SourceFacts(routed_as=SourceClass.STANDARD, rank=5, urgency=Urgency.NORMAL),
-        Source.EXPLORATION: SourceFacts(routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW),
-        Source.WEB_INTELLIGENCE: SourceFacts(
-            routed_as=SourceClass.BACKGROUND, rank=7, urgency=Urgency.LOW, from_outside=True
-        ),
-        Source.INTENT_DISCOVERY: SourceFacts(routed_as=SourceClass.SPECULATIVE, rank=8, urgency=Urgency.LOW),
-    }
+UNDECLARED = SourceFacts(routed_as=SourceClass.BACKGROUND, rank=9, urgency=Urgency.LOW, from_outside=True)
+
+
+class _SourceTable(dict[Source, SourceFacts]):
+    def __missing__(self, source: Source) -> SourceFacts:
+        return UNDECLARED
+
+
+_declared = _SourceTable()
+_declared[Source.MANUAL] = SourceFacts(
+    routed_as=SourceClass.REFLEX,
+    rank=1,
+    urgency=Urgency.CRITICAL,
+    is_request=True,
+    is_testimony=True,
+    is_free_text=True,
 )
+
+SOURCES: Mapping[Source, SourceFacts] = MappingProxyType(_declared)
+
+
+def declare_source(source: Source, facts: SourceFacts) -> None:
+    """Add a source to :data:`SOURCES`. Raises ``ValueError`` for a name that is taken."""
+    if _declared.setdefault(source, facts) != facts:
+        raise ValueError(f"Two sensors have the source {source.value!r}. Give one of them another name.")

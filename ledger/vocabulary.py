@@ -7,10 +7,12 @@ Paths are relative to the top of the repository, with ``/`` between components.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetCoreSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from ledger.closures import AllReached as AllReached
 from ledger.closures import Check as Check
@@ -117,26 +119,34 @@ class Route(StrEnum):
     SPECULATIVE = "SPECULATIVE"
 
 
-class Source(StrEnum):
-    """Kind of a signal, by the sensor or channel that created it."""
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
-    TEST_FAILURE = "test_failure"
-    MANUAL = "manual"
-    GITHUB_ISSUE = "github_issue"
-    BACKLOG = "backlog"
-    TODO_SCANNER = "todo_scanner"
-    DOC_STALENESS = "doc_staleness"
-    OPPORTUNITY_MINER = "opportunity_miner"
-    RUNTIME_HEALTH = "runtime_health"
-    VOICE_HUMAN = "voice_human"
-    CROSS_REPO_DRIFT = "cross_repo_drift"
-    PERFORMANCE_REGRESSION = "performance_regression"
-    VISION_SENSOR = "vision_sensor"
-    CAPABILITY_GAP = "capability_gap"
-    SCHEDULED = "scheduled"
-    EXPLORATION = "exploration"
-    WEB_INTELLIGENCE = "web_intelligence"
-    INTENT_DISCOVERY = "intent_discovery"
+
+class Source(str):
+    """Name of the sensor that a signal comes from; ``MANUAL``: a person. Equal names are one object.
+
+    A sensor brings a name of its own, so this is no closed list. Raises ``ValueError`` for a malformed name.
+    """
+
+    __slots__ = ()
+    MANUAL: ClassVar[Source]
+    _known: ClassVar[dict[str, Source]] = {}
+
+    def __new__(cls, name: str) -> Source:
+        if not SOURCE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a source: small letters, digits and underscores, at most 40")
+        return cls._known.setdefault(name, super().__new__(cls, name))
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+Source.MANUAL = Source("manual")
 
 
 class SourceClass(StrEnum):

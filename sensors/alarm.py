@@ -1,7 +1,7 @@
-"""An alarm at a moment of the wall clock. It goes off late for nothing: not for a suspend, not for a clock that is set.
+"""An alarm at a moment of the wall clock, on time after a suspend or a clock change.
 
-The event loop's own timers count the time that the machine was awake, so one for "in two hours" is a night late when
-the lid is shut. Linux has timers of the wall clock that are told when it is set; Python offers them from 3.13 on.
+Timers of the event loop count only the time that the machine was awake. Linux has wall-clock timers (timerfd) that
+report when the clock is set; Python offers them from 3.13 on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The event spine: producers publish, consumers subscribe by topic, nobody waits for anybody.
+"""The event bus: producers publish, consumers subscribe by topic.
 
-Each subscription has its own bounded queue. A consumer that is too slow loses the oldest events and is told how many.
+Each subscription has a bounded queue. A slow consumer loses the oldest events and gets their number.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Subscription:
 
 
 class Bus:
-    """Publishes events to whoever subscribed. Belongs to one event loop."""
+    """Publishes events to subscribers. Belongs to one event loop."""
 
     def __init__(self, *, clock: Clock, settings: BusSettings | None = None) -> None:
         self._clock = clock
@@ -163,3 +163,23 @@ class Bus:
         if len(self._seen) > self._settings.dedup_limit:
             self._seen.popitem(last=False)
         return False
+
+
+async def wake_at(events: Subscription, wake: asyncio.Event) -> None:
+    """Set ``wake`` at each event, until cancelled."""
+    async for _ in events:
+        wake.set()
+
+
+async def until_quiet(wake: asyncio.Event, *, quiet_s: float, most_s: float) -> None:
+    """Return when nothing has set ``wake`` for ``quiet_s``, or after ``most_s``; ``wake`` is cleared then."""
+    latest = asyncio.get_running_loop().time() + most_s
+    quiet = False
+    while not quiet and asyncio.get_running_loop().time() < latest:
+        wake.clear()
+        try:
+            async with asyncio.timeout(quiet_s):
+                await wake.wait()
+        except TimeoutError:
+            quiet = True
+    wake.clear()

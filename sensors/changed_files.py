@@ -1,37 +1,56 @@
-"""The base of sensors that look at committed files: one look at start-up, then one whenever HEAD has moved.
+"""Base class of sensors of committed files: one look at start-up, then one whenever HEAD has moved.
 
-Only what is committed is looked at: an op works on a commit, and what is not committed is the owner's work in progress.
-A look reads the files that changed since the last one, and those that were put off. It says a few things at most, each
-once and for all; what is left over waits for the next look. So an old repository does not flood the queue.
+Uncommitted files are the owner's work in progress. A look reads the files that changed since the last one, and those
+that were deferred. It emits a few findings at most, each once; the rest waits for the next look, so an old repository
+does not flood the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import TypeVar
 
-from ledger.clock import Clock, stamp
+from ledger.clock import stamp
 from ledger.errors import RepositoryError
-from ledger.ids import new_signal_id
-from ledger.sources import SOURCES
-from ledger.store import Ledger
-from ledger.vocabulary import Closure, Evidence, Frozen, Signal
+from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.doors import DepthOf, Emit, HistoryDoor, Redact
-from sensors.looker import NOT_YET, Looker
-from sensors.memory import Again, Memory
-from sensors.origin import depth_at
-from sensors.settings import FileSensorSettings
+from sensors.memory import Again
+from sensors.ports import RepositoryPort
+from sensors.sensor import FileSensorSettings, Sensor
 
-GOAL_SHOWN = 1_500
+F = TypeVar("F", bound=FileSensorSettings)
 
 
-class Finding(Frozen):
-    """A condition that was seen in a file. ``what`` tells it from others in the same file, at this commit and later.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommittedFiles:
+    """A ``TreeFilesPort`` on one commit."""
+
+    repository: RepositoryPort
+    commit: str
+
+    async def sizes(self) -> Mapping[str, int]:
+        return await self.repository.sizes(self.commit)
+
+    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
+        return await self.repository.read_many(self.commit, paths)
+
+
+def evidence_for(
+    source: Source, claim: str, text: str, done: str, *, confidence_bp: int = 10_000
+) -> tuple[Evidence, ...]:
+    """What was seen in a file, and when the work on it is done."""
+    return (
+        Evidence(claim=claim, evidence=text, confidence_bp=confidence_bp, source=source.value),
+        Evidence(claim="Done when", evidence=done, confidence_bp=10_000, source=source.value),
+    )
+
+
+class FileFinding(Frozen):
+    """A condition that was seen in a file. ``what`` tells it apart from others in the same file, also later.
 
     ``via``: the changed file that has brought it about, where that is another one.
     """
@@ -48,10 +67,10 @@ class Finding(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What is to be looked at: the files at ``commit``, and what stood there (and at names that are gone) before.
+    """Input of a look: the files at ``commit``, and their earlier contents (also those of removed names).
 
     ``before`` has no entry for a file that was not there, or that there is nothing to compare with; ``compared`` are
-    the files of which it can be told what is new in them.
+    the files whose new parts are known.
     """
 
     commit: str
@@ -61,59 +80,36 @@ class Look:
 
 
 @dataclass(slots=True, kw_only=True)
-class Found:
+class LookResult:
     """What a look came to. ``later``: files to look at again, and when; ``problem``: what the owner should mend."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FileFinding] = field(default_factory=list)
     later: dict[str, datetime] = field(default_factory=dict)
     problem: str = ""
 
 
-def always() -> str:
-    """For a sensor that nothing is missing for."""
-    return ""
+class ChangedFiles(Sensor[F]):
+    """A subclass names which paths it ``wants``, and what it can ``find``. With an empty ``first_line``, status shows
+    nothing while none of its files exists."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """What such a sensor is given. ``unavailable`` says why it cannot do anything here; empty when it can."""
-
-    repository: HistoryDoor
-    emit: Emit
-    ledger: Ledger
-    clock: Clock
-    depth_of: DepthOf
-    redact: Redact = str
-    unavailable: Callable[[], str] = always
-
-
-class ChangedFiles(Looker):
-    """See the module. A subclass names its ``source``, and says what it ``wants`` and what it can ``find``."""
-
-    looks_back: bool = True  # is what stood there before the first look of any interest?
-    quiet: ClassVar[bool] = False  # on by default: where none of its files is there, it says nothing in status
-
-    def __init__(self, *, doors: Doors, settings: FileSensorSettings) -> None:
-        super().__init__(line="" if self.quiet else NOT_YET)
-        self._doors = doors
-        self._repository = doors.repository
-        self._clock = doors.clock
-        self._limits = settings
-        self._memory = Memory(ledger=doors.ledger, clock=doors.clock, sensor=self.source)
+    @property
+    def looks_back(self) -> bool:
+        """Whether it also looks at what was there before its first look."""
+        return True
 
     @abstractmethod
     def wants(self, path: str) -> bool:
         """Is this a file that the sensor looks at?"""
 
     @abstractmethod
-    async def find(self, look: Look) -> Found:
-        """The conditions that are there, whether they were said before or not, the most telling first."""
+    async def find(self, look: Look) -> LookResult:
+        """The conditions that exist, emitted before or not, the most important first."""
 
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
         """Look once, then whenever HEAD has moved, until cancelled."""
-        limits = self._limits
+        limits = self._settings
         await self._look_after(bus, Topic.REFS_MOVED, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
 
     # --- a look ---
@@ -121,7 +117,7 @@ class ChangedFiles(Looker):
     async def _scan(self) -> tuple[Signal, ...]:
         """At HEAD. Raises ``RepositoryError`` where nothing can be looked at."""
         head = await self._repository.check()
-        why = self._doors.unavailable()
+        why = self._ports.unavailable()
         if why:
             return self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
         asked = await self._asked(head)
@@ -130,14 +126,14 @@ class ChangedFiles(Looker):
             found = await self.find(look)
             signals, left = await self._tell(head, found)
         else:
-            found, signals, left = Found(), (), ()
+            found, signals, left = LookResult(), (), ()
         await self._put_off(head, asked, found, left)
         line = _sentence(head, signals, left, found.problem) if await self._concerned(head) else ""
         self._say(line, problem=found.problem)
         return signals
 
     async def _concerned(self, head: str) -> bool:
-        return not self.quiet or any(map(self.wants, await self._repository.files(head)))
+        return self.first_line != "" or any(map(self.wants, await self._repository.files(head)))
 
     async def _asked(self, head: str) -> dict[str, str | None]:
         """The files to look at, each with the commit to compare it with (None: there is none)."""
@@ -165,7 +161,7 @@ class ChangedFiles(Looker):
 
     async def _read(self, head: str, asked: Mapping[str, str | None]) -> Look:
         """The files and what they were. Those beyond the bounds are left out here, and put off later."""
-        read = list(asked)[: self._limits.most_files]
+        read = list(asked)[: self._settings.most_files]
         then: dict[str, list[str]] = {}
         for path in read:
             if since := asked[path]:
@@ -173,30 +169,29 @@ class ChangedFiles(Looker):
         now, *parts = await asyncio.gather(*map(self._repository.read_many, (head, *then), (read, *then.values())))
         return Look(
             commit=head,
-            now={path: data for path, data in now.items() if len(data) <= self._limits.largest_bytes},
+            now={path: data for path, data in now.items() if len(data) <= self._settings.largest_bytes},
             before={path: data for part in parts for path, data in part.items()},
             compared=frozenset(path for path, since in asked.items() if since),
         )
 
-    async def _tell(self, head: str, found: Found) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
-        """Emit what was not said before, as far as the bounds allow; also the files of what is left over."""
+    async def _tell(self, head: str, found: LookResult) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
+        """Emit what was not emitted before, within the bounds; also the files of the rest."""
         keys = await asyncio.to_thread(lambda: {self._key(finding): finding for finding in found.findings})
         said = await self._memory.said(keys)
         fresh = [key for key in keys if key not in said]
-        room = min(self._limits.per_look, self._limits.per_day - await self._memory.said_lately())
+        room = min(self._settings.per_look, self._settings.per_day - await self._memory.said_lately())
         signals = []
         for key in fresh[: max(0, room)]:
             signal = await self._signal(key, keys[key], head)
-            receipt = await self._doors.emit(signal)
-            await self._memory.say(key, signal.id, receipt.status)
+            await self._send(signal)
             signals.append(signal)
         return tuple(signals), tuple(keys[key].via or keys[key].path for key in fresh[max(0, room) :])
 
     async def _put_off(
-        self, head: str, asked: Mapping[str, str | None], found: Found, left: Collection[str]
-    ) -> None:  # fmt: skip
+        self, head: str, asked: Mapping[str, str | None], found: LookResult, left: Collection[str]
+    ) -> None:
         """Remember the look, and what it left for another one."""
-        now, read = stamp(self._clock.now()), list(asked)[: self._limits.most_files]
+        now, read = stamp(self._clock.now()), list(asked)[: self._settings.most_files]
         again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
         beyond = set(asked).difference(read, (again.path for again in await self._memory.due()))
         for path in (*left, *sorted(beyond)):
@@ -204,25 +199,19 @@ class ChangedFiles(Looker):
         if asked or await self._memory.looked_at() != head:
             await self._memory.keep(head, looked=read, again=again)
 
-    def _key(self, finding: Finding) -> str:
+    def _key(self, finding: FileFinding) -> str:
         return fingerprint(self.source.value, finding.path, finding.what)
 
-    async def _signal(self, key: str, finding: Finding, head: str) -> Signal:
-        depth = await depth_at(self._repository, self._doors.depth_of, head, finding.via or finding.path)
-        redact = self._doors.redact
-        return Signal(
-            id=new_signal_id(),
-            source=self.source,
-            goal=redact(finding.goal)[:GOAL_SHOWN],
-            targets=finding.targets,
-            urgency=SOURCES[self.source].urgency,
-            confidence_bp=finding.confidence_bp,
-            evidence=tuple(e.model_copy(update={"evidence": redact(e.evidence)}) for e in finding.evidence),
+    async def _signal(self, key: str, finding: FileFinding, head: str) -> Signal:
+        return self._new_signal(
+            goal=finding.goal,
             key=key,
             closure=finding.closure,
             base=head,
-            depth=depth,
-            seen_at=stamp(self._clock.now()),
+            targets=finding.targets,
+            confidence_bp=finding.confidence_bp,
+            evidence=finding.evidence,
+            depth=await self._depth_at(head, finding.via or finding.path),
         )
 
 

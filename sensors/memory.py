@@ -1,4 +1,4 @@
-"""What a sensor has looked at and said: durable, so that a restart says nothing twice."""
+"""What a sensor has looked at and emitted: durable, so that a restart repeats nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _batches(keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     return (keys[at : at + ASKED] for at in range(0, len(keys), ASKED))
 
 
-class Memory:
+class SensorMemory:
     """Of one sensor, in the ledger's database."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, sensor: Source) -> None:
@@ -52,7 +52,7 @@ class Memory:
         return str(rows[0][0]) if rows else None
 
     async def said(self, keys: Collection[str]) -> frozenset[str]:
-        """Those of ``keys`` that were said before."""
+        """Those of ``keys`` that were emitted before."""
         found: set[str] = set()
         for some in _batches(tuple(keys)):
             marks = ", ".join("?" * len(some))
@@ -61,7 +61,7 @@ class Memory:
         return frozenset(found)
 
     async def said_lately(self) -> int:
-        """How many things were said within a day."""
+        """How many signals were emitted within a day."""
         since = stamp(self._clock.now() - DAY)
         rows = await self._query("SELECT count(*) FROM sensor_said WHERE sensor = ? AND at > ?", self._sensor, since)
         return int(str(rows[0][0]))
@@ -70,12 +70,13 @@ class Memory:
         """The files that are to be looked at again by now."""
         rows = await self._query(
             "SELECT path, since, due FROM sensor_again WHERE sensor = ? AND due <= ? ORDER BY due, path",
-            self._sensor, stamp(self._clock.now()),
-        )  # fmt: skip
+            self._sensor,
+            stamp(self._clock.now()),
+        )
         return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
 
     async def say(self, key: str, signal_id: str, status: str) -> None:
-        """A signal was taken in: it is not said again."""
+        """A signal was taken in: it is not emitted again."""
         await self._write(
             SignalEmitted(sensor=self._sensor, key=key, signal=signal_id, status=status),
             ("INSERT OR REPLACE INTO sensor_said VALUES (?, ?, ?)", (self._sensor, key, stamp(self._clock.now()))),

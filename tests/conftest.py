@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import sensors.registry  # noqa: F401  declares the sources of signals, as in every process of the daemon
 from tools.sandbox.devices import over_kept_devices
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of what is tested

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.control.messages import LogRequest, OpRef
 from daemon.lifecycle.logs import Lines, LogSettings
 from ledger.vocabulary import State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import served
 from tests.e2e.talking import swap

@@ -14,7 +14,7 @@ from tools.sandbox.types import Job, Mount, Sandbox
 
 MOST_BYTES = 256 * 1024
 TAIL_CHARS = 200
-INSTALL = "Install it (Debian: apt install tesseract-ocr), or name another program in sensors.vision.program."
+INSTALL = "Install it (Debian: apt install tesseract-ocr), or name another program in your settings."
 
 
 class SandboxedOcr:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from daemon.control.messages import MachineView, PartView
 from daemon.lifecycle.checks import Check
 from ledger.places import Places
-from sensors.health.health import Seen
+from sensors.health.health import MachineReading
 from sensors.health.levels import Condition, judged, told
 from sensors.health.sample import Gauges
 
@@ -17,7 +17,7 @@ def gauges_for(places: Places) -> Gauges:
     return Gauges(folders=(places.state, places.repo))
 
 
-def machine_view(seen: Sequence[Seen]) -> MachineView:
+def machine_view(seen: Sequence[MachineReading]) -> MachineView:
     """Pure: ``seen`` is what is kept, oldest first."""
     if not seen:
         return MachineView()

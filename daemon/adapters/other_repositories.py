@@ -10,9 +10,9 @@ from daemon.settings.checkout import checkout_of
 from daemon.settings.places import beside, git_folders
 from ledger.errors import RepositoryError
 from ledger.places import HostEnv, Places
-from sensors.agreement import Elsewhere
-from sensors.origin import TRAILER
-from sensors.watch_named import Refs
+from sensors.ports import OtherFile
+from sensors.sensor import TRAILER
+from sensors.watch.named import Refs
 from tools.git import Git
 from tools.repository import Repository
 
@@ -29,7 +29,7 @@ class OtherRepositories:
         git = await self._git(repository)
         return Refs(git_dir=str(git.places.git_dir), common_dir=str(git.places.common_dir))
 
-    async def read(self, repository: str, path: str, *, largest: int) -> Elsewhere:
+    async def read(self, repository: str, path: str, *, largest: int) -> OtherFile:
         """A file at HEAD. Raises ``RepositoryError`` where there is no commit, or the file is larger."""
         asked = Repository(await self._git(repository))
         commit = (await asked.head()).commit
@@ -37,11 +37,11 @@ class OtherRepositories:
             raise RepositoryError(f"{repository} has no commit yet.", remedy="Make a first commit there.")
         size = await asked.size(commit, path)
         if size is None:
-            return Elsewhere(commit=commit, data=None)
+            return OtherFile(commit=commit, data=None)
         if size > largest:
             raise RepositoryError(f"{path} in {repository} is larger than {largest} bytes.")
         by_op = TRAILER in await asked.trailers(commit, path)
-        return Elsewhere(commit=commit, data=await asked.read(commit, path), by_op=by_op)
+        return OtherFile(commit=commit, data=await asked.read(commit, path), by_op=by_op)
 
     async def _git(self, repository: str) -> Git:
         return await asyncio.to_thread(self._opened, Path(repository))

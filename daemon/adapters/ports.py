@@ -17,9 +17,9 @@ from ledger.errors import SandboxMissing
 from ledger.events.op import OpStarted
 from ledger.store import Ledger
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun, TestsPass, Verdict
-from sensors.doors import TrackRecord
 from sensors.health.health import Health
 from sensors.intake.surroundings import Surroundings
+from sensors.ports import TrackRecord
 from tools.git import Git
 from tools.repository import Repository
 from tools.workspace import Workspaces
@@ -90,7 +90,7 @@ class CommittedTests:
         return fitting
 
     async def _begin(self, runner: TestRunner, commit: str, held: AsyncExitStack) -> SeveralRuns:
-        workspace = await self._workspaces.acquire("test_failure", commit)
+        workspace = await self._workspaces.acquire("suite", commit)
         held.push_async_callback(self._workspaces.release, workspace)
         return await held.enter_async_context(runner.several(workspace))
 

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from daemon.adapters.background import Background
-from daemon.adapters.gh import issue_poll
-from daemon.adapters.named_places import named_places
-from daemon.adapters.ports import RepositoryIgnores, depth_of, is_taken_over, is_unchanged
+from daemon.adapters.ports import RepositoryIgnores, is_taken_over, is_unchanged
+from daemon.adapters.sensor_ports import sensor_ports
 from daemon.control.messages import Fixing, SuiteView
 from daemon.house import House
 from daemon.views.text import count
-from daemon.views.told import cannot_talk
 from daemon.webhook.endpoint import WebhookEndpoint
-from governance.irongate.secrets import redact
 from governance.verification.suppressed_tests import LeftAlone
-from ledger.clock import stamp
 from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Bus, Event, Topic
-from sensors.causes import signals_of
-from sensors.code import CodeFollower
-from sensors.deliveries import Deliveries
-from sensors.github_issue import GitHubIssue
 from sensors.intake.records import Receipt
-from sensors.runner import SensorRunner
+from sensors.registry import build_sensors, named_places, switch_of
+from sensors.requests.deliveries import Deliveries
+from sensors.requests.replies import Reply
+from sensors.roles import FreeTextSensor, SpeechSensor
+from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
-from sensors.test_failure import TestFailure
-from sensors.watch import Watcher
+from sensors.watch.watcher import Watcher
 from tools.index.checkout import CheckoutFeed
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
@@ -49,54 +44,68 @@ class Senses:
         self._bus = Bus(clock=clock, settings=settings.bus)
         house.health.tell(lambda: self._bus.publish(Event(topic=Topic.HEALTH_SAMPLED)))
         self._watcher = Watcher(
-            places=house.config.places, ignore=RepositoryIgnores(git=house.git), settings=settings.watch,
-            named=named_places(settings.sensors, house.config.places.repo),
-        )  # fmt: skip
+            places=house.config.places,
+            ignore=RepositoryIgnores(git=house.git),
+            settings=settings.watch,
+            named=named_places(settings, str(house.config.places.repo)),
+        )
         self._code = CodeFollower(index=CheckoutFeed(index=house.code, git=house.git, repository=house.repository))
         self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
         self._asked = 0  # scans in progress that a person asked for
         self._taken_back = LeftAlone(refused=house.refused, repository=house.repository, git=house.git)
-        self._test_failure = TestFailure(
-            repository=house.repository,
-            tests=house.tests,
-            emit=self._emit,
+        ports = sensor_ports(house, emit=self._emit, left_alone=self._left_alone, follow=self._watcher.follow)
+        built = build_sensors(ports, settings)
+        self.by_source = built.sensors
+        """The sensors that are on."""
+        self._resting = built.resting
+        self._built = built
+        self.suite_sensor = built.suite
+        house.router.compare_by(self._is_unchanged)
+        house.router.tell_hindered(self.suite_sensor.forget)  # whoever was in the way makes an event when he is done
+        self._runners = {
+            source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
+        }
+        self._webhooks = WebhookEndpoint(
             ledger=house.ledger,
             clock=clock,
-            depth_of=lambda op_id: depth_of(house.ledger, op_id),
-            spool=house.config.places.spool,
-            redact=redact,
-            left_alone=self._left_alone,
-            settings=settings.test_failure,
-        )
-        house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(self._test_failure.forget)  # whoever was in the way makes an event when he is done
-        self._runner = SensorRunner(sensor=self._test_failure, ledger=house.ledger)
-        deliveries = Deliveries(ledger=house.ledger)
-        self._webhooks = WebhookEndpoint(
-            ledger=house.ledger, clock=clock, bus=self._bus, deliveries=deliveries, lookup=house.config.secret,
+            bus=self._bus,
+            deliveries=Deliveries(ledger=house.ledger),
+            lookup=house.config.secret,
             settings=settings.webhook,
-        )  # fmt: skip
-        self.issues = self._github_issue(deliveries)
-        self._issues = SensorRunner(sensor=self.issues, ledger=house.ledger)
-        self.background = Background(house, self._emit, self._watcher.follow)
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _github_issue(self, deliveries: Deliveries) -> GitHubIssue:
-        house = self._house
-        return GitHubIssue(
-            repository=house.repository,
-            files=house.repository,
-            tests=house.tests,
-            deliveries=deliveries,
-            emit=self._emit,
-            withdraw=house.router.drop,
-            takes_words=lambda: not cannot_talk(house.provider.capabilities),
-            ledger=house.ledger,
-            clock=house.clock,
-            redact=redact,
-            settings=house.config.settings.github_issue,
-            poll=issue_poll(house, deliveries),
-        )
+    @property
+    def speech(self) -> SpeechSensor[Any]:
+        """Raises ``ControlError`` where spoken commands are switched off."""
+        found = self._built.speech
+        if found is None:
+            raise ControlError(
+                f"Spoken commands are switched off ({switch_of(SpeechSensor)}).",
+                remedy="Switch it on in your own settings file.",
+            )
+        return found
+
+    @property
+    def free_text(self) -> FreeTextSensor[Any]:
+        """Raises ``ControlError`` where free text is switched off."""
+        found = self._built.free_text
+        if found is None:
+            raise ControlError(
+                f"Free text is switched off ({switch_of(FreeTextSensor)}).",
+                remedy="/help lists the commands; /submit GOAL hands in work.",
+            )
+        return found
+
+    @property
+    def reads_uncommitted(self) -> bool:
+        """Whether saved, uncommitted files are tested as well."""
+        return self.suite_sensor.reads_uncommitted
+
+    async def answer_wish(self, reference: str, text: str) -> Reply | None:
+        """The owner's answer to a wish; None where ``reference`` is none. Raises ``ControlError`` for other words."""
+        found = self._built.free_text
+        return await found.answer(reference, text) if found is not None else None
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
         """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
@@ -104,11 +113,12 @@ class Senses:
         await self._house.router.read_goals()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
-            asyncio.create_task(self._runner.run(self._bus), name="test_failure"),
             asyncio.create_task(self._branches(), name="review branches"),
             asyncio.create_task(self._code.run(self._bus), name="code index"),
-            asyncio.create_task(self._issues.run(self._bus), name="github_issue"),
-            *(asyncio.create_task(each.run(self._bus), name=each.source.value) for each in self.background.runners),
+            *(
+                asyncio.create_task(runner.run(self._bus), name=source.value)
+                for source, runner in self._runners.items()
+            ),
         ]
         for task in self._tasks:
             task.add_done_callback(lost)
@@ -142,8 +152,8 @@ class Senses:
     async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
         await self.settle_branches()
         if node_id is None:
-            await self._test_failure.scan_once(force=True)
-            state = self._test_failure.state()
+            await self.suite_sensor.scan_once(force=True)
+            state = self.suite_sensor.state()
             if state.problem:
                 raise TestsUnavailable(state.problem, remedy=state.remedy)
             message = state.line
@@ -180,11 +190,7 @@ class Senses:
                 f"{node_id} could not be judged: {run.reason}",
                 remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
             )
-        for signal in signals_of(
-            run.red, base=head.commit, snapshot=None, green_before=frozenset(), depth=0,
-            seen_at=stamp(house.clock.now()), redact=redact,
-        ):  # fmt: skip
-            await self._emit(signal)
+        await self.suite_sensor.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 
     async def _is_unchanged(self, before: Signal, now: Signal) -> bool:
@@ -220,8 +226,8 @@ class Senses:
 
     async def suite(self, commit: str | None) -> SuiteView:
         """What is known of the tests at ``commit``."""
-        state = self._runner.state()
-        known = await self._test_failure.known(commit) if commit else None
+        state = self._runners[self.suite_sensor.source].state()
+        known = await self.suite_sensor.known(commit) if commit else None
         if known is None:
             status = "running" if state.running else "unknown"
             return SuiteView(status=status, note="; ".join(part for part in (state.line, state.note) if part))
@@ -240,8 +246,12 @@ class Senses:
         seen, bus = self._watcher.counts, self._bus
         how = f"polls: {seen.reason}" if seen.polling else f"inotify on {count(seen.folders, 'folder')}"
         told = f"{count(seen.events, 'change')} in {count(seen.looks, 'look')}, {count(bus.published, 'event')} told"
-        dropped = ((seen.unchanged, "unchanged"), (bus.repeated, "repeated"), (seen.overflows, "overflows"),
-                   (bus.missed, "missed by slow consumers"))  # fmt: skip
+        dropped = (
+            (seen.unchanged, "unchanged"),
+            (bus.repeated, "repeated"),
+            (seen.overflows, "overflows"),
+            (bus.missed, "missed by slow consumers"),
+        )
         return "; ".join((how, told, *(f"{number} {what}" for number, what in dropped if number)))
 
     @property
@@ -250,16 +260,23 @@ class Senses:
         return self._webhooks.line
 
     def says(self) -> dict[Source, str]:
-        """What each sensor that is on says of itself."""
-        states = [runner.state() for runner in (self._runner, self._issues, *self.background.runners)]
-        return {**{state.source: state.line or _silent(state) for state in states}, **self.background.resting}
+        """The line of each sensor that is on, for `ouro sensors`."""
+        states = [runner.state() for runner in self._runners.values()]
+        return {**{state.source: state.line or _silent(state) for state in states}, **self._resting}
 
     def notes(self) -> tuple[str, ...]:
-        state = self._runner.state()
+        """What the owner may want to know, for `ouro status`."""
+        states = [runner.state() for runner in self._runners.values()]
+        tests = self._runners[self.suite_sensor.source].state()
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
-        issues = self._issues.state()
-        unasked = f"{issues.source.value}: {issues.line}" if issues.problem else ""
+        lines = (f"{state.source.value}: {state.line}" for state in states if self._is_noteworthy(state))
         goals = self._house.router.goals.problem
-        notes = (state.note, polling, self._code.note, self._webhooks.note, unasked, goals, *self.background.notes())
+        notes = (tests.note, polling, self._code.note, self._webhooks.note, goals, *lines)
         return tuple(note for note in notes if note)
+
+    def _is_noteworthy(self, state: SensorState) -> bool:
+        """Whether a sensor's line belongs into status. That of the suite has a place of its own there."""
+        if state.source == self.suite_sensor.source:
+            return False
+        return bool(state.problem if self.by_source[state.source].spec.problems_only else state.line)

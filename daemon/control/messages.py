@@ -19,10 +19,10 @@ from ledger.vocabulary import (
     State,
     Tier,
 )
-from sensors.said import Answered as Answered
-from sensors.said import Reply as Reply
-from sensors.said import Said as Said
-from sensors.said import Utterance as Utterance
+from sensors.requests.replies import Answered as Answered
+from sensors.requests.replies import ConversationTurn as ConversationTurn
+from sensors.requests.replies import Reply as Reply
+from sensors.requests.replies import Utterance as Utterance
 
 LARGEST_SEQ = 2**63 - 1
 """Of the record's numbers: what its database can hold."""
@@ -342,7 +342,7 @@ class HealthView(Frozen):
 class ConversationView(Frozen):
     """The last turns, oldest first."""
 
-    said: tuple[Said, ...] = ()
+    said: tuple[ConversationTurn, ...] = ()
 
 
 class LogView(Frozen):

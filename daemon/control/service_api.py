@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from daemon.adapters.machine import machine_view
-from daemon.adapters.people import HEARS_NOTHING, SAYS_NOTHING
 from daemon.control.intake_views import find_signal, posture_view, queue_view
 from daemon.control.messages import (
     Ack,
@@ -42,10 +41,9 @@ from governance.record import Recorder
 from ledger.clock import stamp
 from ledger.errors import ControlError, TestsUnavailable
 from ledger.events.session import ControlRequested
-from sensors.manual import OWNER, manual_signal
+from sensors.requests.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
-    from daemon.adapters.people import People
     from daemon.adapters.senses import Senses
     from daemon.house import House
     from daemon.lifecycle.service import Service
@@ -53,8 +51,6 @@ if TYPE_CHECKING:
     from governance.changes.changes import Changes
     from governance.pipeline.pool import Pool
     from sensors.intake.records import QueueSnapshot
-    from sensors.intent_discovery import IntentDiscovery
-    from sensors.voice_command import VoiceCommand
 
 
 T = TypeVar("T")
@@ -90,24 +86,6 @@ class ServiceApi(ControlApi):
     @property
     def senses(self) -> Senses:
         return _there(self.service.senses)
-
-    @property
-    def people(self) -> People:
-        return self.senses.background.people
-
-    @property
-    def intent(self) -> IntentDiscovery:
-        intent = self.people.intent
-        if intent is None:
-            raise ControlError(SAYS_NOTHING, remedy="/help lists the commands; /submit GOAL hands in work.")
-        return intent
-
-    @property
-    def voice(self) -> VoiceCommand:
-        voice = self.people.voice
-        if voice is None:
-            raise ControlError(HEARS_NOTHING, remedy="Switch it on in your own settings file.")
-        return voice
 
     @property
     def record(self) -> RecordAnswers:
@@ -261,7 +239,7 @@ class ServiceApi(ControlApi):
             live = [v.short for v in self.service.table.newest(ended=False) if set(v.signals) & set(found.signals)]
             return found.model_copy(update={"message": at_it_already(found.message, live)})
         dirty = [each.path for each in await self.house.repository.dirty()]
-        left_out = not_looked_at(dirty, eager=self.house.config.settings.test_failure.eager)
+        left_out = not_looked_at(dirty, eager=senses.reads_uncommitted)
         return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})
 
     async def _is_missing(self, node_id: str) -> bool:

@@ -6,15 +6,15 @@ A spoken reference may only be the end of an id, or "it" where there is just one
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daemon.control.intake_messages import SignalRef, SignalsRequest, SignalView
 from daemon.control.messages import Answered, OpRef, OpsRequest, OpView, StatusView, Utterance
 from daemon.views.narrate import short_of
 from daemon.views.text import count
 from ledger.errors import ControlError
-from sensors.voice_command import VoiceCommand
-from sensors.voice_grammar import IT, Goal, Order, OrderName
+from sensors.requests.replies import IT, Goal, Order, OrderName
+from sensors.roles import SpeechSensor
 
 if TYPE_CHECKING:
     from daemon.control.table import ControlApi
@@ -32,7 +32,7 @@ class Note(Protocol):
 class SpokenOrders:
     """``note`` is called before anything is done; what is not acted on leaves no trace but a number."""
 
-    def __init__(self, *, api: ControlApi, voice: VoiceCommand, note: Note) -> None:
+    def __init__(self, *, api: ControlApi, voice: SpeechSensor[Any], note: Note) -> None:
         self._api = api
         self._voice = voice
         self._note = note

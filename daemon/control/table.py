@@ -133,7 +133,7 @@ class ControlApi(ABC):
     @needs_daemon(Effect.REVEALS, usage="/said")
     async def conversation(self, daemon: ServiceApi) -> ConversationView:
         """The last turns of the conversation."""
-        return ConversationView(said=await daemon.intent.conversation())
+        return ConversationView(said=await daemon.senses.free_text.conversation())
 
     # --- orders: each is noted in the ledger before it is carried out ---
 
@@ -163,7 +163,7 @@ class ControlApi(ABC):
     @needs_daemon(Effect.CHANGES, usage="/answer OP TEXT")
     async def answer(self, daemon: ServiceApi, request: AnswerRequest) -> Ack:
         """Answer a question that an op asks, or a wish."""
-        wish = await daemon.people.answer(request.op, request.text)
+        wish = await daemon.senses.answer_wish(request.op, request.text)
         if wish is not None:
             return Ack(message=wish.message)
         questions = daemon.house.questions
@@ -178,12 +178,12 @@ class ControlApi(ABC):
         """Carry out a spoken command. It approves nothing."""
         from daemon.control.spoken_orders import SpokenOrders
 
-        return await SpokenOrders(api=daemon, voice=daemon.voice, note=daemon.note).hear(request)
+        return await SpokenOrders(api=daemon, voice=daemon.senses.speech, note=daemon.note).hear(request)
 
     @needs_daemon(Effect.CHANGES)
     async def say(self, daemon: ServiceApi, request: SayRequest) -> Reply:
         """Free text of the owner."""
-        return await daemon.intent.hear(request.text)
+        return await daemon.senses.free_text.hear(request.text)
 
     @needs_daemon(Effect.CHANGES, usage="/cancel OP")
     async def cancel(self, daemon: ServiceApi, request: OpRef) -> Ack:

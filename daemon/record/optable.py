@@ -22,6 +22,7 @@ from ledger.events.grounding import About, ClaimsGraded
 from ledger.events.model import CallEnded, Regrounded
 from ledger.events.op import OpEnded, OpStarted, PhaseEntered, RouteChosen, TierAssigned
 from ledger.ids import core_of, resolve_op, short_id
+from ledger.sources import SOURCES
 from ledger.vocabulary import Entry, Source, Spend, State
 
 KEPT_OPS = 500
@@ -37,7 +38,7 @@ def begin(entry: Entry) -> OpView:
     return OpView(
         id=op_id,
         short=short_id(op_id) if len(core_of(op_id)) == 32 else op_id,
-        origin=Source(origin) if origin in set(Source) else Source.MANUAL,
+        origin=Source(origin) if origin in SOURCES else Source.MANUAL,
         goal="",
         state=State.CLASSIFY,
         started_at=entry.at,

@@ -5,38 +5,10 @@ from __future__ import annotations
 from governance import budget
 from governance.approval import inbox, questions, refusals
 from governance.grounding import trust
-from sensors import (
-    conversation,
-    cross_repo_drift,
-    deliveries,
-    gap_memory,
-    github_issue,
-    memory,
-    outcomes,
-    samples,
-    scheduled,
-    wish_book,
-)
+from sensors import registry
 from sensors.intake import queue
 
-SCRIPTS: tuple[str, ...] = tuple(
-    room.SCHEMA
-    for room in (
-        inbox,
-        budget,
-        questions,
-        refusals,
-        trust,
-        conversation,
-        cross_repo_drift,
-        deliveries,
-        gap_memory,
-        github_issue,
-        memory,
-        outcomes,
-        samples,
-        scheduled,
-        wish_book,
-        queue,
-    )
+SCRIPTS: tuple[str, ...] = (
+    *(room.SCHEMA for room in (inbox, budget, questions, refusals, trust, queue)),
+    *registry.tables(),
 )

@@ -32,7 +32,7 @@ from ledger.events.repair import RepairsRanked
 from ledger.events.sensing import WebhookRefused, WebhookTaken
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, Frozen, State, Tier, Verdict
-from sensors.intake.goals import Facts, Goals, alignment
+from sensors.intake.goals import GoalFacts, Goals, alignment
 from sensors.intake.governing import ruled_again
 from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
@@ -100,7 +100,10 @@ async def _priority(event: PriorityDecided, blob: GetBlob) -> Compared:
     found = [("priority", str(event.result), str(priority(inputs)))]
     if event.alignment is not None:
         told = event.alignment
-        goals, facts = Goals.model_validate_json(await blob(str(told["goals"]))), Facts.model_validate(told["facts"])
+        goals, facts = (
+            Goals.model_validate_json(await blob(str(told["goals"]))),
+            GoalFacts.model_validate(told["facts"]),
+        )
         derived = alignment(goals, facts)
         found.append(("alignment", f"{inputs.alignment} {told['why']}", f"{derived.points} {derived.why}"))
     return found

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -38,8 +39,8 @@ from sensors.bus import BusSettings
 from sensors.health.health import HealthSettings
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.settings import RouterSettings
-from sensors.settings import GitHubIssueSettings, SensorsSettings, TestFailureSettings
-from sensors.watch import WatchSettings
+from sensors.registry import SensorsSettings, with_sensors
+from sensors.watch.watcher import WatchSettings
 from tools.builtin.settings import BuiltinSettings
 from tools.manifest import ToolSettings
 from tools.sandbox.settings import SandboxSettings
@@ -73,8 +74,6 @@ class Settings(Frozen):
     router: RouterSettings = RouterSettings()
     governor: GovernorSettings = GovernorSettings()
     health: HealthSettings = HealthSettings()
-    test_failure: TestFailureSettings = TestFailureSettings()
-    github_issue: GitHubIssueSettings = GitHubIssueSettings()
     webhook: WebhookSettings = WebhookSettings()
     sensors: SensorsSettings = SensorsSettings()
     watch: WatchSettings = WatchSettings()
@@ -97,6 +96,10 @@ class Settings(Frozen):
             memory=self.memory,
             grounding=self.grounding,
         )
+
+
+if not TYPE_CHECKING:
+    Settings = with_sensors(Settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

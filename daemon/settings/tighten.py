@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from daemon.settings.layers import Table, get, leaves, put
 from ledger.errors import ConfigError
+from sensors.registry import TIGHTEN
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -80,24 +81,8 @@ RULES: Mapping[str, Rule] = {
     "tool_policy.concurrency": LOWER,
     "tool_policy.rate_per_minute": LOWER,
     "tool_policy.protected": GROW,
-    "sensors.backlog.enabled": OFF,
-    "sensors.todo_scanner.enabled": OFF,
-    "sensors.doc_staleness.enabled": OFF,
-    "sensors.opportunity_miner.enabled": OFF,
-    "sensors.voice_command.enabled": OFF,
-    "sensors.voice_command.least_bp": HIGHER,
-    "sensors.intent_discovery.enabled": OFF,
-    "sensors.capability_gap.enabled": OFF,
-    "sensors.capability_gap.work": OFF,
-    "sensors.performance_regression.enabled": OFF,
-    "sensors.cross_repo_drift.enabled": OFF,
-    "sensors.vision.enabled": OFF,
-    "sensors.runtime_health.enabled": OFF,
-    "sensors.proactive_exploration.enabled": OFF,
-    "sensors.proactive_exploration.per_day": LOWER,
-    "sensors.scheduled.enabled": OFF,
-    "sensors.web_intelligence.enabled": OFF,
     "changes.mode": Rule(Direction.LATER, ("branch", "review", "dry-run")),
+    **{dotted: Rule(Direction(word)) for dotted, word in TIGHTEN.items()},
 }
 
 

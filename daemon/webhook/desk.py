@@ -22,8 +22,8 @@ from ledger.events.sensing import WebhookRefusalsCounted, WebhookRefused, Webhoo
 from ledger.store import Ledger
 from ledger.vocabulary import Decision, Verdict
 from sensors.bus import Bus, Event, Topic
-from sensors.deliveries import Deliveries
-from sensors.news import BuildNews, IssueNews, News, of_github, of_standard
+from sensors.requests.deliveries import Deliveries
+from sensors.requests.news import BuildNews, IssueNews, News, of_github, of_standard
 
 PATHS: Mapping[str, Scheme] = {"/webhooks/github": Scheme.GITHUB, "/webhooks/standard": Scheme.STANDARD}
 JSON = "application/json"

@@ -12,7 +12,7 @@ from ledger.clock import Clock
 from ledger.errors import ConfigError, LedgerError
 from ledger.store import Ledger
 from sensors.bus import Bus
-from sensors.deliveries import Deliveries
+from sensors.requests.deliveries import Deliveries
 
 NO_SECRET = "webhooks are not heard: no variable that webhook.github_secrets or standard_secrets names is set"
 

@@ -10,11 +10,10 @@ from kernel.provider import Infill
 from kernel.providers.reprompt.confidence import split_confidence
 from ledger.clock import unstamp
 from ledger.events.grounding import About, Band, ClaimMade, TrustKey, band_of
+from ledger.sources import SOURCES
 from ledger.vocabulary import Candidate, Operation, Source
 
 ALL_BP = 10_000
-PEOPLE = frozenset({Source.MANUAL, Source.VOICE_HUMAN})
-"""Sources whose signals are not weighed by trust: a person's request is always worth an op."""
 
 
 def source_key(source: Source) -> TrustKey:
@@ -37,7 +36,7 @@ def condition(op: Operation, now: datetime) -> ClaimMade:
         evidence=told,
         confidence_bp=surest.confidence_bp,
         source=op.origin.value,
-        keys=() if op.origin in PEOPLE else (source_key(op.origin),),
+        keys=() if SOURCES[op.origin].is_request else (source_key(op.origin),),
         band=band_of(seen_at, now=now, same_commit=surest.base == op.base),
     )
 

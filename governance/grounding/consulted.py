@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from governance.grounding.claims import PEOPLE, goal_key, source_key
+from governance.grounding.claims import goal_key, source_key
 from governance.grounding.trust import Tally, Trust, TrustKey, trust_bp
 from ledger.confidence import EVEN_BP, calibrated_bp
+from ledger.sources import SOURCES
 from ledger.vocabulary import Candidate, Frozen, Operation, Route
 
 FEW: Final = 3
@@ -33,7 +34,7 @@ class Confidence(Frozen):
 
 def confidence_of(op: Operation, trust: Trust) -> Confidence:
     """The confidence of an op's surest signal. A person's request is not calibrated."""
-    tally = Tally() if op.origin in PEOPLE else trust.of(source_key(op.origin))
+    tally = Tally() if SOURCES[op.origin].is_request else trust.of(source_key(op.origin))
     asserted = max(signal.confidence_bp for signal in op.signals)
     return Confidence(asserted_bp=asserted, hits=tally.hits, outcomes=tally.n)
 
@@ -60,7 +61,7 @@ def standings(op: Operation, candidate: Candidate, route: Route, trust: Trust) -
         TrustKey(kind="strategy", name=candidate.strategy),
         goal_key(op),
     ]
-    keys += [] if op.origin in PEOPLE else [source_key(op.origin)]
+    keys += [] if SOURCES[op.origin].is_request else [source_key(op.origin)]
     return tuple(Standing(key=str(key), hits=trust.of(key).hits, outcomes=trust.of(key).n) for key in keys)
 
 
@@ -71,7 +72,7 @@ def least_bp(op: Operation, trust: Trust, *, provider: str, strategy: str = "") 
     """
     keys = [TrustKey(kind="provider", name=provider), goal_key(op)]
     keys += [TrustKey(kind="strategy", name=strategy)] if strategy else []
-    keys += [] if op.origin in PEOPLE else [source_key(op.origin)]
+    keys += [] if SOURCES[op.origin].is_request else [source_key(op.origin)]
     return min((trust_bp(tally) for key in keys if (tally := trust.of(key)).n >= FEW), default=EVEN_BP)
 
 

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 from ledger.clock import stamp, unstamp
 from ledger.events.grounding import Band, band_of, weight_bp
 from ledger.parsers.json import read_json
+from ledger.sources import SOURCES
 from ledger.vocabulary import Frozen, Operation, Source
 from tools.manifest import Category, ToolUse
 
@@ -39,8 +40,6 @@ KINDS: Mapping[Category, str] = MappingProxyType(
         Category.HISTORY: "history",
     }
 )
-SAYING = frozenset({Source.MANUAL, Source.VOICE_HUMAN, Source.GITHUB_ISSUE, Source.BACKLOG, Source.WEB_INTELLIGENCE})
-"""Signal sources whose text a person wrote, as opposed to findings in the repository."""
 
 
 class Said(Frozen):
@@ -70,7 +69,7 @@ class Behind(Frozen):
 
 def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]) -> Behind:
     """The evidence of ``op``, without ages. ``failed``: ids of tests that the runner reported as failed."""
-    said = (s.source for s in op.signals if s.source in SAYING)
+    said = (s.source for s in op.signals if SOURCES[s.source].is_testimony)
     return Behind(
         uses=tuple(uses), read=tuple(sorted(read)), failed=tuple(sorted(failed)), said=tuple(dict.fromkeys(said))
     )
@@ -85,7 +84,7 @@ def dated(known: Behind, op: Operation, *, changed: Collection[str], now: dateti
             "now": stamp(now),
             "since": op.created_at,
             "changed": tuple(sorted(files.intersection(changed))),
-            "words": tuple(each for each in words if each.source in SAYING),
+            "words": tuple(each for each in words if SOURCES[each.source].is_testimony),
         }
     )
 

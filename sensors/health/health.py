@@ -28,7 +28,7 @@ class HealthSettings(BaseModel):
     kept: int = Field(720, ge=1, description="Looks that are kept: six hours at 30 s.")
 
 
-class Seen(NamedTuple):
+class MachineReading(NamedTuple):
     """A sample, and what it comes to after those before it."""
 
     sample: Sample
@@ -36,12 +36,12 @@ class Seen(NamedTuple):
 
 
 def nothing_late() -> int:
-    """Where nobody measures the event loop."""
+    """Where the event loop is not measured."""
     return 0
 
 
 class Health:
-    """Without :meth:`run` it looks when it is asked. ``lag_ms``: of the event loop while it is measured, else 0."""
+    """Without :meth:`run` it looks on request. ``lag_ms``: of the event loop while it is measured, else 0."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Health:
         self._settings = settings or HealthSettings()
         self.lag_ms = lag_ms
         self.provider_problem = ""  # of whoever asked the model last
-        self._seen: deque[Seen] = deque(maxlen=self._settings.kept)
+        self._seen: deque[MachineReading] = deque(maxlen=self._settings.kept)
         self._at: float | None = None  # monotonic, of the newest
         self._late_ms = 0  # how much later than it was due our own timer was called
         self._looking = asyncio.Lock()
@@ -66,7 +66,7 @@ class Health:
     # --- what it knows ---
 
     @property
-    def seen(self) -> tuple[Seen, ...]:
+    def seen(self) -> tuple[MachineReading, ...]:
         """What is kept, oldest first."""
         return tuple(self._seen)
 
@@ -85,7 +85,7 @@ class Health:
         return f"the machine is {vitals.condition.value}, score {vitals.score}: {why}"
 
     async def look(self) -> Vitals:
-        """What is known now: looks when nobody has for :attr:`HealthSettings.every_s`."""
+        """What is known now: looks when the last look is older than :attr:`HealthSettings.every_s`."""
         async with self._looking:
             now = self._clock.monotonic()
             if self._at is None or now - self._at >= self._settings.every_s:
@@ -129,5 +129,5 @@ class Health:
         sample = await asyncio.to_thread(
             self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self.provider_problem
         )
-        self._seen.append(Seen(sample, judged(sample, self.vitals.levels)))
+        self._seen.append(MachineReading(sample, judged(sample, self.vitals.levels)))
         self._at = now

@@ -38,7 +38,7 @@ class Condition(StrEnum):
     CRITICAL = "CRITICAL"
 
 
-class Step(NamedTuple):
+class LevelChange(NamedTuple):
     """``level`` begins beyond ``enter`` and ends at ``leave``."""
 
     level: Level
@@ -46,24 +46,36 @@ class Step(NamedTuple):
     leave: int
 
 
-Steps = tuple[Step, ...]
+Steps = tuple[LevelChange, ...]
 
 USED_BP: Final[Steps] = (
-    Step(Level.ELEVATED, 8_500, 8_200), Step(Level.HIGH, 9_300, 9_000), Step(Level.CRITICAL, 9_700, 9_500),
-)  # fmt: skip
+    LevelChange(Level.ELEVATED, 8_500, 8_200),
+    LevelChange(Level.HIGH, 9_300, 9_000),
+    LevelChange(Level.CRITICAL, 9_700, 9_500),
+)
 MEMORY_STALLED_BP: Final[Steps] = (
-    Step(Level.ELEVATED, 1_000, 800), Step(Level.HIGH, 2_000, 1_500), Step(Level.CRITICAL, 4_000, 3_000),
-)  # fmt: skip
+    LevelChange(Level.ELEVATED, 1_000, 800),
+    LevelChange(Level.HIGH, 2_000, 1_500),
+    LevelChange(Level.CRITICAL, 4_000, 3_000),
+)
 CPU_STALLED_BP: Final[Steps] = (
-    Step(Level.ELEVATED, 4_000, 3_000), Step(Level.HIGH, 6_000, 4_500), Step(Level.CRITICAL, 9_500, 9_000),
-)  # fmt: skip
+    LevelChange(Level.ELEVATED, 4_000, 3_000),
+    LevelChange(Level.HIGH, 6_000, 4_500),
+    LevelChange(Level.CRITICAL, 9_500, 9_000),
+)
 DISK_SHORT_MB: Final = 2_048
 """With more free space than this nothing is short; what is missing to it is what the next steps count."""
 DISK_MISSING_MB: Final[Steps] = (
-    Step(Level.ELEVATED, 0, -512), Step(Level.HIGH, 1_536, 1_280), Step(Level.CRITICAL, 1_948, 1_792),
-)  # fmt: skip
-DRAINED_BP: Final[Steps] = (Step(Level.HIGH, 8_000, 7_500), Step(Level.CRITICAL, 9_200, 9_000))
-LAG_MS: Final[Steps] = (Step(Level.ELEVATED, 50, 30), Step(Level.HIGH, 250, 150), Step(Level.CRITICAL, 1_000, 500))
+    LevelChange(Level.ELEVATED, 0, -512),
+    LevelChange(Level.HIGH, 1_536, 1_280),
+    LevelChange(Level.CRITICAL, 1_948, 1_792),
+)
+DRAINED_BP: Final[Steps] = (LevelChange(Level.HIGH, 8_000, 7_500), LevelChange(Level.CRITICAL, 9_200, 9_000))
+LAG_MS: Final[Steps] = (
+    LevelChange(Level.ELEVATED, 50, 30),
+    LevelChange(Level.HIGH, 250, 150),
+    LevelChange(Level.CRITICAL, 1_000, 500),
+)
 COSTS: Final = MappingProxyType({Level.NORMAL: 0, Level.ELEVATED: 10, Level.HIGH: 30, Level.CRITICAL: 60})
 WELL: Final = MappingProxyType(dict.fromkeys(Part, Level.NORMAL))
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ledger.clock import stamp
-from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane, Ruling
-from sensors.intake.history import History
+from sensors.intake.history import IntakeHistory
 from sensors.intake.order import WaitingOrder
 from sensors.intake.priority import priority
 from sensors.intake.records import Item, ItemState, Lease, QueueLine, QueueSnapshot
 from sensors.intake.settings import RouterSettings
+from sensors.ports import TrackRecord
 
 
 @dataclass(slots=True)
@@ -33,11 +33,9 @@ class Board:
 
     def __init__(self, settings: RouterSettings, alignment: Callable[[Item], int], record: TrackRecord) -> None:
         self.claims = FileClaims()
-        self.order = WaitingOrder(
-            ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment, record=record
-        )  # fmt: skip
+        self.order = WaitingOrder(ageing_s=settings.ageing_s, claims=self.claims, alignment=alignment, record=record)
         self.held: dict[str, Held] = {}
-        self.history = History()
+        self.history = IntakeHistory()
         self._slots: tuple[str, ...] = ()
         self._settings = settings
         self._items: dict[str, Item] = {}
@@ -104,7 +102,7 @@ class Board:
         self.claims.take(lease.op_id, lease.claims)
 
     def drop(self, op_id: str) -> None:
-        """An op is no longer active: its files are free, and what waited behind them takes part again."""
+        """An op is no longer active: its files are free, and signals that waited for them take part again."""
         self.held.pop(op_id, None)
         self.order.freed(self.claims.release(op_id))
 
@@ -129,7 +127,7 @@ class Board:
         return sum(held.lease.state is not ItemState.PARKED for held in self.held.values())
 
     def evicted(self, now: datetime, free: Callable[[Lane], bool]) -> tuple[str, ...]:
-        """Give the ready slots out anew; returns what lost its slot and still waits."""
+        """Assign the ready slots again; returns the signals that lost their slot and still wait."""
         before, self._slots = self._slots, self.order.ready(now, self._settings.ready_slots, free)
         return tuple(signal_id for signal_id in before if signal_id in self.order and signal_id not in self._slots)
 

@@ -15,23 +15,23 @@ from ledger.clock import Clock, stamp
 from ledger.errors import LeaseLost
 from ledger.events.intake import LeaseStep, PriorityDecided
 from ledger.ids import new_op_id
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Spend, State
-from sensors.doors import MayRelease
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import companions, merge
-from sensors.intake.declared import DeclaredGoals, Told
+from sensors.intake.declared import DeclaredGoals, GoalsFile
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
 from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, step
 from sensors.intake.records import Item, ItemState, Lease
 from sensors.intake.settings import RouterSettings
-from sensors.whole import whole
+from sensors.ports import MayRelease
 
 log = logging.getLogger(__name__)
 
 
 class Custody:
-    """Carries out the steps; ``changed`` is set whenever what waits could be looked at anew."""
+    """Carries out the steps; ``changed`` is set whenever waiting signals may have become ready."""
 
     def __init__(
         self,
@@ -72,10 +72,10 @@ class Custody:
         )
         task = asyncio.ensure_future(self._write_claim(old, new, lease, decided, told))
         try:
-            await whole(task)
+            await run_to_completion(task)
         except asyncio.CancelledError:
             if task.exception() is None:  # claimed for a worker that is gone: it never acted
-                await whole(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
+                await run_to_completion(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
             raise
         return lease.operation
 
@@ -100,7 +100,7 @@ class Custody:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: PriorityDecided, told: Told | None
+        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: PriorityDecided, told: GoalsFile | None
     ) -> None:
         decision = decided.draft(op_id=lease.op_id)
         try:
@@ -156,7 +156,7 @@ class Custody:
         stopped: bool,
         spend: Spend,
     ) -> None:
-        """An op ended: each of its items goes on as :func:`after_end` says."""
+        """An op ended: each of its items moves on by :func:`after_end`."""
         held = self._board.held.get(op_id)
         items = self._board.of_op(op_id)
         if not items or (held is not None and held.ending is not None):
@@ -164,11 +164,18 @@ class Custody:
         now = stamp(self._clock.now())
         new = [
             after_end(
-                item, op_id=op_id, state=state, cause=cause, branch=branch, retry=retry, now=now, stopped=stopped,
+                item,
+                op_id=op_id,
+                state=state,
+                cause=cause,
+                branch=branch,
+                retry=retry,
+                now=now,
+                stopped=stopped,
                 max_attempts=self._settings.max_attempts,
             )
             for item in items
-        ]  # fmt: skip
+        ]
         facts = {"outcome": state.value, "cause": cause.value}
         await self._close(held, "finished", new, op_id=op_id, facts=facts, spend=spend)
 
@@ -182,7 +189,7 @@ class Custody:
         facts: Mapping[str, str | None] | None = None,
         spend: Spend = NOTHING,
     ) -> None:
-        """Write how an op's items go on without it, then free its files."""
+        """Write the next state of an op's items, then free its files."""
         over = asyncio.Event()
         if held is not None:
             held.ending = over
@@ -222,11 +229,11 @@ class Custody:
                 continue
             log.warning("op %s showed no sign of life: its files are released (%s)", held.lease.op_id, verdict.rule)
             if held.lease.state is ItemState.CLAIMED:
-                await whole(self.unstarted(held, "lease_expired"))
+                await run_to_completion(self.unstarted(held, "lease_expired"))
             else:
                 spend = await self._store.spent(held.lease.op_id)
                 reason = f"Its worker showed no sign of life ({verdict.rule}); it may have acted."
-                await whole(self.quarantine(held, reason, spend=spend))
+                await run_to_completion(self.quarantine(held, reason, spend=spend))
 
     def _silent_s(self, held: Held) -> float:
         """Since the last sign of life of the op's worker."""

@@ -12,14 +12,14 @@ from ledger.clock import Clock
 from ledger.errors import OuroError
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Signal
-from sensors.doors import FileDoor, Redact
-from sensors.intake.goals import PATH, Alignment, BadGoals, Facts, Goals, alignment, goals_of
+from sensors.intake.goals import PATH, Alignment, BadGoals, GoalFacts, Goals, alignment, goals_of
+from sensors.ports import CommittedFilesPort, Redact
 
 NONE = Goals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class GoalsFile:
     """An alignment for the record: ``fields`` of the decision, and the blob of goals that they name."""
 
     points: int
@@ -28,9 +28,9 @@ class Told:
 
 
 class DeclaredGoals:
-    """What cannot be read declares nothing; :attr:`problem` says so."""
+    """A file that cannot be read declares nothing; :attr:`problem` has the reason."""
 
-    def __init__(self, *, files: FileDoor | None, clock: Clock, redact: Redact = str) -> None:
+    def __init__(self, *, files: CommittedFilesPort | None, clock: Clock, redact: Redact = str) -> None:
         self.problem = ""
         self._files = files
         self._clock = clock
@@ -48,7 +48,7 @@ class DeclaredGoals:
         self._day = day
         return changed
 
-    async def _read(self, files: FileDoor, head: str) -> None:
+    async def _read(self, files: CommittedFilesPort, head: str) -> None:
         try:
             data = (await files.read_many(head, [PATH])).get(PATH)
         except OuroError as error:  # asked again at the next commit
@@ -67,7 +67,7 @@ class DeclaredGoals:
         """How far a signal serves what is declared, as of the last look."""
         return alignment(self._goals, self._facts(signal)) if self._goals != NONE else Alignment()
 
-    def told(self, signal: Signal) -> Told | None:
+    def told(self, signal: Signal) -> GoalsFile | None:
         """What a decision keeps, so that its alignment can be made again; None where nothing is declared."""
         if self._goals == NONE:
             return None
@@ -75,10 +75,10 @@ class DeclaredGoals:
         found = alignment(goals, facts)
         blob = canonical(goals.model_dump(mode="json"))
         fields = {"facts": facts.model_dump(mode="json"), "goals": sha256_hex(blob), "why": found.why}
-        return Told(points=found.points, blob=blob, fields=fields)
+        return GoalsFile(points=found.points, blob=blob, fields=fields)
 
-    def _facts(self, signal: Signal) -> Facts:
-        return Facts.of(signal, self._day or self._today())
+    def _facts(self, signal: Signal) -> GoalFacts:
+        return GoalFacts.of(signal, self._day or self._today())
 
     def _today(self) -> date:
         return self._clock.now().date()

@@ -46,9 +46,15 @@ def in_vain(last: Item | None) -> bool:
 
 
 def novelty(
-    signal: Signal, last: Item | None, *, now: datetime, branch_lives: bool, settings: RouterSettings,
-    asked: bool = False, unchanged: bool = False,
-) -> Novelty:  # fmt: skip
+    signal: Signal,
+    last: Item | None,
+    *,
+    now: datetime,
+    branch_lives: bool,
+    settings: RouterSettings,
+    asked: bool = False,
+    unchanged: bool = False,
+) -> Novelty:
     """Judge ``signal`` against ``last``, the latest item with its key.
 
     Active: duplicate. On a living review branch: suppressed; a deleted branch is a rejection and the next signal is

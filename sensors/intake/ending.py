@@ -47,7 +47,7 @@ def after_end(
 def queued_again(item: Item, *, now: str) -> Item:
     """Back in the queue, at the newest commit where it was seen.
 
-    Its age begins anew, so that what keeps failing does not overtake what is new.
+    Its age is reset, so that repeated failures do not overtake new signals.
     """
     signal = item.signal.model_copy(update={"base": item.seen_again_at or item.signal.base})
     update = {"state": ItemState.QUEUED, "signal": signal, "seen_again_at": None, "op_id": None}
@@ -63,5 +63,5 @@ def after_unstarted(item: Item, *, now: str, max_claims: int) -> Item:
 
 
 def quarantined(item: Item, reason: str) -> Item:
-    """It may have acted: nobody touches it until a person, or its late worker, says what happened."""
+    """It may have acted: it stays untouched until a person, or its late worker, reports what happened."""
     return item.model_copy(update={"state": ItemState.QUARANTINED, "reason": reason})

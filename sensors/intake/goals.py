@@ -29,13 +29,13 @@ Paths = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(insid
 
 
 class BadGoals(ValueError):
-    """The file is not what it should be; the text says why."""
+    """The file is malformed; the text gives the reason."""
 
 
-class Goal(Frozen):
+class DeclaredGoal(Frozen):
     """One goal as the owner declared it. ``until``: the last day (UTC) on which it counts; None: until it is removed.
 
-    ``paths`` name files, or folders with all that is in them; ``*`` stands for anything, slashes too.
+    ``paths`` name files, or folders with all that is in them; ``*`` matches anything, slashes too.
     """
 
     text: str = Field(min_length=1, max_length=300)
@@ -44,7 +44,7 @@ class Goal(Frozen):
     until: date | None = None
 
     @model_validator(mode="after")
-    def _says_what(self) -> Goal:
+    def _says_what(self) -> DeclaredGoal:
         if not self.paths and not self.words:
             raise ValueError("it names neither paths nor words")
         return self
@@ -53,10 +53,10 @@ class Goal(Frozen):
 class Goals(Frozen):
     """All of them, in the order of the file."""
 
-    goal: tuple[Goal, ...] = Field((), max_length=MOST_GOALS)
+    goal: tuple[DeclaredGoal, ...] = Field((), max_length=MOST_GOALS)
 
 
-class Facts(Frozen):
+class GoalFacts(Frozen):
     """What alignment is decided by: all that a signal and a day have to do with it."""
 
     targets: tuple[str, ...]
@@ -65,7 +65,7 @@ class Facts(Frozen):
     day: date
 
     @classmethod
-    def of(cls, signal: Signal, day: date) -> Facts:
+    def of(cls, signal: Signal, day: date) -> GoalFacts:
         """The facts of a signal."""
         return cls(targets=signal.targets, text=signal.goal, outside=SOURCES[signal.source].from_outside, day=day)
 
@@ -92,7 +92,7 @@ def goals_of(data: bytes, redact: Callable[[str], str] = str) -> Goals:
         raise BadGoals(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def alignment(goals: Goals, facts: Facts) -> Alignment:
+def alignment(goals: Goals, facts: GoalFacts) -> Alignment:
     """The first goal, in the order of the file, that is not over and that a signal serves.
 
     It serves a goal when one of its files is among the goal's paths, or when its own words hold one of the goal's.
@@ -106,7 +106,7 @@ def alignment(goals: Goals, facts: Facts) -> Alignment:
     return Alignment()
 
 
-def _by_path(goal: Goal, facts: Facts) -> str:
+def _by_path(goal: DeclaredGoal, facts: GoalFacts) -> str:
     hits = (target for target in facts.targets for pattern in goal.paths if _covers(pattern, target))
     return next((f"its path covers {hit}" for hit in hits), "")
 
@@ -116,7 +116,7 @@ def _covers(pattern: str, path: str) -> bool:
     return path == folder or path.startswith(f"{folder}/") or fnmatchcase(path, pattern)
 
 
-def _by_word(goal: Goal, facts: Facts) -> str:
+def _by_word(goal: DeclaredGoal, facts: GoalFacts) -> str:
     if facts.outside:
         return ""
     text = facts.text.casefold()

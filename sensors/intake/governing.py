@@ -1,4 +1,4 @@
-"""The governor at work: looks at the machine, infers the posture, and tells the ledger what is held back and why."""
+"""The governor at work: looks at the machine, infers the posture, and records what is held back and why."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from ledger.clock import Clock, stamp, unstamp
 from ledger.events.intake import LaneGoverned, PostureInferred, QueueStep
 from ledger.sources import SOURCES
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
 from sensors.intake.board import Board
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
-from sensors.intake.posture import Posture, Signs, Standing, infer, owners_word, settle
+from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
-from sensors.whole import whole
 
 Look = Callable[[], Awaitable[Surroundings]]
 
@@ -43,7 +43,7 @@ class Governor:
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
         self._stirred = clock.now()
-        self.standing = Standing()
+        self.standing = CurrentPosture()
         self._looking = asyncio.Lock()
 
     async def load(self) -> None:
@@ -96,7 +96,7 @@ class Governor:
     # --- what it does ---
 
     async def look(self) -> None:
-        """Look at the machine and infer the posture where that was long ago; record what is held back anew."""
+        """Look at the machine and infer the posture if that was long ago; record changes of what is held back."""
         async with self._looking:
             await self._look_around()
             await self._infer()
@@ -119,30 +119,33 @@ class Governor:
         inferred = infer(signs)
         settings = self.settings
         standing = settle(
-            self.standing, inferred, now=self._clock.now(), hysteresis_s=settings.hysteresis_s,
+            self.standing,
+            inferred,
+            now=self._clock.now(),
+            hysteresis_s=settings.hysteresis_s,
             bypass_bp=settings.bypass_bp,
-        )  # fmt: skip
+        )
         if standing.posture is not self.standing.posture or standing.by != self.standing.by:
             decided = PostureInferred(inputs=signs.model_dump(mode="json"), result=inferred.posture.value)
             await self._stand(standing, decided.draft())
         self.standing = standing
 
-    async def set_posture(self, posture: Posture, *, hours: float, why: str) -> Standing:
+    async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
         """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
         standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
         async with self._looking:
-            await whole(self._stand(standing))
+            await run_to_completion(self._stand(standing))
         return standing
 
-    async def clear_posture(self) -> Standing:
+    async def clear_posture(self) -> CurrentPosture:
         """The owner takes his word back: it is inferred at once."""
         async with self._looking:
             if self.standing.by == "owner":
                 self.standing = self.standing.model_copy(update={"until": stamp(self._clock.now())})
-            await whole(self._infer())
+            await run_to_completion(self._infer())
         return self.standing
 
-    async def _stand(self, standing: Standing, *decided: Draft) -> None:
+    async def _stand(self, standing: CurrentPosture, *decided: Draft) -> None:
         event = QueueStep(verb="posture", standing=standing.model_dump(mode="json"))
         await self._store.write(event, *decided)
         self.standing = standing
@@ -205,8 +208,6 @@ def ruled_again(inputs: dict[str, Any]) -> str:
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])
     tally, around = Tally.model_validate(inputs["tally"]), Surroundings.model_validate(inputs["surroundings"])
-    situation = Situation(
-        tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"]
-    )  # fmt: skip
+    situation = Situation(tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"])
     lane = Lane(Source(source), Urgency(urgency), again, owners)
     return decide(lane, situation, settings).rule

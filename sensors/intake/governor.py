@@ -23,16 +23,32 @@ EXPLORING_RANK: Final = 7  # sources of this rank and after look where nobody as
 
 WEIGHTS: Final = MappingProxyType(
     {  # percent of a class's base
-        Posture.EXPLORE: {SourceClass.REFLEX: 100, SourceClass.STANDARD: 100, SourceClass.BACKGROUND: 150,
-                          SourceClass.SPECULATIVE: 200},
-        Posture.CONSOLIDATE: {SourceClass.REFLEX: 100, SourceClass.STANDARD: 75, SourceClass.BACKGROUND: 50,
-                              SourceClass.SPECULATIVE: 25},
-        Posture.HARDEN: {SourceClass.REFLEX: 150, SourceClass.STANDARD: 75, SourceClass.BACKGROUND: 25,
-                         SourceClass.SPECULATIVE: 0},
-        Posture.MAINTAIN: {SourceClass.REFLEX: 100, SourceClass.STANDARD: 100, SourceClass.BACKGROUND: 100,
-                           SourceClass.SPECULATIVE: 50},
+        Posture.EXPLORE: {
+            SourceClass.REFLEX: 100,
+            SourceClass.STANDARD: 100,
+            SourceClass.BACKGROUND: 150,
+            SourceClass.SPECULATIVE: 200,
+        },
+        Posture.CONSOLIDATE: {
+            SourceClass.REFLEX: 100,
+            SourceClass.STANDARD: 75,
+            SourceClass.BACKGROUND: 50,
+            SourceClass.SPECULATIVE: 25,
+        },
+        Posture.HARDEN: {
+            SourceClass.REFLEX: 150,
+            SourceClass.STANDARD: 75,
+            SourceClass.BACKGROUND: 25,
+            SourceClass.SPECULATIVE: 0,
+        },
+        Posture.MAINTAIN: {
+            SourceClass.REFLEX: 100,
+            SourceClass.STANDARD: 100,
+            SourceClass.BACKGROUND: 100,
+            SourceClass.SPECULATIVE: 50,
+        },
     }
-)  # fmt: skip
+)
 URGENCY: Final = MappingProxyType({Urgency.CRITICAL: 150, Urgency.HIGH: 120, Urgency.NORMAL: 100, Urgency.LOW: 50})
 AT_ONCE: Final = MappingProxyType({Level.ELEVATED: 2, Level.HIGH: 1, Level.CRITICAL: 1})  # ops, by memory
 
@@ -116,7 +132,7 @@ class Situation(NamedTuple):
 
 
 class Ruling(Frozen):
-    """``rule`` is empty when the lane is free. ``until``: when a count falls; None where only a new look can tell."""
+    """``rule`` is empty when the lane is free. ``until``: when a count falls; None: unknown before a new look."""
 
     rule: str = ""
     reason: str = ""
@@ -134,10 +150,7 @@ def brake(tally: Tally, surroundings: Surroundings, settings: GovernorSettings) 
     """The emergency brake: too much money, or too many failures."""
     if surroundings.burn_bp > settings.brake_burn_bp:
         return Brake(True, f"{surroundings.burn_bp // 100} % of the day's money is spent")
-    if (
-        tally.ended >= settings.brake_least_ended
-        and tally.failed * 100 > settings.brake_failed_percent * tally.ended
-    ):  # fmt: skip
+    if tally.ended >= settings.brake_least_ended and tally.failed * 100 > settings.brake_failed_percent * tally.ended:
         return Brake(True, f"{tally.failed} of the last {tally.ended} ops failed")
     return Brake(False)
 
@@ -173,7 +186,7 @@ def _pressed(lane: Lane, situation: Situation) -> Ruling | None:
 
 
 def explores(source: Source) -> bool:
-    """Does it look where nobody asked it to? Such work is the first to wait."""
+    """True for a source that looks without a request. Such work is the first to wait."""
     return SOURCES[source].routed_as in (SourceClass.BACKGROUND, SourceClass.SPECULATIVE)
 
 

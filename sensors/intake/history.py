@@ -71,7 +71,7 @@ def tally(begun: Iterable[Begun], now: datetime) -> Tally:
     )
 
 
-class History:
+class IntakeHistory:
     """Kept in memory for a day; the table ``intake_ops`` has it for the next boot."""
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class History:
         return tuple(self._begun.values())
 
     def hour(self, now: datetime) -> Tally:
-        """Counted anew only when an op came, went, or left the hour."""
+        """Counted again only when an op came, went, or left the hour."""
         known = self._counted
         if known is None or (known.oldest is not None and known.oldest <= now - HOUR):
             known = self._counted = tally(self.day(now), now)

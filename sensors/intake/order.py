@@ -15,18 +15,18 @@ from datetime import datetime
 
 from ledger.clock import unstamp
 from ledger.vocabulary import Source
-from sensors.doors import TrackRecord
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane
 from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
 from sensors.intake.records import Item
+from sensors.ports import TrackRecord
 
 Entry = tuple[int, str, int]  # order key, signal id, version
 Free = Callable[[Lane], bool]
 
 
 def no_record(source: Source) -> tuple[int, int]:
-    """Nobody knows what came of a source's claims."""
+    """No record of a source's earlier claims."""
     return 0, 0
 
 
@@ -65,7 +65,7 @@ class WaitingOrder:
         return signal_id in self._items
 
     def inputs(self, item: Item) -> PriorityInputs:
-        """What the formula reads for an item, as the queue stands now."""
+        """Inputs of the formula for an item, in the present queue."""
         signal, aligned = item.signal, self._aligned.get(item.id)
         hits, outcomes = self._record(signal.source)
         return PriorityInputs(
@@ -122,7 +122,7 @@ class WaitingOrder:
                     yield self._items[signal_id]
 
     def freed(self, paths: Iterable[str]) -> None:
-        """Files were released: what waited behind them takes part again."""
+        """Files were released: signals that waited for them take part again."""
         for path in paths:
             for signal_id in self._aside.pop(path, ()):
                 if signal_id in self._items:
@@ -136,7 +136,7 @@ class WaitingOrder:
         return self._items[found[1]] if found is not None else None
 
     def _front(self, heap: list[Entry]) -> Entry | None:
-        """The first valid entry of a heap; what may not run stands aside."""
+        """The first valid entry of a heap; entries that may not run are set aside."""
         while heap:
             key, signal_id, version = heap[0]
             again: Item | None = None

@@ -25,7 +25,7 @@ class Posture(StrEnum):
 
 
 class Signs(Frozen):
-    """What the posture is inferred from; all of it stands in the ledger. ``_day`` and ``_hour``: the last one."""
+    """What the posture is inferred from; all of it is in the ledger. ``_day`` and ``_hour``: the last one."""
 
     critical_waiting: int = Field(0, ge=0)  # signals queued or in work, by urgency and class
     reflex_waiting: int = Field(0, ge=0)
@@ -49,7 +49,7 @@ class Inferred(Frozen):
     why: str
 
 
-class Standing(Frozen):
+class CurrentPosture(Frozen):
     """The posture that counts. ``until``: when the owner's word ends; None for an inferred one."""
 
     posture: Posture = Posture.MAINTAIN
@@ -74,7 +74,7 @@ def infer(signs: Signs) -> Inferred:
 
 
 def failed_percent(signs: Signs) -> int:
-    """Of the ops that ended in the last day; 0 while they are too few to say."""
+    """Of the ops that ended in the last day; 0 while they are too few."""
     ended = signs.completed_day + signs.failed_day
     return signs.failed_day * 100 // ended if ended >= ENOUGH_ENDED else 0
 
@@ -102,13 +102,13 @@ def _explore(signs: Signs) -> tuple[int, str]:
 
 
 def settle(
-    standing: Standing, inferred: Inferred, *, now: datetime, hysteresis_s: float, bypass_bp: int
-) -> Standing:  # fmt: skip
-    """The posture from here on. The owner's word stands until it ends; an inferred one stays for ``hysteresis_s``
+    standing: CurrentPosture, inferred: Inferred, *, now: datetime, hysteresis_s: float, bypass_bp: int
+) -> CurrentPosture:
+    """The posture from here on. The owner's choice holds until it ends; an inferred one stays for ``hysteresis_s``
     unless the next is inferred with at least ``bypass_bp``."""
-    fresh = Standing(
+    fresh = CurrentPosture(
         posture=inferred.posture, since=stamp(now), confidence_bp=inferred.confidence_bp, why=inferred.why
-    )  # fmt: skip
+    )
     if standing.by == "owner":
         return fresh if standing.until is None or now >= unstamp(standing.until) else standing
     if inferred.posture is standing.posture and standing.since:
@@ -117,7 +117,7 @@ def settle(
     return standing if young and inferred.confidence_bp < bypass_bp else fresh
 
 
-def owners_word(posture: Posture, *, hours: float, why: str, now: datetime) -> Standing:
+def owners_word(posture: Posture, *, hours: float, why: str, now: datetime) -> CurrentPosture:
     """The owner sets it. Raises ``ControlError`` for no time, or for more than a day."""
     if not 0 < hours <= MOST_HOURS:
         raise ControlError(
@@ -125,4 +125,4 @@ def owners_word(posture: Posture, *, hours: float, why: str, now: datetime) -> S
             remedy="After that it is inferred again, or set it anew.",
         )
     until = stamp(now + timedelta(hours=hours))
-    return Standing(posture=posture, by="owner", since=stamp(now), until=until, confidence_bp=10_000, why=why)
+    return CurrentPosture(posture=posture, by="owner", since=stamp(now), until=until, confidence_bp=10_000, why=why)

@@ -55,9 +55,9 @@ def priority(inputs: PriorityInputs) -> int:
 
 
 def order_key(points: int, queued_at_ms: int, ageing_ms: int) -> int:
-    """Where a signal stands in the queue, with ageing; lower is sooner.
+    """Position of a signal in the queue, with ageing; lower is sooner.
 
     Waiting ``ageing_ms`` lifts by one point. Every signal ages at the same rate, so the order of two of them does not
-    depend on the time at which it is asked: the queue never has to be sorted again.
+    depend on the present time: the queue never has to be sorted again.
     """
     return points * ageing_ms + queued_at_ms

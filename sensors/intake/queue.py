@@ -15,7 +15,7 @@ from ledger.events.intake import LeaseStep, QueueStep
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, Signal, Spend
 from sensors.intake.history import Begun
-from sensors.intake.posture import Standing
+from sensors.intake.posture import CurrentPosture
 from sensors.intake.records import Item, ItemState, Lease
 
 SCHEMA = """
@@ -196,10 +196,10 @@ class DurableQueue:
         found = await self._ledger.query("SELECT row FROM intake_ops WHERE begun_at > ? ORDER BY begun_at", (since,))
         return [Begun.model_validate_json(str(row)) for (row,) in found]
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> CurrentPosture:
         """The posture as it was last set or inferred."""
         found = await self._ledger.query("SELECT row FROM intake_posture")
-        return Standing.model_validate_json(str(found[0][0])) if found else Standing()
+        return CurrentPosture.model_validate_json(str(found[0][0])) if found else CurrentPosture()
 
     async def knows(self, key: str) -> bool:
         """Was a signal with this key taken in, and not forgotten since?"""
@@ -222,7 +222,7 @@ class DurableQueue:
 
 
 async def rebuild(ledger: Ledger) -> list[Row]:
-    """Every statement that makes the tables anew from the entries alone."""
+    """Every statement that rebuilds the tables from the entries alone."""
     rows: list[Row] = []
     for entry in await ledger.entries(events=(QueueStep, LeaseStep)):
         if event := event_in(entry, QueueStep):

@@ -13,9 +13,9 @@ from sensors.intake.settings import RouterSettings
 
 
 async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnapshot:
-    """Every signal that has not ended, and the dead. Nothing is held back: there is nobody to do so.
+    """Every signal that has not ended, and the dead. Nothing is held back: no governor runs.
 
-    A priority stands here as the sensors assert it: what came of their claims is for the daemon to weigh.
+    Priorities are as the sensors assert them: only the daemon weighs their earlier claims.
     """
     board = Board(RouterSettings(), lambda item: 0, no_record)
     if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):

@@ -10,7 +10,7 @@ from ledger.vocabulary import Frozen, Operation, Signal, TestsPass
 
 
 class ItemState(StrEnum):
-    """Where a signal stands. DONE and DEAD are ends; DEAD stays listed."""
+    """State of a signal. DONE and DEAD are ends; DEAD stays listed."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"  # a worker has it and has not begun: after a crash it is queued again
@@ -61,7 +61,7 @@ class Item(Frozen):
 
 
 class Lease(Frozen):
-    """One active op: who holds it is told by the generation, how long by the expiry."""
+    """One active op: the generation identifies its holder, the expiry ends the hold."""
 
     operation: Operation
     state: ItemState

@@ -15,8 +15,8 @@ from typing import Literal
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
+from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
-from sensors.doors import MayRelease, Redact, TrackRecord
 from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
 from sensors.intake.custody import Custody
@@ -29,8 +29,8 @@ from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
-from sensors.telling import signal_without_secrets
-from sensors.whole import whole
+from sensors.ports import MayRelease, Redact, TrackRecord
+from sensors.redaction import signal_without_secrets
 
 BranchLives = Callable[[str], Awaitable[bool]]
 Unchanged = Callable[[Signal, Signal], Awaitable[bool]]
@@ -92,9 +92,14 @@ class IntakeRouter:
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._why_turned_away: dict[Source, str] = {}
         self._custody = Custody(
-            store=self._store, board=self._board, goals=self.goals, clock=clock, settings=settings,
-            changed=self._changed, may_release=may_release,
-        )  # fmt: skip
+            store=self._store,
+            board=self._board,
+            goals=self.goals,
+            clock=clock,
+            settings=settings,
+            changed=self._changed,
+            may_release=may_release,
+        )
         self._unchanged: Unchanged = _who_knows
         self._hindered: Callable[[], None] | None = None
         self._paused = False
@@ -102,17 +107,17 @@ class IntakeRouter:
         self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
 
     def compare_by(self, unchanged: Unchanged) -> None:
-        """``unchanged`` says whether all that matters for a signal is as it was for an earlier one with its key."""
+        """``unchanged``: whether all that matters for a signal is as it was for an earlier one with its key."""
         self._unchanged = unchanged
 
     def tell_hindered(self, told: Callable[[], None]) -> None:
-        """``told`` hears of every op that ended because the owner was in the way."""
+        """``told`` is called for every op that ended because the owner was in the way."""
         self._hindered = told
 
     # --- signals come in ---
 
     async def submit(self, signal: Signal, *, asked: bool = False) -> Receipt:
-        """Take a signal; it is durable when this returns. The receipt says what became of it.
+        """Take a signal; it is durable when this returns. The receipt holds its state.
 
         ``asked``: a person wants it done now, whatever became of it before.
         """
@@ -122,7 +127,7 @@ class IntakeRouter:
         stamped = told.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
-        return await whole(self._in_turn(stamped, asked))
+        return await run_to_completion(self._in_turn(stamped, asked))
 
     async def _in_turn(self, signal: Signal, asked: bool) -> Receipt:
         """One at a time for each key: the second must see what became of the first."""
@@ -148,7 +153,7 @@ class IntakeRouter:
         unchanged = not asked and last is not None and in_vain(last) and await self._unchanged(last.signal, signal)
         answer = novelty(
             signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked, unchanged=unchanged
-        )  # fmt: skip
+        )
         if answer.status != "new":
             return await self._turn_away(signal, last, answer, asked=asked)
         verdict = self._admit(signal)
@@ -243,15 +248,15 @@ class IntakeRouter:
 
     async def started(self, op_id: str) -> None:
         """From here on the op may have acted. Raises ``LeaseLost`` when it was taken back."""
-        await whole(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
+        await run_to_completion(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
 
     async def park(self, op_id: str) -> None:
         """The op waits for a person: it keeps its files and its lease does not run out."""
-        await whole(self._move(op_id, ItemState.PARKED, "parked"))
+        await run_to_completion(self._move(op_id, ItemState.PARKED, "parked"))
 
     async def unpark(self, op_id: str) -> None:
         """A person answered: the op is in flight again."""
-        await whole(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
+        await run_to_completion(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
 
     async def _move(self, op_id: str, state: ItemState, event: str) -> None:
         await self._custody.move(op_id, state, event, spend=await self._store.spent(op_id))
@@ -269,7 +274,7 @@ class IntakeRouter:
         if new is None:
             return False
         if new:
-            await whole(self._record_claims(held, new))
+            await run_to_completion(self._record_claims(held, new))
         return True
 
     async def _record_claims(self, held: Held, new: tuple[str, ...]) -> None:
@@ -295,7 +300,7 @@ class IntakeRouter:
         op that was quarantined. Raises ``LeaseLost`` for one that is not known.
         """
         stopped = cause is RootCause.CRASH_RECOVERED
-        await whole(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
+        await run_to_completion(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
 
     async def _finish(
         self, op_id: str, state: State, *, cause: RootCause, branch: str | None, retry: bool, stopped: bool
@@ -319,7 +324,7 @@ class IntakeRouter:
             held = self._board.held[op_id]
             if held.lease.state is ItemState.CLAIMED:
                 requeued += [item.id for item in self._board.of_op(op_id)]
-                await whole(self._custody.unstarted(held, "recovered"))
+                await run_to_completion(self._custody.unstarted(held, "recovered"))
         await self.check_branches()
         before = stamp(self._clock.now() - timedelta(days=self._settings.keep_closed_days))
         if await self._store.prunable(before):
@@ -333,13 +338,15 @@ class IntakeRouter:
         )
 
     async def requeue(self, op_id: str) -> None:
-        """An op that ended in a crash left nothing behind: count the attempt and queue its signals again."""
+        """An op ended in a crash without effects: count the attempt and queue its signals again."""
         cause = RootCause.CRASH_RECOVERED
-        await whole(self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False))
+        await run_to_completion(
+            self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False)
+        )
 
     async def quarantine(self, op_id: str, reason: str = "It may have acted before the daemon ended.") -> None:
         """Set an op's signals aside until a person decides."""
-        await whole(self._quarantine(op_id, reason))
+        await run_to_completion(self._quarantine(op_id, reason))
 
     async def _quarantine(self, op_id: str, reason: str) -> None:
         held = self._custody.active(op_id)
@@ -353,7 +360,7 @@ class IntakeRouter:
             if item.state is ItemState.AWAITING_MERGE and item.branch and not await self._branch_lives(item.branch):
                 current = self._board.get(item.id)
                 if current is not None and current.state is ItemState.AWAITING_MERGE:
-                    await whole(self._custody.put(self._rejected(current), "branch_gone"))
+                    await run_to_completion(self._custody.put(self._rejected(current), "branch_gone"))
                     gone.append(item.id)
         return tuple(gone)
 
@@ -364,10 +371,10 @@ class IntakeRouter:
         await self._load()
         item = self._waiting(signal_id)
         update = {"state": ItemState.DONE, "reason": reason, "closed_at": stamp(self._clock.now())}
-        await whole(self._custody.put(item.model_copy(update=update), "dropped"))
+        await run_to_completion(self._custody.put(item.model_copy(update=update), "dropped"))
 
     async def release(self, signal_id: str) -> None:
-        """Queue a parked, quarantined, dead or held back signal: with fresh attempts, and whatever the caps say."""
+        """Queue a parked, quarantined, dead or held back signal: with fresh attempts, regardless of caps."""
         await self._load()
         item = self._waiting(signal_id)
         if item.state is ItemState.AWAITING_MERGE:
@@ -376,7 +383,7 @@ class IntakeRouter:
                 remedy="Merge or delete the branch; `ouro drop` forgets it.",
             )
         now, fresh = stamp(self._clock.now()), {"attempts": 0, "generation": 0, "closed_at": None, "asked": True}
-        await whole(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
+        await run_to_completion(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
         self.held_back.clear()
 
     def pause(self) -> None:
@@ -384,12 +391,12 @@ class IntakeRouter:
         self._paused = True
 
     def resume(self) -> None:
-        """Hand out again; also look anew at the clock and at the head."""
+        """Hand out again; also read the clock and the head again."""
         self._paused = False
         self.look_anew()
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
-        """The queue as it stands; synchronous, from memory. At most ``lines`` signals are described, all counted."""
+        """The present queue; synchronous, from memory. At most ``lines`` signals are described, all counted."""
         return self._board.snapshot(
             now=self._clock.now(), paused=self._paused, lines=lines, ruling=self.governor.rulings()
         )

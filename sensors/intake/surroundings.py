@@ -26,7 +26,7 @@ class Surroundings(Frozen):
 
     @property
     def pressed_by(self) -> str:
-        """What speaks against work that nobody waits for; empty when nothing does."""
+        """The reason against work without a request; empty when there is none."""
         named = (
             ("memory", self.memory > Level.NORMAL),
             ("processor", self.cpu_pressed),

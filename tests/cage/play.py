@@ -33,7 +33,7 @@ from daemon.views.narrate import narrate
 from governance.pipeline.orchestrator import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.cage.corpus import Drive, Input, families
 from tests.cage.model import Attempt, Hostile
 from tests.cage.orders import TELLER, Orders, as_json

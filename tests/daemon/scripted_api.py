@@ -18,6 +18,7 @@ from daemon.control.intake_messages import (
 from daemon.control.messages import (
     Ack,
     Answered,
+    ConversationTurn,
     ConversationView,
     CostLine,
     CostView,
@@ -35,7 +36,6 @@ from daemon.control.messages import (
     OpsView,
     OpView,
     Reply,
-    Said,
     SandboxView,
     SayRequest,
     StatusView,
@@ -67,7 +67,7 @@ def op_view(**changes: object) -> OpView:
     values: dict[str, object] = {
         "id": OP,
         "short": short_id(OP),
-        "origin": Source.TEST_FAILURE,
+        "origin": Source("test_failure"),
         "goal": "Make test_total pass.",
         "state": State.GENERATE,
         "tier": Tier.SAFE_AUTO,
@@ -208,7 +208,7 @@ SENSOR = SensorView(
 )
 COST = CostLine(provider="local", model="small-model", spend=Spend(calls=3, tokens_in=10, tokens_out=5))
 TODAY = DayView(ops=1, completed=1, ceiling_usd_micro=2_000_000)
-TURNS = (Said(who="owner", text="It is slow"), Said(who="ouroboros", text="Noted."))
+TURNS = (ConversationTurn(who="owner", text="It is slow"), ConversationTurn(who="ouroboros", text="Noted."))
 ACKNOWLEDGED = {
     "reject": "rejected",
     "answer": "answered",

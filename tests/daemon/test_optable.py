@@ -49,7 +49,7 @@ def test_an_op_from_its_start_to_its_commit(op: Told) -> None:
     view = op.view
     assert (view.goal, view.targets, view.tests, view.base) == ("Make it pass.", ("a.py",), ("t.py::x",), "b" * 40)
     assert (view.state, view.tier, view.route) == (State.CLASSIFY, Tier.NOTIFY_APPLY, Route.STANDARD)
-    assert view.origin is Source.TEST_FAILURE
+    assert view.origin is Source("test_failure")
     op.says("phase.entered", to="VERIFY", origin="APPLY")
     op.says("committed", EntryKind.CHANGE, commit=COMMIT, ref="refs/heads/main")
     op.says("terminal", to="COMPLETE", root_cause="none", failure_class="none", reason="done", commit=COMMIT)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.committed_names import CommittedNames
+from daemon.adapters.sensor_ports import CommittedNames
 from daemon.cli.people import read_line
 from daemon.control.intake_messages import SignalRef
 from daemon.control.messages import OpRef, QueueView, SuiteView, Utterance
 from daemon.control.spoken_orders import SpokenOrders, spoken_status, the_op, the_signal
 from ledger.errors import ControlError
-from sensors.voice_command import VoiceCommand
-from sensors.voice_grammar import IT
+from sensors.requests.replies import IT
+from sensors.voice import VoiceCommandSettings
+from sensors.voice.sensor import VoiceCommand
 from tests.daemon.scripted_api import ScriptedApi, op_view, signal_view, status_view
 from tests.daemon.test_cli import Box, box, daemon, run
 from tests.repos import host_env, make_places, make_repo
@@ -45,8 +46,7 @@ class Ear:
 
 async def test_orders_are_noted_first_and_then_carried_out(tmp_path: Path) -> None:
     async with scene(tmp_path, {"a.py": ""}) as s:
-        doors = s.doors()
-        ear = Ear(VoiceCommand(repository=s.repository, emit=doors.emit, takes_words=lambda: True, clock=s.clock))
+        ear = Ear(VoiceCommand(ports=s.ports(redact=str), settings=VoiceCommandSettings()))
         assert await ear.hears("status") == "done: Active: 1 op active, tests unknown."
         assert await ear.hears("what's running") == "done: op-1c7f3a: Make test_total pass.."
         assert (await ear.hears("show it")).startswith("done: op-1c7f3a, generate: Make test_total pass.")

@@ -36,7 +36,7 @@ async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Pat
     config = config_for(tmp_path, repo, webhook={"port": 1, "github_secrets": ["UNSET"]})
     async with served(config, Infilling(minus), watch=True) as (service, api):
         await service.senses_now.scan(None, asked=True)
-        await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        await service.senses_now.by_source[Source("backlog")].scan_once()
         view = await api.sensors()
     says = {sensor.source: sensor.says for sensor in view.sensors}
     assert "Green at" in says["test_failure"] and says["todo_scanner"] == "switched off"

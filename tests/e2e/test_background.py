@@ -36,7 +36,7 @@ async def test_an_item_of_the_backlog_is_done_and_marked_in_one_commit(tmp_path:
         wished = commit(repo, "Wish", {LIST: WISH})
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert waiting.op.origin is Source.BACKLOG
+        assert waiting.op.origin is Source("backlog")
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
@@ -54,7 +54,7 @@ async def test_an_item_that_is_gone_when_its_turn_comes_costs_nothing(tmp_path: 
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, _):
         service.home.router.pause()
-        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        assert await service.senses_now.by_source[Source("backlog")].scan_once()
         commit(repo, "Never mind", {LIST: ""})
         service.home.router.resume()
         ending = await ended(service.home)
@@ -67,7 +67,7 @@ async def test_a_model_may_not_mark_the_item_itself(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     marks = swap(LIST, "[[item]]", '[[item]]\ndone = "op-1"')
     async with served(config_for(tmp_path, repo, **QUICK), Talking(after_a_look(marks, CART))) as (service, _):
-        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        assert await service.senses_now.by_source[Source("backlog")].scan_once()
         ending = await ended(service.home)
         assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), ending.reason
         assert "protected" in ending.reason
@@ -79,7 +79,7 @@ async def test_what_the_owner_rejected_is_not_applied_for_another_wish(tmp_path:
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART), changes=[CART])
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
-        backlog = service.senses_now.background.by_source[Source.BACKLOG]
+        backlog = service.senses_now.by_source[Source("backlog")]
         assert await backlog.scan_once()
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
@@ -100,7 +100,7 @@ async def test_an_open_backlog_in_the_owners_editor_sends_the_work_to_a_review_b
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
-        assert await service.senses_now.background.by_source[Source.BACKLOG].scan_once()
+        assert await service.senses_now.by_source[Source("backlog")].scan_once()
         waiting = await ended(service.home)
         write(repo, {LIST: WISH + "# and more\n"})
         await api.approve(OpRef(op=waiting.op.id))
@@ -158,7 +158,7 @@ async def test_green_tests_do_not_document_anything(tmp_path: Path) -> None:
         await service.until("sensor_looked", sensor="doc_staleness", commit=first)
         asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
         ending = await ended(service.home)
-        assert ending.op.origin is Source.DOC_STALENESS
+        assert ending.op.origin is Source("doc_staleness")
         assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")

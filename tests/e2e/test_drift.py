@@ -48,7 +48,7 @@ async def test_a_commit_in_the_other_repository_is_followed(tmp_path: Path) -> N
         commit(other, "Ask for the total", {THERE: order(required=["id", "total"])})
         ending = await approved(service, api)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert (ending.op.origin, ending.op.targets) == (Source.CROSS_REPO_DRIFT, (HERE,))
+        assert (ending.op.origin, ending.op.targets) == (Source("cross_repo_drift"), (HERE,))
         assert ending.dossier.verification is not None
         assert f"{HERE} agrees with {THERE}" in ending.dossier.verification.closure_reason
         tiers = [e.payload["facts"] for e in await service.entries(ending.op.id, "classified") if "facts" in e.payload]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
 from tests.repos import git

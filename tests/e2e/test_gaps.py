@@ -52,7 +52,7 @@ async def submitted(service: Serving, api: ControlApi, goal: str) -> RootCause:
 
 async def line_of(service: Serving) -> str:
     """What status says of gaps, once all that has ended is read."""
-    gap = service.senses_now.background.by_source[Source.CAPABILITY_GAP]
+    gap = service.senses_now.by_source[Source("capability_gap")]
     await gap.scan_once()
     return gap.state().line
 
@@ -68,7 +68,7 @@ async def test_a_gap_is_met_worked_on_and_served(tmp_path: Path) -> None:
             assert await submitted(service, api, goal) in (RootCause.NO_CANDIDATE, RootCause.PROVIDER_BAD_OUTPUT)
         waiting = await ended(service.home)  # the op of the gap: its closure is the owner's, whatever the tests say
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.CAPABILITY_GAP, (CART,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("capability_gap"), (CART,))
         line = await line_of(service)
         assert f"file {CART} (2 ops of 2 kinds" in line
         told = await service.home.ledger.entries(events=(OpEnded,))
@@ -100,7 +100,7 @@ async def test_green_tests_serve_no_gap_and_the_owners_no_ends_the_work_on_it(tm
         for goal in GOALS:
             await submitted(service, api, goal)
         waiting = await ended(service.home)
-        assert (waiting.op.origin, waiting.request is None) == (Source.CAPABILITY_GAP, False), waiting.reason
+        assert (waiting.op.origin, waiting.request is None) == (Source("capability_gap"), False), waiting.reason
         runs = await service.entries(waiting.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}
         await api.reject(RejectRequest(op=waiting.op.id, reason="that is no cure"))

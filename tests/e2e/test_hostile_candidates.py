@@ -12,7 +12,7 @@ from governance.irongate import battery
 from governance.irongate.g20_unattended import UnattendedFacts
 from governance.irongate.verdicts import passed
 from ledger.vocabulary import State, Verdict
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.cage.hostile_candidates import BAD, GOOD, PATH, HostileCandidate, candidates
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, whole

@@ -15,7 +15,7 @@ from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, FAILING, GOOD, TEST, shop
 from tests.e2e.world import config_for, ended
 from tests.repos import git
-from tests.sensors.scripted_gh import ScriptedGh, listed
+from tests.sensors.github_issue.scripted_gh import ScriptedGh, listed
 
 STILL = {"debounce_s": 600.0, "debounce_most_s": 1_200.0}  # the failing test is not found by itself meanwhile
 ASKED = {"authors": ("octocat",), "repositories": ("octo/shop",), "poll_s": 3_600.0}
@@ -34,10 +34,13 @@ async def test_an_issue_of_a_list_becomes_a_commit_when_its_test_passes(tmp_path
     async with served(polled(tmp_path, repo, gh), model, watch=True) as (service, _):
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert ending.op.origin is Source.GITHUB_ISSUE
+        assert ending.op.origin is Source("github_issue")
         assert [signal.closure for signal in ending.op.signals] == [TestsPass(ids=(FAILING,))]
         gh.lists()
-        assert await service.senses_now.issues.scan_once() == () and await service.home.router.idle()
+        assert (
+            await service.senses_now.by_source[Source("github_issue")].scan_once() == ()
+            and await service.home.router.idle()
+        )
     assert git(repo, "rev-parse", "HEAD^") == asked
     assert {call[0] for call in gh.asked} == {str(tmp_path / "state")}
 
@@ -58,7 +61,7 @@ async def test_where_webhooks_are_heard_nobody_asks_and_a_login_that_lacks_is_to
     repo, gh = shop(tmp_path), ScriptedGh(tmp_path / "bin")
     gh.fails(4, "To get started with GitHub CLI, please run:  gh auth login\n")
     async with served(polled(tmp_path, repo, gh), Talking(lambda _: "nothing")) as (service, api):
-        assert await service.senses_now.issues.scan_once() == ()
+        assert await service.senses_now.by_source[Source("github_issue")].scan_once() == ()
         notes = (await api.status()).notes
         assert [note for note in notes if "gh" in note] == [
             "github_issue: unavailable: gh is not logged in: `gh auth login`"
@@ -67,5 +70,5 @@ async def test_where_webhooks_are_heard_nobody_asks_and_a_login_that_lacks_is_to
     config = polled(tmp_path, repo, gh, webhook={"port": free_port(), **SECTION})
     config = replace(config, secret=VARIABLES.get)
     async with served(config, Talking(lambda _: "nothing")) as (service, _):
-        assert await service.senses_now.issues.scan_once() == ()
+        assert await service.senses_now.by_source[Source("github_issue")].scan_once() == ()
     assert gh.asked == asked

@@ -68,7 +68,7 @@ async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None
         asked = commit(repo, "Bill", {COPY: REST + LINES, "tests/test_bill.py": TEST})
         ending = await landed(service, api)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert ending.op.origin is Source.OPPORTUNITY_MINER
+        assert ending.op.origin is Source("opportunity_miner")
         assert isinstance(ending.op.signals[0].closure, DuplicateGone)
         assert ending.dossier.verification is not None
         assert "is there once" in ending.dossier.verification.closure_reason

@@ -10,7 +10,7 @@ from governance.irongate import g16_tests
 from governance.pipeline.orchestrator import Ending
 from governance.verification import test_runs
 from ledger.vocabulary import RootCause, State, Tier
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
 from tests.e2e.world import config_for, ended, repo_with

@@ -96,7 +96,7 @@ async def test_what_made_a_benchmark_worse_is_mended_and_measured_again(tmp_path
         slow = await slowed(service, repo)
         ending = await approved(service, api)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert (ending.op.origin, ending.op.targets) == (Source.PERFORMANCE_REGRESSION, (CART,))
+        assert (ending.op.origin, ending.op.targets) == (Source("performance_regression"), (CART,))
         assert ending.dossier.verification is not None
         assert "steps is 2 lines: within noise" in ending.dossier.verification.closure_reason
         assert (await service.home.ledger.verify()).ok

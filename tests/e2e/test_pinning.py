@@ -51,7 +51,7 @@ async def test_a_daemon_with_nothing_to_do_pins_what_no_test_names(tmp_path: Pat
         await at_ease(service, tmp_path / "none")
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.EXPLORATION, (CART,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("exploration"), (CART,))
         assert "only the owner can say whether that is right" in " ".join(
             waiting.dossier.gating.reasons if waiting.dossier.gating else ()
         )
@@ -79,7 +79,7 @@ async def test_green_tests_that_hold_nothing_fast_are_not_enough(tmp_path: Path)
     async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[TEST])) as (service, _):
         await once_failed(service.home.ledger)
         await at_ease(service, tmp_path / "none")
-        await service.senses_now.background.by_source[Source.EXPLORATION].scan_once()
+        await service.senses_now.by_source[Source("exploration")].scan_once()
         ending = await ended(service.home)
         assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason

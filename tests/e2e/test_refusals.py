@@ -11,7 +11,7 @@ import pytest
 from governance.pipeline.orchestrator import Ending
 from kernel.provider import Message, ToolCall
 from ledger.vocabulary import EntryKind, RootCause, State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, call, looked, swap, whole
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with

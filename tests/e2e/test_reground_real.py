@@ -17,7 +17,7 @@ from daemon.record.replay import replay
 from kernel.engine.settings import LocalSettings
 from kernel.providers.local import LocalProvider
 from ledger.vocabulary import State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import config_for, ended, repo_with
 from tests.repos import commit, git

@@ -31,8 +31,8 @@ def mending(old: str, new: str) -> Talking:
 async def looked_into(service: Serving) -> str:
     """What the sensor says, once the suite was run at HEAD."""
     senses = service.senses_now
-    await senses._test_failure.scan_once(force=True)
-    sensor = senses.background.by_source[Source.RUNTIME_HEALTH]
+    await senses.suite_sensor.scan_once(force=True)
+    sensor = senses.by_source[Source("runtime_health")]
     await sensor.scan_once()
     return sensor.state().line
 

@@ -39,7 +39,7 @@ def told(tmp_path: Path, repo: Path, **entry: object) -> Config:
 async def begun(config: Config, model: Provider) -> None:
     """The daemon sees the entry for the first time, and ends."""
     async with served(config, model) as (service, api):
-        assert await service.senses_now.background.by_source[Source.SCHEDULED].scan_once() == ()
+        assert await service.senses_now.by_source[Source("scheduled")].scan_once() == ()
         assert any(note.startswith("scheduled: Next is prices, ") for note in (await api.status()).notes)
         assert await service.home.router.idle()
 
@@ -56,9 +56,9 @@ async def test_what_was_due_while_the_daemon_was_down_is_done_once(tmp_path: Pat
         await service.senses_now.start(service.lost)
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert (ending.op.origin, ending.op.test_ids) == (Source.SCHEDULED, (TEST,))
+        assert (ending.op.origin, ending.op.test_ids) == (Source("scheduled"), (TEST,))
         await service.until("schedule_settled", what="queued", signal=ending.op.signals[0].id)
-        sensor = service.senses_now.background.by_source[Source.SCHEDULED]
+        sensor = service.senses_now.by_source[Source("scheduled")]
         assert await sensor.scan_once() == () and await service.home.router.idle()
         assert (await service.home.ledger.verify()).ok
         assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()

@@ -36,7 +36,7 @@ async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) 
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.TODO_SCANNER, (CART,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("todo_scanner"), (CART,))
         assert "a marker can go" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         assert git(repo, "rev-parse", "HEAD") == asked
         await api.approve(OpRef(op=waiting.op.id))
@@ -110,7 +110,7 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
     try:
         await service.open()
         await service.bring_up()
-        sensor = service.senses_now.background.by_source[Source.TODO_SCANNER]
+        sensor = service.senses_now.by_source[Source("todo_scanner")]
         await sensor.scan_once()
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         await sensor.scan_once()
@@ -132,9 +132,9 @@ async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_pat
     repo = repo_with(tmp_path / "shop", {**SHOP, CART: WITH_TODO})
     config = config_for(tmp_path, repo, **QUICK)
     async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
-        background = service.senses_now.background
-        assert {Source.BACKLOG, Source.TODO_SCANNER} <= set(background.by_source)
-        for sensor in background.by_source.values():
+        by_source = service.senses_now.by_source
+        assert {Source("backlog"), Source("todo_scanner")} <= set(by_source)
+        for sensor in by_source.values():
             assert await sensor.scan_once() == ()
         (note,) = [note for note in (await api.status()).notes if "unavailable" in note]
         assert note.startswith("todo_scanner: unavailable: the kernel fills in code")

@@ -11,7 +11,7 @@ import pytest
 
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, blocks, calls, provider_at
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import swap

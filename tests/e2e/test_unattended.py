@@ -12,7 +12,7 @@ from governance.phases.gate import attended
 from governance.settings import ApprovalSettings
 from ledger.ids import short_id
 from ledger.vocabulary import CONVERSATION, SEARCH, State, Tier
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, GOOD, RETURN, TEST, shop, work

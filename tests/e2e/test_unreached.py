@@ -10,7 +10,7 @@ from governance.irongate import battery
 from governance.irongate.verdicts import passed
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State, Tier
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
 from tests.e2e.world import Infilling, config_for, ended, repo_with

@@ -8,7 +8,7 @@ import pytest
 
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import RootCause, State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import commit, git

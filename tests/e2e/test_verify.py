@@ -11,7 +11,7 @@ import pytest
 from governance.changes.effects import Effects
 from kernel.provider import Message
 from ledger.vocabulary import EntryKind, State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, looked, swap
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with

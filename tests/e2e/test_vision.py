@@ -15,7 +15,7 @@ from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
 from tests.repos import git
-from tests.sensors.pictures import PRINTED, png
+from tests.sensors.vision.pictures import PRINTED, png
 
 CART = "shop/cart.py"
 RETURN, CAREFUL = "return subtotal - discount", "return max(0, subtotal - discount)"
@@ -53,7 +53,7 @@ async def test_an_error_on_a_picture_is_mended_once_the_owner_agrees_and_nothing
         await shown(service, tmp_path, TRACE)
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.VISION_SENSOR, (CART,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("vision_sensor"), (CART,))
         assert isinstance(waiting.op.signals[0].closure, OwnerConfirms)
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
@@ -83,7 +83,7 @@ async def test_green_tests_but_for_the_one_on_the_picture_are_not_enough(tmp_pat
     async with served(config_for(tmp_path, repo, **settings(tmp_path)), Talking(say), watch=True) as (service, _):
         await shown(service, tmp_path, FAILED)
         ending = await ended(service.home)
-        assert ending.op.origin is Source.VISION_SENSOR
+        assert ending.op.origin is Source("vision_sensor")
         assert ending.op.signals[0].closure == TestsPass(ids=("tests/test_cart.py::test_total_with_discount",))
         assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.TESTS_FAILED, RootCause.NO_CANDIDATE), ending.reason

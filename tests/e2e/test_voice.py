@@ -43,7 +43,7 @@ async def test_a_spoken_test_is_repaired_and_what_is_unsure_is_not_begun(tmp_pat
         assert again.outcome == "repeated"
         ending = await ended(service.home)
         assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert (ending.op.origin, ending.op.test_ids) == (Source.VOICE_HUMAN, (FAILING,))
+        assert (ending.op.origin, ending.op.test_ids) == (Source("voice_human"), (FAILING,))
         assert ending.dossier.tier is Tier.SAFE_AUTO
         told = (await spoken(service, "what are you doing?")).message
         assert told == "Nothing is under way."

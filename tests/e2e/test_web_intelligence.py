@@ -14,10 +14,10 @@ from tests.e2e.serving import served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
 from tests.repos import git
-from tests.sensors.osv_server import OsvServer, osv_server
+from tests.sensors.advisories.osv_server import OsvServer, osv_server
 
 PINS, TEXT = "requirements.txt", "glue==1.0\npaper-clips==1.2\n"
-FOLDER = Path(__file__).parents[1] / "sensors" / "osv"
+FOLDER = Path(__file__).parents[1] / "sensors" / "advisories" / "osv"
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ async def test_a_pin_with_an_advisory_is_moved_when_the_owner_allows_it(tmp_path
     ):
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.WEB_INTELLIGENCE, (PINS,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("web_intelligence"), (PINS,))
         assert waiting.dossier.tier is Tier.APPROVAL_REQUIRED
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))

@@ -45,7 +45,7 @@ async def test_a_wish_is_asked_about_and_done_after_two_answers(tmp_path: Path) 
         assert "queued as sig-" in (await api.answer(AnswerRequest(op=wish, text="yes"))).message.lower()
         waiting = await ended(service.home)
         assert waiting.request is not None, (waiting.state, waiting.reason)
-        assert (waiting.op.origin, waiting.op.targets) == (Source.INTENT_DISCOVERY, (CART,))
+        assert (waiting.op.origin, waiting.op.targets) == (Source("intent_discovery"), (CART,))
         assert waiting.dossier.routing is not None
         assert waiting.dossier.routing.route.value.lower() == SourceClass.SPECULATIVE.value
         assert git(repo, "rev-parse", "HEAD") == first

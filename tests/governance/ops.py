@@ -22,7 +22,7 @@ def signal(*ids: str, **more: Any) -> Signal:
     """A signal of a failing test (or, without ids, of the owner)."""
     facts: dict[str, Any] = {
         "id": new_signal_id(),
-        "source": Source.TEST_FAILURE if ids else Source.MANUAL,
+        "source": Source("test_failure") if ids else Source.MANUAL,
         "goal": f"Make {ids[0]} pass." if ids else "Tidy up.",
         "key": sha256_hex("|".join(ids)),
         "closure": TestsPass(ids=ids) if ids else OwnerConfirms(question="Is it tidy?"),

@@ -24,10 +24,10 @@ from kernel.providers.reprompt.confidence import _parses
 from ledger import python_source
 from ledger.python_source import parse, parse_or_why
 from ledger.vocabulary import Candidate, Edit, EditKind
-from sensors.census import facts_of
-from sensors.docstrings import public_symbols
-from sensors.pinning import mutants_of
-from sensors.syntax import parsed
+from sensors.exploration.pinning import mutants_of
+from sensors.python_source.census import facts_of
+from sensors.python_source.docstrings import public_symbols
+from sensors.python_source.syntax import parsed
 from tests.ledger.test_one_way import MODULES, ROOT
 from tools.index.python import read_python
 from tools.testing.localisation import ranking

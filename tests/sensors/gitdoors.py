@@ -1,4 +1,4 @@
-"""The doors of the sensors over real git."""
+"""The ports of the sensors over real git."""
 
 from __future__ import annotations
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Signal
-from sensors.changed_files import Doors
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
+from sensors.ports import SensorPorts
 from tests.repos import host_env, make_places, make_repo
+from tests.sensors.ports import sensor_ports
 from tests.sensors.signals import START, make_router, open_ledger
 from tools.git import Git
 from tools.repository import Repository
@@ -40,16 +43,23 @@ class Scene:
     async def _depth_of(self, op_id: str) -> int:
         return self.depths.get(op_id, 0)
 
-    def doors(self, unavailable: Callable[[], str] = str) -> Doors:
+    def ports(self, unavailable: Callable[[], str] = str, **given: Any) -> SensorPorts:
         """For a new sensor on the same ledger, as after a restart."""
-        return Doors(
+        return sensor_ports(
             repository=self.repository,
             emit=self._emit,
             ledger=self.ledger,
             clock=self.clock,
-            depth_of=self._depth_of,
-            redact=lambda text: text.replace("hunter2", "[secret]"),
-            unavailable=unavailable,
+            top=Path(os.path.realpath(self.repo)),
+            **{
+                "depth_of": self._depth_of,
+                "redact": lambda text: text.replace("hunter2", "[secret]"),
+                "unavailable": unavailable,
+                "withdraw": self.router.drop,
+                "is_known": self.router.knows,
+                "is_open": self.router.is_open,
+                **given,
+            },
         )
 
     def goals(self) -> list[str]:

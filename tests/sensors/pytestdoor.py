@@ -1,4 +1,4 @@
-"""Test doors that really run tests on a checked-out commit, in a child: with pytest and a small reporting plugin, or
+"""Test ports that really run tests on a checked-out commit, in a child: with pytest and a small reporting plugin, or
 (ten times quicker to start) with a plain script that calls the test functions and reports in the same form."""
 
 from __future__ import annotations

@@ -11,14 +11,15 @@ from ledger.clock import Clock, ManualClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urgency, Verdict
-from sensors.doors import TrackRecord
 from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.intake.surroundings import Surroundings
+from sensors.ports import TrackRecord
 
+TEST_FAILURE = Source("test_failure")
 REPO_ID = "0123456789ab"
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 ALLOW = Verdict(gate=19, rule="gate19.recursion")
@@ -30,7 +31,7 @@ def signal(
     *,
     targets: Sequence[str] = (),
     urgency: Urgency = Urgency.HIGH,
-    source: Source = Source.TEST_FAILURE,
+    source: Source = TEST_FAILURE,
     base: str = "c0",
     boot: str = "",
     depth: int = 0,

@@ -2,31 +2,33 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger.clock import SystemClock
-from ledger.vocabulary import EntryKind, Signal, Source
+from ledger.vocabulary import EntryKind, Signal
 from sensors.bus import Bus
+from sensors.registry import SPECS
 from sensors.runner import SensorRunner
-from sensors.sensor import SensorState
+from sensors.sensor import Sensor, SensorState
 from tests.sensors.signals import open_ledger
 
 
-class Clumsy:
+class Clumsy(Sensor[Any]):
     """A sensor with a bug."""
 
-    source = Source.TEST_FAILURE
+    spec = SPECS[0]
+
+    def __init__(self) -> None:
+        self._state = SensorState(source=self.source, line="fine")
 
     async def start(self, bus: Bus) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.scan_once())
+            group.create_task(self._scan())
 
-    async def scan_once(self) -> tuple[Signal, ...]:
+    async def _scan(self) -> tuple[Signal, ...]:
         raise ZeroDivisionError("one over nothing")
-
-    def state(self) -> SensorState:
-        return SensorState(source=self.source, line="fine")
 
 
 async def test_a_sensor_that_breaks_is_shown_and_recorded_and_takes_nothing_with_it(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ledger.clock import ManualClock, stamp
 from ledger.vocabulary import Frame, Outcome, RootCause, Signal, State, TestResult
-from sensors.causes import signals_of
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
 from sensors.intake.router import IntakeRouter
+from sensors.test_failure.signals import signals_of
 from tests.sensors.intake.test_router import complete, take
 from tests.sensors.signals import START, make_router, open_ledger, signal
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sensors.screen_text import recognise
+from sensors.vision.screen_text import recognise
 from tests.repos import host_env, make_places, make_repo
-from tests.sensors.pictures import FRAMES, PRINTED, png
+from tests.sensors.vision.pictures import FRAMES, PRINTED, png
 from tools.ocr import SandboxedOcr
 from tools.sandbox.choice import choose
 from tools.sandbox.settings import SandboxSettings

@@ -14,7 +14,7 @@ import pytest
 
 from kernel.provider import Message, ToolCall
 from ledger.vocabulary import State
-from sensors.manual import manual_signal
+from sensors.requests.manual import manual_signal
 from tests.cage.hostile_repositories import build
 from tests.cage.hostile_repositories.build import LOADED, Ground
 from tests.cage.outside import MARK, Outside, leaked_into_objects, leaked_into_record, names_in

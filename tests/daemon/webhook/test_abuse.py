@@ -21,7 +21,7 @@ from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Entry
 from sensors.bus import Bus, Event, Subscription, Topic
-from sensors.deliveries import Deliveries
+from sensors.requests.deliveries import Deliveries
 from tests.daemon.webhook.knocking import (
     SECTION,
     VARIABLES,

@@ -69,11 +69,11 @@ MIXED = candidate(
 
 def operation(base: str, snapshot: str | None = None) -> Operation:
     signal = Signal(
-        id="sig-1", source=Source.TEST_FAILURE, goal="mend", key="0" * 64, base=base, snapshot=snapshot,
+        id="sig-1", source=Source("test_failure"), goal="mend", key="0" * 64, base=base, snapshot=snapshot,
         closure=OwnerConfirms(question="gone?"),
     )  # fmt: skip
     return Operation(
-        id=OP, origin=Source.TEST_FAILURE, signals=(signal,), urgency=Urgency.NORMAL, base=base, created_at="now"
+        id=OP, origin=Source("test_failure"), signals=(signal,), urgency=Urgency.NORMAL, base=base, created_at="now"
     )
 
 

@@ -92,7 +92,7 @@ def test_trust_tells_apart_only_what_tests_and_model_find_equal(merits: list[Mer
 
 
 def test_a_source_that_cries_wolf_loses_its_confidence_and_a_person_never() -> None:
-    trust = trusting({source_key(source): Tally(0, 8) for source in (Source.TEST_FAILURE, Source.MANUAL)})
+    trust = trusting({source_key(source): Tally(0, 8) for source in (Source("test_failure"), Source.MANUAL)})
     assert confidence_of(OP, trust).calibrated_bp == 2_000
     assert confidence_of(operation(signal()), trust).calibrated_bp == 10_000
     assert condition(operation(signal()), NOW).keys == ()
@@ -133,7 +133,7 @@ async def test_doubt_gives_an_op_no_more_time(ledger: Ledger, clock: ManualClock
         )
     )
     told = []
-    for trust in (Trust(), trusting({source_key(Source.TEST_FAILURE): Tally(0, 8)})):
+    for trust in (Trust(), trusting({source_key(Source("test_failure")): Tally(0, 8)})):
         shop = bare_shop(clock, provider=Priced(), trust=trust)
         record = Recorder(ledger, op_id="op-1")
         crew = Crew(shop=shop, record=record, asker=None, clock=None, holdings=Holdings())  # type: ignore[arg-type]

@@ -22,8 +22,11 @@ from ledger.vocabulary import (
 TEST_ID = "tests/test_calc.py::test_add"
 
 
+TEST_FAILURE = Source("test_failure")
+
+
 def signal(
-    *, goal: str = "tests/test_calc.py::test_add fails", source: Source = Source.TEST_FAILURE, depth: int = 0,
+    *, goal: str = "tests/test_calc.py::test_add fails", source: Source = TEST_FAILURE, depth: int = 0,
     ids: tuple[str, ...] = (TEST_ID,),
 ) -> Signal:  # fmt: skip
     closure = TestsPass(ids=ids) if ids else OwnerConfirms(question="Done?")

@@ -110,5 +110,5 @@ def test_a_file_that_goes_needs_a_person() -> None:
 def test_only_a_person_can_want_a_deletion() -> None:
     goal = "Remove the unused helper."
     assert g13_shrink.wants_deletion(operation(signal(goal=goal, source=Source.MANUAL)))
-    assert not g13_shrink.wants_deletion(operation(signal(goal=goal, source=Source.TEST_FAILURE)))
+    assert not g13_shrink.wants_deletion(operation(signal(goal=goal, source=Source("test_failure"))))
     assert not g13_shrink.wants_deletion(operation(signal(goal="Fix test_remove_item", source=Source.MANUAL)))

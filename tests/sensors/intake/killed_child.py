@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
@@ -67,7 +68,7 @@ async def produce(router: IntakeRouter, round_number: int) -> None:
     async def send(name: str) -> None:
         sent = Signal(
             id=new_signal_id(),
-            source=Source.TEST_FAILURE,
+            source=Source("test_failure"),
             goal=f"Make {name} pass.",
             targets=(f"{int(name.rpartition('-')[2]) % 7}.py",),
             urgency=Urgency.HIGH,

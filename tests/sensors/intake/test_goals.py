@@ -17,7 +17,7 @@ from ledger.errors import GitFailed
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, Operation, RootCause, Source, State, Urgency
 from sensors.intake.declared import DeclaredGoals
-from sensors.intake.goals import PATH, BadGoals, Facts, Goal, Goals, alignment, goals_of
+from sensors.intake.goals import PATH, BadGoals, DeclaredGoal, GoalFacts, Goals, alignment, goals_of
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from tests.sensors.signals import START, admit_shallow, calm, make_router, may_release, signal
@@ -32,8 +32,8 @@ until = {TODAY.isoformat()}
 """
 
 
-def facts(*targets: str, text: str = "Make it pass", outside: bool = False, day: date = TODAY) -> Facts:
-    return Facts(targets=targets, text=text, outside=outside, day=day)
+def facts(*targets: str, text: str = "Make it pass", outside: bool = False, day: date = TODAY) -> GoalFacts:
+    return GoalFacts(targets=targets, text=text, outside=outside, day=day)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def facts(*targets: str, text: str = "Make it pass", outside: bool = False, day:
         (facts(), ""),
     ],
 )
-def test_what_serves_a_goal(of: Facts, why: str) -> None:
+def test_what_serves_a_goal(of: GoalFacts, why: str) -> None:
     found = alignment(goals_of(GOAL.encode()), of)
     assert (found.why, found.points) == (why, 2 if why else 0)
 
@@ -95,7 +95,7 @@ words_of = st.text("abc ._-é", min_size=2, max_size=6)
 def test_a_goal_gives_two_points_or_none_and_says_why(
     words: list[str], text: str, outside: bool, points: list[str]
 ) -> None:
-    goals = Goals(goal=(Goal(text="g", words=tuple(words), paths=tuple(points)),))
+    goals = Goals(goal=(DeclaredGoal(text="g", words=tuple(words), paths=tuple(points)),))
     found = alignment(goals, facts("a/b.py", text=text, outside=outside))
     assert (found.points, bool(found.why)) in ((0, False), (2, True))
 
@@ -141,7 +141,7 @@ async def done(router: IntakeRouter, count: int) -> list[Operation]:
 
 async def fill(router: IntakeRouter) -> None:
     for name in ("a", "shop/cart/b", "c"):
-        await router.submit(signal(name, source=Source.BACKLOG, urgency=Urgency.NORMAL, targets=(f"{name}.py",)))
+        await router.submit(signal(name, source=Source("backlog"), urgency=Urgency.NORMAL, targets=(f"{name}.py",)))
 
 
 async def test_what_serves_a_goal_comes_first_and_replay_knows_why(ledger: Ledger, clock: ManualClock) -> None:

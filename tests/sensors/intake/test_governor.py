@@ -26,7 +26,7 @@ from sensors.intake.posture import Posture
 from sensors.intake.surroundings import Level, Surroundings
 from tests.sensors.signals import START
 
-TESTS = Source.TEST_FAILURE
+TESTS = Source("test_failure")
 LANE = Lane(TESTS, Urgency.HIGH, again=False, owners=False)
 SETTINGS = GovernorSettings()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError
-from sensors.intake.posture import Inferred, Posture, Signs, Standing, infer, owners_word, settle
+from sensors.intake.posture import CurrentPosture, Inferred, Posture, Signs, infer, owners_word, settle
 from tests.sensors.signals import START
 
 BYPASS = 7_500
@@ -56,14 +56,14 @@ def inferred(posture: Posture, confidence_bp: int = 5_000) -> Inferred:
     return Inferred(posture=posture, confidence_bp=confidence_bp, why="test")
 
 
-def after(standing: Standing, found: Inferred, seconds: float) -> Standing:
+def after(standing: CurrentPosture, found: Inferred, seconds: float) -> CurrentPosture:
     return settle(
         standing, found, now=START + timedelta(seconds=seconds), hysteresis_s=900, bypass_bp=BYPASS
     )  # fmt: skip
 
 
 def test_an_inferred_posture_stays_for_a_quarter_of_an_hour_unless_the_next_is_sure() -> None:
-    first = after(Standing(), inferred(Posture.HARDEN), 0)
+    first = after(CurrentPosture(), inferred(Posture.HARDEN), 0)
     assert (first.posture, first.since) == (Posture.HARDEN, stamp(START))
     assert after(first, inferred(Posture.MAINTAIN, 7_499), 899) == first
     assert after(first, inferred(Posture.MAINTAIN), 900).posture is Posture.MAINTAIN

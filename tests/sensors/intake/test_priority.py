@@ -8,7 +8,7 @@ from ledger.sources import SOURCES
 from ledger.vocabulary import Source, SourceClass, Urgency
 from sensors.intake.priority import PriorityInputs, order_key, priority, size_penalty
 
-F, M = Source.TEST_FAILURE, Source.MANUAL
+F, M = Source("test_failure"), Source.MANUAL
 C, H, N, L = Urgency.CRITICAL, Urgency.HIGH, Urgency.NORMAL, Urgency.LOW
 
 
@@ -42,7 +42,7 @@ def test_formula(
 
 
 def test_every_source_has_a_rank_and_a_class() -> None:
-    for source in Source:
+    for source in SOURCES:
         assert priority(PriorityInputs(source=source, urgency=N, files=0, confidence_bp=0)) < 99
         assert (SOURCES[source].routed_as is SourceClass.REFLEX) == (SOURCES[source].rank <= 2)
 

@@ -82,10 +82,14 @@ async def test_a_source_that_was_wrong_goes_behind_one_that_was_not_also_while_i
     records: dict[Source, tuple[int, int]] = {}
     router = make_router(ledger, clock, record=lambda source: records.get(source, (0, 0)))
     await router.recover()
-    for name, source in (("first", Source.TODO_SCANNER), ("second", Source.DOC_STALENESS), ("third", Source.BACKLOG)):
+    for name, source in (
+        ("first", Source("todo_scanner")),
+        ("second", Source("doc_staleness")),
+        ("third", Source("backlog")),
+    ):
         await router.submit(signal(name, source=source, urgency=Urgency.HIGH))
         clock.advance(1)
-    records |= {Source.TODO_SCANNER: (1, 9), Source.BACKLOG: (0, 9)}  # what came of them meanwhile
+    records |= {Source("todo_scanner"): (1, 9), Source("backlog"): (0, 9)}  # what came of them meanwhile
     taken = [await take(router) for _ in range(3)]
     assert [op.goal.split()[1] for op in taken] == ["second", "third", "first"]
     entries = [e for op in taken for e in await ledger.entries(op_id=op.id, kinds=(EntryKind.DECISION,))]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.vocabulary import RunStatus
-from sensors.causes import needs_network
+from sensors.failing_tests import needs_network
 from tests.repos import git
 from tests.tools.testing.projects import SHOP, Project, make_project
 from tests.tools.testing.test_warm import is_running

@@ -1,0 +1,116 @@
+"""Runs the owner's benchmark on a tree and compares the results with limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from statistics import median
+
+from ledger.ids import sha256_hex
+from ledger.vocabulary import MetricLimit, MetricWithin
+from sensors.closure_checks import ClosureAnswer
+from sensors.performance import RESULT, PerformanceRegressionSettings
+from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
+from sensors.performance.noise import is_worse
+from sensors.ports import Redact, TreePort
+
+MOST = 300
+PYTEST_FILES = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py")
+
+
+def ruler_of(files: Collection[str], command: Sequence[str], named: Sequence[str]) -> tuple[str, ...]:
+    """Files of a tree that the command or the owner names, or that lie in a folder that one of them names.
+
+    For pytest also its settings, and each ``conftest.py`` on the way, whether it is there or not.
+    """
+    there = frozenset(files)
+    names = {place for word in command for place in _places(word)} | {name.strip("/") for name in named}
+    found = {path for path in there if path in names or any(above in names for above in _above(path))}
+    if found and any("pytest" in word for word in command):
+        found |= set(PYTEST_FILES) | {f"{above}/conftest.py" for path in found for above in _above(path)}
+    return tuple(sorted(found))
+
+
+def digest_of(contents: Mapping[str, bytes | None]) -> str:
+    """Changes when one of the files does, is gone, or comes to be."""
+    rows = (f"{path}\0{'-' if data is None else sha256_hex(data)}" for path, data in sorted(contents.items()))
+    return sha256_hex("\n".join(rows))
+
+
+def _places(word: str) -> tuple[str, ...]:
+    """What a word of a command line may name in the tree: a path, a pytest id, an option's value, a module."""
+    path = word.rpartition("=")[2].partition("::")[0].removeprefix("./").rstrip("/")
+    if not path or path.startswith("-") or path == ".":
+        return ()
+    if "/" not in path and all(part.isidentifier() for part in path.split(".")):
+        module = path.replace(".", "/")
+        return (path, f"{module}.py", f"{module}/__main__.py", f"src/{module}.py", f"src/{module}/__main__.py")
+    return (path,)
+
+
+def _above(path: str) -> tuple[str, ...]:
+    parts = path.split("/")
+    return tuple("/".join(parts[:count]) for count in range(1, len(parts)))
+
+
+OWN_RESULT = ".ouro-measured.json"
+
+
+class Benchmark:
+    """Runs the command from the settings; a signal never names one."""
+
+    def __init__(self, settings: PerformanceRegressionSettings, *, redact: Redact = str) -> None:
+        self._settings = settings
+        self._redact = redact
+        stands = any(RESULT in word for word in settings.command)
+        self._path = OWN_RESULT if stands else settings.result
+        self._argv = tuple(word.replace(RESULT, OWN_RESULT) for word in settings.command)
+
+    async def answer(self, check: MetricWithin, tree: TreePort) -> ClosureAnswer:
+        """Closed when the median of every metric is within its limit, and nothing that measures was changed."""
+        if not self._argv or not self._path:
+            return _open("no benchmark is named any more (sensors.performance_regression.command)")
+        contents = {path: await tree.read(path) for path in check.ruler}
+        if digest_of(contents) != check.ruler_digest:
+            return _open(f"what measures was changed: {', '.join(check.ruler[:5])}")
+        found: dict[str, list[float]] = {limit.name: [] for limit in check.limits}
+        for _ in range(self._settings.runs):
+            read = await self._measure(tree)
+            if isinstance(read, str):
+                return _open(f"nothing was measured: {self._redact(read)}")
+            missing = [name for name in found if name not in read]
+            if missing:
+                return _open(f"{missing[0]} was not measured")
+            for name, values in found.items():
+                values.append(read[name].value)
+        return compared(check.limits, {name: median(values) for name, values in found.items()})
+
+    async def _measure(self, tree: TreePort) -> dict[str, Measurement] | str:
+        """One run; a text gives the reason when there is none."""
+        settings = self._settings
+        data, why = await tree.produce(
+            self._argv, path=self._path, limit_s=settings.command_s, largest=settings.largest_bytes
+        )
+        if data is None:
+            return why
+        try:
+            return {each.name: each for each in measurements(data)}
+        except UnreadableMeasurements as error:
+            return f"the result cannot be read: {error}"
+
+
+def compared(limits: tuple[MetricLimit, ...], found: dict[str, float]) -> ClosureAnswer:
+    """Pure."""
+    told = []
+    for limit in limits:
+        better = Better.HIGHER if limit.higher_is_better else Better.LOWER
+        value, bound = found[limit.name], float(limit.limit)
+        said = f"{limit.name} is {shown(value, limit.unit)}"
+        if is_worse(value, bound, better):
+            side = "at most" if better is Better.LOWER else "at least"
+            return _open(f"{said}, wanted is {side} {shown(bound, limit.unit)}")
+        told.append(said)
+    return ClosureAnswer(closed=True, reason=f"{'; '.join(told)}: within noise")
+
+
+def _open(reason: str) -> ClosureAnswer:
+    return ClosureAnswer(closed=False, reason=reason)

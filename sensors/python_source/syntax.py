@@ -1,0 +1,29 @@
+"""Python files as syntax trees. Pure."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import PurePosixPath
+
+from ledger.python_source import parse
+
+
+def parsed(data: bytes) -> ast.Module | None:
+    """The syntax tree; None where there is none. Never warns."""
+    return parse(data)
+
+
+TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+FOREIGN = frozenset({"vendor", "vendored", "_vendor", "third_party", "node_modules", "migrations", "alembic"})
+
+
+def is_own_python(path: str) -> bool:
+    """A Python file that the owner writes himself: not vendored, not generated."""
+    return path.endswith(".py") and FOREIGN.isdisjoint(path.split("/")[:-1]) and not path.endswith("_pb2.py")
+
+
+def is_test(path: str) -> bool:
+    """A test, or what only tests use."""
+    pure = PurePosixPath(path)
+    name = pure.name.startswith("test_") or pure.stem.endswith("_test") or pure.name == "conftest.py"
+    return name or not TEST_FOLDERS.isdisjoint(pure.parts[:-1])
