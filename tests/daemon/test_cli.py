@@ -95,7 +95,7 @@ HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography
 LATER = (
     "daemon.equip",
     "governance.phases.table",
-    "governance.orchestrator",
+    "governance.pipeline.orchestrator",
     "governance.irongate.battery",
     "tools.testing.runner",
 )
