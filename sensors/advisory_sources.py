@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 A_QUERY = 1_000  # packages that the API takes at once
 MOST_PAGES = 20
+A_PAGE = 3_000  # advisories that the API names in one answer
 MOST_PLACES = 200_000  # versions that the advisories of one look name together
 MOST_FILES = 1_000_000  # of a folder; all of OSV's for Python are some 20,000
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,7 +41,7 @@ class AdvisorySettings(BaseModel):
     )
     proxy: str = Field("", description="HTTP proxy for the API.")
     timeout_s: float = Field(120.0, gt=0, description="Seconds that all questions of one look to the API may take.")
-    answer_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Bytes of one answer of the API, at most.")
+    answer_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Bytes of one answer of the API, at most.")
     advisory_bytes: int = Field(1024 * 1024, ge=1024, description="Larger advisories are not read.")
     most_advisories: int = Field(500, ge=1, description="Advisories that one look takes from the API, at most.")
 
@@ -138,12 +139,12 @@ class _Named(_Answer):
 
 
 class _Result(_Answer):
-    vulns: tuple[_Named, ...] = ()
+    vulns: Annotated[tuple[_Named, ...], Field(max_length=A_PAGE, fail_fast=True)] = ()
     next_page_token: str | None = Field(None, max_length=10_000)
 
 
 class _Results(_Answer):
-    results: tuple[_Result, ...]
+    results: Annotated[tuple[_Result, ...], Field(max_length=A_QUERY, fail_fast=True)]
 
 
 class Api:

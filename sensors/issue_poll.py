@@ -24,6 +24,7 @@ from sensors.news import BODY_CHARS, IssueNews, Login, same_login
 from sensors.settings import GitHubIssueSettings
 
 T = TypeVar("T", bound=BaseModel)
+Of = TypeVar("Of")
 LIMIT = 100  # issues of one list; where there are more, one that is missing may just be beyond it
 AT_ONCE = 20  # new issues that one look takes; the others are there at the next one
 NOT_LOGGED_IN = 4  # exit code of gh
@@ -45,6 +46,10 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+Few = Annotated[tuple[Of, ...], Field(max_length=200, fail_fast=True)]
+"""What is wrong with a list is said once: a sentence for each of a million entries takes all memory."""
+
+
 class _Account(_Shape):
     login: Login
 
@@ -59,7 +64,7 @@ class _Listed(_Shape):
     body: str | None = Field(None, max_length=262_144)
     state: str = Field(max_length=20)
     author: _Account
-    labels: tuple[_Label, ...] = Field((), max_length=200)
+    labels: Few[_Label] = ()
 
 
 class _Edit(_Shape):
@@ -72,7 +77,7 @@ class _Page(_Shape):
 
 class _Edits(_Shape):
     page: _Page = Field(alias="pageInfo")
-    nodes: tuple[_Edit | None, ...] | None = ()
+    nodes: Few[_Edit | None] | None = ()
 
 
 class _Event(_Shape):
@@ -83,7 +88,7 @@ class _Event(_Shape):
 
 class _Events(_Shape):
     page: _Page = Field(alias="pageInfo")
-    nodes: tuple[_Event | None, ...] | None = ()
+    nodes: Few[_Event | None] | None = ()
 
 
 class _Past(_Shape):
@@ -103,7 +108,7 @@ class _Reply(_Shape):
     data: _Data
 
 
-class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT)]]):
+class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT, fail_fast=True)]]):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
 
