@@ -140,7 +140,7 @@ class Heads:
                 f"{places[first]} names entry {first.seq}, signed at {first.at} with {signers[first].signer}, which is "
                 f"not in {self._places.keys}, and {self._places.ledger} {what}.",
                 seq=first.seq,
-                remedy="Where it is another user's (root's, after `sudo ouro`), go on as that user. Where it was yours, "
+                remedy="Where it is another user's (root's, after `sudo ouro`), go on as that user. Was it yours, "
                 f"restore a backup of {self._places.state}. To begin a record of your own all the same: move "
                 f"{self._places.heads} away if it is there and `git update-ref -d {self._places.heads_ref}`; the other "
                 "daemon is then refused in the same way.",

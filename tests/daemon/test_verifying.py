@@ -486,7 +486,7 @@ async def test_at_start_a_record_that_lacks_a_signed_head_is_refused(known: tupl
     await ledger.close()
 
 
-async def test_another_users_daemon_at_the_same_repository_is_named(known: tuple[Config, Lived], tmp_path: Path) -> None:
+async def test_another_users_daemon_at_one_repository_is_named(known: tuple[Config, Lived], tmp_path: Path) -> None:
     """As after `sudo ouro`: a state folder of its own, and the one ref."""
     config, _ = known
     theirs = replace(config.places, state=tmp_path / "theirs")
