@@ -29,7 +29,7 @@ from tools.repository import Repository
 
 QUIET = {"GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "GH_PAGER": "cat", "NO_COLOR": "1"}
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
-ANSWER_BYTES = 64 * 1024 * 1024
+ANSWER_BYTES = 32 * 1024 * 1024
 
 
 class Gh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.asking import acknowledge, ask, attach, prepared, reach, screen, show
-from daemon.cli.base import answer, awaited, call_of, coloured, leave, sentence
+from daemon.cli.base import answer, awaited, call_of, leave, sentence
 from daemon.exit_codes import Exit
 from ledger.errors import ControlError, NoDaemon
 
@@ -92,7 +93,7 @@ def diff(context: typer.Context, op: Op) -> None:
 
     call = call_of(context)
     view = ask(call, lambda api: api.diff(OpRef(op=op)))
-    if not call.json and not coloured():
+    if not call.json and not sys.stdout.isatty():
         typer.echo(view.diff, nl=False)  # to the byte: it may go into `git apply`
     else:
         answer(call, view, diff_block(view.diff) if view.diff else ())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from daemon.exit_codes import Exit, epilog, exit_for_error
+from daemon.settings.terminal import takes_colour
 from daemon.views.text import Line, Role, Span, json_text, line, show
 from ledger.errors import OuroError, RepositoryError
 
@@ -102,8 +103,8 @@ def hoist(words: list[str]) -> list[str]:
 
 
 def coloured() -> bool:
-    """Colours only on a terminal."""
-    return sys.stdout.isatty()
+    """Whether standard output takes colours."""
+    return takes_colour(sys.stdout)
 
 
 def put(block: Iterable[Line]) -> None:
@@ -158,7 +159,7 @@ def report(error: OuroError, *, as_json: bool) -> int:
         if as_json:
             typer.echo(json.dumps({"error": told}))
     with suppress(OSError):
-        typer.echo(show([line(*parts)], colour=sys.stderr.isatty()), err=True)
+        typer.echo(show([line(*parts)], colour=takes_colour(sys.stderr)), err=True)
         if error.remedy:
             typer.echo(show([line(Span("      " + error.remedy))], colour=False), err=True)
     return int(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -158,7 +159,7 @@ def ledger_export(
         op_id = None if op is None else await resolve(ledger, op)
         async for row in export(ledger, op_id=op_id):
             text = row.decode("utf-8")  # to the byte where it goes into a file: its hash is of these
-            typer.echo(json_text(text) if coloured() else text)
+            typer.echo(json_text(text) if sys.stdout.isatty() else text)
 
     _reading(call_of(context), work)
 

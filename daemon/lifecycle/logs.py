@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from daemon.settings.terminal import takes_colour
 from ledger.vocabulary import Frozen
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _formatter(settings: LogSettings) -> logging.Formatter:
     else:
         # rich would show the values of local variables, and break lines where a secret is no longer known as one.
         last = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=takes_colour(sys.stderr), exception_formatter=structlog.dev.plain_traceback
         )
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=_shared()

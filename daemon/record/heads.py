@@ -128,11 +128,24 @@ class Heads:
         if not wrong:
             return
         ring, _ = await asyncio.to_thread(keyring, self._places, self._settings)
-        sworn = [h for h in wrong if ring.judge(h.signature, h.message).standing in (Standing.OURS, Standing.UNKNOWN)]
+        signers = {head: ring.judge(head.signature, head.message) for head in wrong}
+        ours = [head for head in wrong if signers[head].standing is Standing.OURS]
+        sworn = ours or [head for head in wrong if signers[head].standing is Standing.UNKNOWN]
         if not sworn:
             return
         first = min(sworn, key=lambda head: head.seq)
         what = "holds another entry" if first.seq in there else "ends before it"
+        if not ours:
+            raise ChainBroken(
+                "Another daemon keeps a record of this repository, or the key of this one was lost: "
+                f"{places[first]} names entry {first.seq}, signed at {first.at} with {signers[first].signer}, which is "
+                f"not in {self._places.keys}, and {self._places.ledger} {what}.",
+                seq=first.seq,
+                remedy="Where it is another user's (root's, after `sudo ouro`), go on as that user. Was it yours, "
+                f"restore a backup of {self._places.state}. To begin a record of your own all the same: move "
+                f"{self._places.heads} away if it is there and `git update-ref -d {self._places.heads_ref}`; the other "
+                "daemon is then refused in the same way.",
+            )
         raise ChainBroken(
             f"The record was cut, rewritten or lost: {places[first]} names entry {first.seq}, signed at {first.at}, "
             f"and {self._places.ledger} {what}.",

@@ -151,7 +151,7 @@ async def _looked(
     wanted = {one.head.seq for one in extra if one.head is not None}
     chain, rows = await _audited(places.ledger, places.repo_id, anchors, ring, wanted)
     told = tuple(f for f in chain.findings if not (f.row is None and f.said in {g.said for g in findings}))
-    findings += [*told, *_places_agree(kept, chain), *await asyncio.to_thread(_leftovers, places.ledger, notes)]
+    findings += [*told, *_places_agree(kept, chain, ring), *await asyncio.to_thread(_leftovers, places.ledger, notes)]
     if no_key and (anchors or found):
         remedy = KEY_REMEDY
         findings.append(Finding(said=no_key, remedy=remedy))
@@ -277,9 +277,15 @@ def _wrong(head: SignedHead, ring: Keyring, origin: str) -> str:
     return ring.judge(head.signature, head.message).why
 
 
-def _places_agree(kept: Sequence[Kept], chain: ChainReport) -> list[Finding]:
-    """What one of both places holds and the other lacks: each is written whole at the end of a session."""
-    lines = [{head.line for head in place.heads} for place in kept]
+def _places_agree(kept: Sequence[Kept], chain: ChainReport, ring: Keyring) -> list[Finding]:
+    """What one of both places holds and the other lacks: each is written whole at the end of a session.
+
+    Heads of other keys are left out: another user's daemon has the same ref and its own file.
+    """
+    lines = [
+        {head.line for head in place.heads if ring.judge(head.signature, head.message).standing is Standing.OURS}
+        for place in kept
+    ]
     found = []
     for place, mine, other in zip(kept, lines, reversed(lines), strict=True):
         lacking = sorted(head.seq for head in (h for each in kept for h in each.heads) if head.line in other - mine)
@@ -288,7 +294,7 @@ def _places_agree(kept: Sequence[Kept], chain: ChainReport) -> list[Finding]:
         elif lacking:
             said = f"{place.place} lacks the head of entry {lacking[-1]}, which the other place has"
             found.append(Finding(said=said, row=lacking[-1], remedy=HEADS_REMEDY))
-    if not any(lines) and chain.signed_ends:
+    if not any(place.heads for place in kept) and chain.signed_ends:
         both = f"{kept[0].place} and {kept[1].place} are lost"
         said = f"{both}: the session that ended with entry {chain.signed_ends} was signed"
         found.append(Finding(said=said, row=chain.signed_ends, remedy=HEADS_REMEDY))

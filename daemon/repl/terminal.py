@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from prompt_toolkit import PromptSession, print_formatted_text
@@ -15,6 +16,7 @@ from daemon.control.messages import OpsRequest, StatusView
 from daemon.control.table import ControlApi
 from daemon.repl.commands import answer, completions
 from daemon.repl.session import beside_events
+from daemon.settings.terminal import takes_colour
 from daemon.views.render import status_block
 from daemon.views.text import money, show
 
@@ -41,8 +43,8 @@ async def at_a_terminal(api: ControlApi) -> None:
     session: PromptSession[str] = PromptSession(
         "ouro> ", completer=completer, history=InMemoryHistory(), complete_while_typing=False
     )
-    status = await api.status()
-    _say(show(status_block(status), colour=True))
+    status, colour = await api.status(), takes_colour(sys.stdout)
+    _say(show(status_block(status), colour=colour))
 
     async def talk() -> None:
         toolbar = _toolbar(status)
@@ -52,7 +54,7 @@ async def at_a_terminal(api: ControlApi) -> None:
                 typed = await session.prompt_async(bottom_toolbar=toolbar)
             except (EOFError, KeyboardInterrupt):
                 return
-            reply = await answer(api, typed, colour=True)
+            reply = await answer(api, typed, colour=colour)
             if reply.text:
                 _say(reply.text)
             if reply.leave:
@@ -60,7 +62,7 @@ async def at_a_terminal(api: ControlApi) -> None:
             toolbar = _toolbar(await api.status())
 
     with patch_stdout(raw=True):
-        await beside_events(api, _say, colour=True, talk=talk())
+        await beside_events(api, _say, colour=colour, talk=talk())
 
 
 def _toolbar(status: StatusView) -> str:

@@ -25,7 +25,7 @@ class AdvisorySettings(SensorSettings):
     )
     proxy: str = Field("", description="HTTP proxy for the API.")
     timeout_s: float = Field(120.0, gt=0, description="Seconds that all questions of one look to the API may take.")
-    answer_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Bytes of one answer of the API, at most.")
+    answer_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Bytes of one answer of the API, at most.")
     advisory_bytes: int = Field(1024 * 1024, ge=1024, description="Larger advisories are not read.")
     most_advisories: int = Field(500, ge=1, description="Advisories that one look takes from the API, at most.")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=BaseModel)
 A_QUERY = 1_000  # packages that the API takes at once
 MOST_PAGES = 20
+A_PAGE = 3_000  # advisories that the API names in one answer
 MOST_PLACES = 200_000  # versions that the advisories of one look name together
 MOST_FILES = 1_000_000  # of a folder; all of OSV's for Python are some 20,000
 
@@ -103,12 +104,12 @@ class _Named(_OsvAnswer):
 
 
 class _Result(_OsvAnswer):
-    vulns: tuple[_Named, ...] = ()
+    vulns: Annotated[tuple[_Named, ...], Field(max_length=A_PAGE, fail_fast=True)] = ()
     next_page_token: str | None = Field(None, max_length=10_000)
 
 
 class _Results(_OsvAnswer):
-    results: tuple[_Result, ...]
+    results: Annotated[tuple[_Result, ...], Field(max_length=A_QUERY, fail_fast=True)]
 
 
 class OsvApi:

@@ -23,6 +23,7 @@ from sensors.requests.deliveries import Deliveries
 from sensors.requests.news import BODY_CHARS, IssueNews, Login, name_of, same_login
 
 T = TypeVar("T", bound=BaseModel)
+Of = TypeVar("Of")
 LIMIT = 100  # issues of one list; where there are more, one that is missing may just be beyond it
 AT_ONCE = 20  # new issues that one look takes; the others are there at the next one
 NOT_LOGGED_IN = 4  # exit code of gh
@@ -44,6 +45,10 @@ class _GhModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+Few = Annotated[tuple[Of, ...], Field(max_length=200, fail_fast=True)]
+"""What is wrong with a list is said once: a sentence for each of a million entries takes all memory."""
+
+
 class _GhAccount(_GhModel):
     login: Login
 
@@ -58,7 +63,7 @@ class _Listed(_GhModel):
     body: str | None = Field(None, max_length=262_144)
     state: str = Field(max_length=20)
     author: _GhAccount
-    labels: tuple[_GhLabel, ...] = Field((), max_length=200)
+    labels: Few[_GhLabel] = ()
 
 
 class _Edit(_GhModel):
@@ -71,7 +76,7 @@ class _GhPage(_GhModel):
 
 class _Edits(_GhModel):
     page: _GhPage = Field(alias="pageInfo")
-    nodes: tuple[_Edit | None, ...] | None = ()
+    nodes: Few[_Edit | None] | None = ()
 
 
 class _GhEvent(_GhModel):
@@ -82,7 +87,7 @@ class _GhEvent(_GhModel):
 
 class _Events(_GhModel):
     page: _GhPage = Field(alias="pageInfo")
-    nodes: tuple[_GhEvent | None, ...] | None = ()
+    nodes: Few[_GhEvent | None] | None = ()
 
 
 class _Past(_GhModel):
@@ -102,7 +107,7 @@ class _Reply(_GhModel):
     data: _Data
 
 
-class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT)]]):
+class _List(RootModel[Annotated[tuple[_Listed, ...], Field(max_length=LIMIT, fail_fast=True)]]):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
 

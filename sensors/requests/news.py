@@ -51,7 +51,7 @@ class _Issue(_WebhookModel):
     body: str | None = Field(None, max_length=262_144)
     state: str = Field("open", max_length=20)
     user: _Account
-    labels: tuple[_Label, ...] = Field((), max_length=200)
+    labels: Annotated[tuple[_Label, ...], Field(max_length=200, fail_fast=True)] = ()
 
 
 class _Issues(_WebhookModel):

@@ -486,6 +486,24 @@ async def test_at_start_a_record_that_lacks_a_signed_head_is_refused(known: tupl
     await ledger.close()
 
 
+async def test_another_users_daemon_at_one_repository_is_named(known: tuple[Config, Lived], tmp_path: Path) -> None:
+    """As after `sudo ouro`: a state folder of its own, and the one ref."""
+    config, _ = known
+    theirs = replace(config.places, state=tmp_path / "theirs")
+    theirs.state.mkdir(mode=0o700)
+    theirs.keys.mkdir(mode=0o700)
+    second = Config(settings=config.settings, places=theirs, env=config.env, secret=config.secret)
+    ensure_identity(theirs, config.settings.changes)
+    ledger, heads = await opened(second), heads_of(second)
+    with pytest.raises(ChainBroken, match="Another daemon keeps a record of this repository") as caught:
+        await heads.refuse_other_end(ledger, await heads.read())
+    assert print_of(config) in caught.value.message and "sudo ouro" in caught.value.remedy
+    await intent(ledger)
+    await ledger.close()
+    report = (await verify_commits(second, "HEAD")).record
+    assert print_of(config) in said(report) and "is lost" not in said(report)
+
+
 async def test_at_start_a_line_without_a_signature_stops_nothing(known: tuple[Config, Lived]) -> None:
     config, _ = known
     data = config.places.heads.read_bytes()

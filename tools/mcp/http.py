@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -28,14 +29,20 @@ class TooLarge(httpx2.StreamError):
 class Bounded(httpx2.AsyncBaseTransport):
     """Aborts answers that are too long or compressed, and paces requests and event streams.
 
-    Events of a stream are limited in size by the SDK, one by one.
+    Events of a stream are limited in size by the SDK, one by one. The goodbye (DELETE) may take ``stop_s``; what its
+    answer holds is not read.
     """
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int) -> None:
-        self._inner, self._limit = inner, limit
+    def __init__(self, inner: httpx2.AsyncBaseTransport, limit: int, stop_s: float) -> None:
+        self._inner, self._limit, self._stop_s = inner, limit, stop_s
         self._requests, self._lines = Pace(REQUESTS, REQUESTS_A_SECOND), Pace(LINES, LINES_A_SECOND)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method == "DELETE":  # the SDK waits for it without end, and the daemon's end for the SDK
+            async with asyncio.timeout(self._stop_s):
+                answer = await self._inner.handle_async_request(request)
+                await answer.aclose()
+            return httpx2.Response(answer.status_code)
         await self._requests.keep()
         response = await self._inner.handle_async_request(request)
         stream = response.stream
@@ -77,7 +84,7 @@ class _Counted(httpx2.AsyncByteStream):
 
 @asynccontextmanager
 async def http_transport(
-    url: str, headers: Mapping[str, str], *, message_bytes: int, timeout_s: float
+    url: str, headers: Mapping[str, str], *, message_bytes: int, timeout_s: float, stop_s: float
 ) -> AsyncIterator[TransportStreams]:
     """Streams of a connection to ``url``. No proxy or netrc of the environment; redirects only within the origin.
 
@@ -88,7 +95,7 @@ async def http_transport(
             headers={**headers, "Accept-Encoding": "identity"},
             timeout=httpx2.Timeout(timeout_s, read=None),
             trust_env=False,
-            transport=Bounded(httpx2.AsyncHTTPTransport(trust_env=False), message_bytes),
+            transport=Bounded(httpx2.AsyncHTTPTransport(trust_env=False), message_bytes, stop_s),
         ) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=message_bytes) as streams,
     ):

@@ -58,7 +58,11 @@ class Ways:
         headers = await asyncio.to_thread(headers_for, settings, self.lookup)
         http: Any = await asyncio.to_thread(import_module, "tools.mcp.http")
         transport = http.http_transport(
-            settings.url, headers, message_bytes=self.bounds.message_bytes, timeout_s=settings.connect_timeout_s
+            settings.url,
+            headers,
+            message_bytes=self.bounds.message_bytes,
+            timeout_s=settings.connect_timeout_s,
+            stop_s=self.bounds.stop_s,
         )
         return Way(transport=transport, secrets=secrets_in(settings, headers))
 

@@ -101,6 +101,17 @@ async def test_an_api_that_does_not_answer_as_it_should_is_named(path: str, faul
         assert words in str(caught.value) and server.url in str(caught.value)
 
 
+@pytest.mark.parametrize("results", [b'{"vulns": [' + b"{}," * 100_000 + b"{}]}", b"1," * 100_000 + b"1"])
+async def test_of_many_wrong_entries_the_first_is_named(results: bytes) -> None:
+    """A sentence for each would take a kilobyte for every three bytes of the answer."""
+    async with osv_server(FOLDER) as server:
+        server.faults["/v1/querybatch"] = says(b'{"results": [' + results + b"]}")
+        with pytest.raises(AdvisoriesUnavailable, match="not in the form of OSV") as caught:
+            await Api(AdvisorySettings(api=server.url)).about({("jinja2", "3.1.2")})
+    cause = caught.value.__cause__
+    assert isinstance(cause, ValidationError) and cause.error_count() < 5
+
+
 async def test_nobody_there() -> None:
     async with osv_server(FOLDER) as server:
         url = server.url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -136,6 +137,16 @@ async def test_an_answer_that_is_none(tmp_path: Path, told: str) -> None:
         (gh.folder / "list.json").write_text(told)
         assert await w.sensor.scan_once() == ()
         assert w.line.startswith("unavailable: gh answered something else than issues")
+
+
+async def test_of_many_wrong_issues_the_first_is_named(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (w, gh):
+        (gh.folder / "list.json").write_text("[" + "{}," * 150_000 + "{}]")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert await w.sensor.scan_once() == ()
+        assert "something else than issues: 0.number" in w.line
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < 200_000  # KiB; a sentence for each thing that each lacks takes 600 MiB
 
 
 async def test_no_program_no_end_and_no_repository(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ async def test_requests_and_lines_of_a_server_are_paced() -> None:
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=Blank())
 
-    transport, clock = Bounded(Quick(), 4096), asyncio.get_running_loop().time
+    transport, clock = Bounded(Quick(), 4096, 1.0), asyncio.get_running_loop().time
     request = httpx2.Request("GET", "http://127.0.0.1/mcp")
     for _ in range(REQUESTS):
         response = await transport.handle_async_request(request)
@@ -154,6 +155,54 @@ async def test_requests_and_lines_of_a_server_are_paced() -> None:
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             async for _ in response.stream:
                 pass
+
+
+async def test_a_server_that_never_answers_the_goodbye_is_left(hall: Hall) -> None:
+    """The end of a session is one more request, and the daemon's end waits for it."""
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if not head.startswith("POST"):
+            if head.startswith("DELETE"):
+                left.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(), 3)  # until the client has gone
+            writer.close()
+            return
+        length = int(re.findall(r"(?i)content-length: (\d+)", head)[0])
+        asked = json.loads(await reader.readexactly(length))
+        results = {
+            "initialize": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "x", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+        }
+        answer = {"jsonrpc": "2.0", "id": asked.get("id")}
+        if asked.get("method") in results:
+            answer["result"] = results[asked["method"]]
+        else:
+            answer["error"] = {"code": -32601, "message": "no such method"}
+        body = json.dumps(answer).encode() if "id" in asked else b""
+        status = "200 OK" if body else "202 Accepted"
+        writer.write(
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nMcp-Session-Id: abc\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
+        servers = await hall.start(servers={"x": {"url": url, "tools": ["*"]}}, stop_s=0.2)
+        assert view(servers).standing is Standing.CONNECTED, view(servers)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await servers.stop()
+        assert left.is_set() and clock() - began < 2
 
 
 async def test_a_port_where_nobody_listens_is_told(hall: Hall) -> None:
