@@ -37,7 +37,7 @@ def over_kept_devices() -> tuple[str, ...]:
 
 @cache
 def _namespace() -> tuple[int, int] | None:
-    """Descriptors of a mount namespace like this process's own, with such mounts, and of its root; they keep it alive."""
+    """Descriptors of a mount namespace like our own, with such mounts, and of its root: they keep it alive."""
     try:
         argv = (_program("unshare"), "--mount", "--propagation", "slave", "/bin/sh", "-c", KEEP)
         _program("nsenter")
