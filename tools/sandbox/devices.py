@@ -28,13 +28,16 @@ def over_kept_devices() -> tuple[str, ...]:
     Empty for ordinary users, who own no device, and for root that may not mount (in a container). Blocks at the first
     call.
     """
-    fd = _namespace() if os.geteuid() == 0 else None
-    return () if fd is None else (_program("nsenter"), f"--mount=/proc/{os.getpid()}/fd/{fd}")
+    fds = _namespace() if os.geteuid() == 0 else None
+    if fds is None:
+        return ()
+    mount, root = (f"/proc/{os.getpid()}/fd/{fd}" for fd in fds)
+    return (_program("nsenter"), f"--mount={mount}", f"--root={root}")  # without a root it would leave a chroot
 
 
 @cache
-def _namespace() -> int | None:
-    """A mount namespace like this process's own, with such mounts; kept alive by its descriptor alone."""
+def _namespace() -> tuple[int, int] | None:
+    """Descriptors of a mount namespace like our own, with such mounts, and of its root: they keep it alive."""
     try:
         argv = (_program("unshare"), "--mount", "--propagation", "slave", "/bin/sh", "-c", KEEP)
         _program("nsenter")
@@ -45,7 +48,8 @@ def _namespace() -> int | None:
         assert child.stdout is not None
         if not child.stdout.readline():
             return None
-        return os.open(f"/proc/{child.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        return os.open(f"/proc/{child.pid}/ns/mnt", flags), os.open(f"/proc/{child.pid}/root", flags)
 
 
 def _program(name: str) -> str:
