@@ -107,7 +107,7 @@ async def test_of_many_wrong_entries_the_first_is_named(results: bytes) -> None:
     async with osv_server(FOLDER) as server:
         server.faults["/v1/querybatch"] = says(b'{"results": [' + results + b"]}")
         with pytest.raises(AdvisoriesUnavailable, match="not in the form of OSV") as caught:
-            await Api(AdvisorySettings(api=server.url)).about({("jinja2", "3.1.2")})
+            await OsvApi(AdvisorySettings(api=server.url)).about({("jinja2", "3.1.2")})
     cause = caught.value.__cause__
     assert isinstance(cause, ValidationError) and cause.error_count() < 5
 
