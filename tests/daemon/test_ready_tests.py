@@ -28,7 +28,7 @@ async def door(tmp_path: Path) -> AsyncIterator[tuple[CommittedTests, Path]]:
 
 def copies(tests: CommittedTests, head: str) -> list[Path]:
     """The copies that there are of any commit."""
-    return sorted(tests._workspaces._base(head).glob("test_failure@*"))
+    return sorted(tests._workspaces._base(head).glob("suite@*"))
 
 
 async def test_what_was_made_ready_is_what_runs_and_goes_with_its_run(tmp_path: Path) -> None:

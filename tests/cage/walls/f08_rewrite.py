@@ -56,7 +56,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
         verifying._of_commits = lambda found, notes: []
         read = verifying._of_heads
         verifying._of_heads = lambda kept, ring, origin, findings: read(kept[:1], ring, origin, findings)
-        verifying._places_agree = lambda kept, chain: []
+        verifying._places_agree = lambda kept, chain, ring: []
     through = []
     for left in ("commits", "ref"):
         for since in (3, 11):
