@@ -28,19 +28,23 @@ def over_kept_devices() -> tuple[str, ...]:
     Empty for ordinary users, who own no device, and for root that may not mount (in a container). Blocks at the first
     call.
     """
-    fds = _namespace() if os.geteuid() == 0 else None
-    if fds is None:
+    kept = _namespace() if os.geteuid() == 0 else None
+    if kept is None:
         return ()
+    nsenter, *fds = kept
     mount, root = (f"/proc/{os.getpid()}/fd/{fd}" for fd in fds)
-    return (_program("nsenter"), f"--mount={mount}", f"--root={root}")  # without a root it would leave a chroot
+    return (nsenter, f"--mount={mount}", f"--root={root}")  # without a root it would leave a chroot
 
 
 @cache
-def _namespace() -> tuple[int, int] | None:
-    """Descriptors of a mount namespace like our own, with such mounts, and of its root: they keep it alive."""
+def _namespace() -> tuple[str, int, int] | None:
+    """The program that enters a mount namespace like our own with such mounts, its descriptor and that of its root.
+
+    The descriptors keep the namespace alive.
+    """
     try:
         argv = (_program("unshare"), "--mount", "--propagation", "slave", "/bin/sh", "-c", KEEP)
-        _program("nsenter")
+        nsenter = _program("nsenter")
         child = start(argv, cwd=Path("/"), env={"PATH": PATH}, stdin=PIPE, stdout=PIPE)
     except (ProgramMissing, OSError):
         return None
@@ -49,7 +53,7 @@ def _namespace() -> tuple[int, int] | None:
         if not child.stdout.readline():
             return None
         flags = os.O_RDONLY | os.O_CLOEXEC
-        return os.open(f"/proc/{child.pid}/ns/mnt", flags), os.open(f"/proc/{child.pid}/root", flags)
+        return nsenter, os.open(f"/proc/{child.pid}/ns/mnt", flags), os.open(f"/proc/{child.pid}/root", flags)
 
 
 def _program(name: str) -> str:
