@@ -12,6 +12,7 @@ from pathlib import Path
 
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.ids import sha256_hex
+from ledger.regular import open_below
 from ledger.vocabulary import Decision, Frozen, Verdict
 
 GATE = 11
@@ -47,22 +48,20 @@ def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) ->
 
 
 def _sha(root: Path, path: str) -> str | None:
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    *folders, name = path.split("/")
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        *folders, name = path.split("/")
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-            os.close(fd)
-            fd = below
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(name, flags, dir_fd=fd), "rb") as file:
-            return sha256_hex(file.read()) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else NOT_A_FILE
+        folder = open_below(top, folders)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        finally:
+            os.close(folder)
+        with os.fdopen(fd, "rb") as file:
+            return sha256_hex(file.read()) if stat.S_ISREG(os.fstat(fd).st_mode) else NOT_A_FILE
     except FileNotFoundError:
         return None
     except OSError:
         return NOT_A_FILE
-    finally:
-        os.close(fd)
 
 
 EXAMPLES: tuple[tuple[StalenessFacts, Decision], ...] = (
