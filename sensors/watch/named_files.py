@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ledger.regular import open_below
 from sensors.watch.named import below
 
 
@@ -58,13 +59,9 @@ def _open(path: str) -> int:
 
 def _open_inside(top: str, parts: list[str]) -> int:
     """Each step without following a link."""
-    here = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    *folders, name = parts
+    folder = open_below(os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), folders)
     try:
-        for part in parts[:-1]:
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            deeper = os.open(part, flags, dir_fd=here)
-            os.close(here)
-            here = deeper
-        return os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     finally:
-        os.close(here)
+        os.close(folder)
