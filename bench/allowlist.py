@@ -23,8 +23,8 @@ from pathlib import Path
 
 from bench.tasks.mutations import mutations
 from bench.tasks.packages import packages, sources
-from governance.irongate import g20_unattended
-from governance.irongate.battery import Inspection, decide, inspect
+from governance.irongate.candidate import g20_unattended
+from governance.irongate.candidate_gates import Inspection, decide, inspect
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere

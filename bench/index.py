@@ -22,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from governance.irongate.policy import ToolPolicy, ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy, ToolPolicySettings
 from ledger.vocabulary import Tier
 from tests.repos import git, host_env, make_places, make_repo
 from tools.builtin.standard import standard_tools

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.reading import read
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from tools.policy import PolicyQuestion
 
 ROUNDS = 20

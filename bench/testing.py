@@ -17,7 +17,7 @@ import time
 from bench.common import World, machine, world
 from daemon.evaluation.judge import Tools, tools_for
 from daemon.settings.config import load
-from governance.repair.spans import Source, insert_before
+from governance.repair.spans import ParsedFile, insert_before
 from ledger.vocabulary import RunStatus
 from sample.build import bugs
 from tools.testing.runner import Changes, WarmTests
@@ -41,7 +41,7 @@ async def warm(ws: Workspace, tests: WarmTests, name: str, texts: list[str], ids
 
 
 async def screened(tests: WarmTests, name: str, text: str, ids: list[str]) -> float:
-    source = Source(text)
+    source = ParsedFile(text)
     function = source.outermost[0]
     at = insert_before(source, function.body[-1].lineno)
     edits = [(name, at.start, at.end, f"{at.lead}candidate = {number}{at.tail}") for number in range(SCREENED)]

@@ -14,13 +14,13 @@ from daemon.settings.config import Config
 from governance.changes.changes import Changes
 from governance.changes.effects import Effects
 from governance.changes.hooks import make_hooks
-from governance.irongate import g18_injection
-from governance.irongate.g02_protected import OWN_CODE, OWN_MARK
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.secrets import redact
-from governance.memory.memory import Memory
+from governance.irongate.candidate.g02_protected import OWN_CODE, OWN_MARK
+from governance.irongate.secrets.redaction import redact
+from governance.irongate.tool import g18_injection
+from governance.irongate.tool.policy import ToolPolicy
+from governance.memory.memory import RepositoryMemory
 from governance.phases.table import PHASES
-from governance.pipeline.context import Shop
+from governance.pipeline.context import Services
 from governance.pipeline.orchestrator import Orchestrator
 from governance.pipeline.pool import Pool
 from governance.record import Recorder
@@ -51,9 +51,9 @@ async def equip(house: House, *, effects: Effects | None = None, runner_type: ty
     house.changes = _make_changes(house, effects)
     house.servers = make_servers(house)
     await house.servers.start(house.choice.sandbox if house.choice else None)
-    memory = Memory(ledger=house.ledger, clock=house.clock, settings=settings.memory)
+    memory = RepositoryMemory(ledger=house.ledger, clock=house.clock, settings=settings.memory)
     await memory.load()
-    shop = Shop(
+    shop = Services(
         places=config.places,
         git=house.git,
         repository=house.repository,

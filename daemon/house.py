@@ -14,7 +14,7 @@ from governance.approval.questions import Questions
 from governance.approval.refusals import Refused
 from governance.budget import Budget
 from governance.grounding.trust import Trust
-from governance.irongate.secrets import redact
+from governance.irongate.secrets.redaction import redact
 from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger

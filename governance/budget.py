@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from governance.irongate import g07_cost
+from governance.irongate.op import g07_cost
 from ledger.clock import Clock
 from ledger.errors import BudgetExhausted
 from ledger.vocabulary import Decision, Frozen, Spend, Verdict

@@ -47,7 +47,7 @@ class ClosureAnswer(Protocol):
     def gone(self) -> bool: ...
 
 
-class ClosureDoor(Protocol):
+class ClosurePort(Protocol):
     """The sensors' closure checks, run on an explicit tree."""
 
     async def is_closed(self, closure: Closure, tree: Tree) -> ClosureAnswer: ...
@@ -69,7 +69,7 @@ class Claims(Protocol):
         ...
 
 
-class PostureDoor(Protocol):
+class PosturePort(Protocol):
     """The daemon's current posture by name. Prompts omit names that they have no text for."""
 
     def __call__(self) -> str: ...

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from governance.irongate.secrets import redact
+from governance.irongate.secrets.redaction import redact
 from kernel.provider import InfillSpan, Message
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Candidate, Edit, Frozen
 
 if TYPE_CHECKING:  # the gates are many modules, and a daemon at rest needs none of them
-    from governance.irongate.battery import Inspection
+    from governance.irongate.candidate_gates import Inspection
 
 F = TypeVar("F", bound=Frozen)
 

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from ledger.canonical import canonical
 from ledger.errors import ChainBroken, LedgerError
-from ledger.findings import Finding
 from ledger.ids import sha256_hex
+from ledger.integrity.findings import Finding
 from ledger.vocabulary import Draft, Entry, Frozen, Head
 
 DOMAIN = b"ouro-ledger-1\n"

@@ -35,7 +35,7 @@ class TooMuch(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChildResult:
     """Exit code (negative: the signal) and both output streams of a child."""
 
     code: int
@@ -97,7 +97,7 @@ def ask(
     given: bytes = b"",
     own_group: bool = True,
     most_bytes: int = MOST_BYTES,
-) -> Answer:
+) -> ChildResult:
     """Run a child to its end; blocks. Raises ``TimeoutError`` or ``TooMuch`` after ending it, ``OSError``,
     ``ChildFailed``.
     """
@@ -107,7 +107,7 @@ def ask(
         finally:
             if child.returncode is None:
                 _end(child, os.killpg if own_group else os.kill)
-    return Answer(child.returncode, out, err)
+    return ChildResult(child.returncode, out, err)
 
 
 def _end(child: Child, send: Callable[[int, int], None]) -> None:

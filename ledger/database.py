@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 
 from ledger.chain import COLUMNS, genesis, walk
 from ledger.errors import ChainBroken, ForeignLedger, LedgerError, LedgerReadOnly
-from ledger.regular import open_regular, other_kind
-from ledger.shape import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from ledger.paths import open_regular, other_kind
+from ledger.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from ledger.vocabulary import Frozen, Head
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700

@@ -18,7 +18,6 @@ from typing import cast
 
 import aiosqlite
 
-from ledger.audit import audit, since
 from ledger.chain import ChainReport, entry_of, freeze, genesis
 from ledger.clock import Clock
 from ledger.database import (
@@ -36,11 +35,12 @@ from ledger.database import (
 )
 from ledger.errors import LedgerError, LedgerReadOnly
 from ledger.events.event import E, LedgerEvent, event_in
-from ledger.findings import Anchor
 from ledger.ids import sha256_hex
+from ledger.integrity.audit import audit, since
+from ledger.integrity.findings import Anchor
 from ledger.subscription import Subscription
 from ledger.vocabulary import Draft, Entry, EntryKind, Head, Spend
-from ledger.writer import Writer
+from ledger.writer import LedgerWriter
 
 __all__ = ["ChainReport", "Ledger", "LedgerSettings", "SqlValue", "Statement", "Subscription"]
 
@@ -74,7 +74,7 @@ class Ledger:
         self._settings = settings
         self._reader = reader
         self._stack = stack
-        self._writer: Writer | None = None
+        self._writer: LedgerWriter | None = None
         self._subscriptions: set[Subscription] = set()
         self._hearers: list[Callable[[Entry], None]] = []
         self._ensured: set[str] = set()
@@ -119,7 +119,7 @@ class Ledger:
                 stack=stack.pop_all(),
             )
         if writing is not None:  # nothing is awaited from here on: the task always has an owner
-            ledger._writer = Writer(
+            ledger._writer = LedgerWriter(
                 connection=writing, path=path, clock=clock, head=head, settings=settings, publish=ledger._publish
             )
         return ledger
@@ -321,7 +321,7 @@ class Ledger:
                 subscription.end()
             await self._stack.aclose()
 
-    def _writing(self) -> Writer:
+    def _writing(self) -> LedgerWriter:
         if self._closed:
             raise LedgerError("The ledger is closed.")
         if self._writer is None:

@@ -395,7 +395,7 @@ class RunStatus(StrEnum):
     INFRA = "infra"  # interpreter, pytest or sandbox could not run
 
 
-class Answer(Frozen):
+class ProbeAnswer(Frozen):
     """Outcome of a probe: a call of a function during a test with an input that the test does not use.
 
     ``asked`` is the call as text, ``said`` its outcome. ``key``: digest of the test, the function, which of its calls
@@ -407,7 +407,7 @@ class Answer(Frozen):
     said: str
 
 
-class Seen(Frozen):
+class RunCoverage(Frozen):
     """Changed files that the tests of a run loaded, and changed functions they entered (path, first line, name)."""
 
     files: frozenset[str] = frozenset()
@@ -428,14 +428,14 @@ class TestRun(Frozen):
     output: str = ""  # head and tail, capped
     # test id -> path -> executed lines; empty unless requested
     coverage: dict[str, dict[str, tuple[int, ...]]] = Field({})
-    answers: tuple[Answer, ...] = ()  # of functions that were probed; empty unless requested
+    answers: tuple[ProbeAnswer, ...] = ()  # of functions that were probed; empty unless requested
     # index of a change -> tests that seem to pass with it; no verdict
     screened: dict[int, frozenset[str]] = Field({})
     cut: tuple[str, ...] = ()  # tests whose coverage has the first lines only
     # passed tests, of those requested by name -> why no other process could confirm the result
     unsure: dict[str, str] = Field({})
     doubted: dict[str, str] = Field({})  # likewise -> where the program's own code makes unequal values compare equal
-    seen: Seen | None = None  # None unless requested
+    seen: RunCoverage | None = None  # None unless requested
 
     @property
     def red(self) -> tuple[TestResult, ...]:

@@ -27,7 +27,7 @@ STATEMENT_FAULTS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Request:
+class WriteRequest:
     """What one caller wants to write, atomically."""
 
     future: asyncio.Future[tuple[Entry, ...]]
@@ -50,7 +50,7 @@ class Placed:
     entries: list[tuple[Entry, ...]] = field(default_factory=list)  # one tuple a request
 
 
-class Writer:
+class LedgerWriter:
     """Owns the writing connection, the head of the chain and the writer task.
 
     ``fault`` is None while writing is possible; once set (full disk, foreign lock, read-only file, damage) it stays,
@@ -77,7 +77,7 @@ class Writer:
         self._batch_limit = settings.batch_limit
         self._publish = publish
         self._slots = asyncio.Semaphore(settings.queue_limit)
-        self._queue: asyncio.Queue[Request | None] = asyncio.Queue()  # bounded by the slots; None ends the task
+        self._queue: asyncio.Queue[WriteRequest | None] = asyncio.Queue()  # bounded by the slots; None ends the task
         self._task = asyncio.create_task(self._run(), name="ledger-writer")
 
     async def submit(
@@ -95,7 +95,7 @@ class Writer:
             if self.fault is not None:
                 raise self._refusal()
             future: asyncio.Future[tuple[Entry, ...]] = asyncio.get_running_loop().create_future()
-            self._queue.put_nowait(Request(future=future, fragments=fragments, blobs=blobs, statements=statements))
+            self._queue.put_nowait(WriteRequest(future=future, fragments=fragments, blobs=blobs, statements=statements))
             return await future
 
     async def stop(self) -> None:
@@ -106,7 +106,7 @@ class Writer:
         await self._task
 
     async def _run(self) -> None:
-        batch: list[Request] = []
+        batch: list[WriteRequest] = []
         try:
             while batch := await self._gather():
                 await self._land(batch)
@@ -120,9 +120,9 @@ class Writer:
             for request in batch:
                 request.fail(self._refusal())
 
-    async def _gather(self) -> list[Request]:
+    async def _gather(self) -> list[WriteRequest]:
         """The queued requests, at least one and at most ``batch_limit``; empty when the task should end."""
-        batch: list[Request] = []
+        batch: list[WriteRequest] = []
         item = await self._queue.get()
         while item is not None:
             batch.append(item)
@@ -133,7 +133,7 @@ class Writer:
             self._queue.put_nowait(None)  # write these first, then end
         return batch
 
-    async def _land(self, batch: list[Request]) -> None:
+    async def _land(self, batch: list[WriteRequest]) -> None:
         """Commit a batch. A request whose own statement fails gets the error, and the others are tried again."""
         if gone := next((file for file, known in self._files.items() if identity(file) != known), None):
             self.fault = moved(gone)
@@ -158,7 +158,7 @@ class Writer:
             for request in batch:
                 request.fail(self._refusal())
 
-    def _place(self, batch: list[Request]) -> Placed:
+    def _place(self, batch: list[WriteRequest]) -> Placed:
         placed = Placed(head=self.head)
         at = stamp(self._clock.now())
         for request in batch:
@@ -171,7 +171,7 @@ class Writer:
             placed.entries.append(tuple(entries))
         return placed
 
-    async def _commit(self, batch: list[Request], placed: Placed) -> bool:
+    async def _commit(self, batch: list[WriteRequest], placed: Placed) -> bool:
         """One transaction. False: a request's own statement failed; it got the error, and nothing was committed.
 
         Raises ``sqlite3.Error`` when the ledger itself cannot be written.

@@ -16,7 +16,7 @@ from sensors.intake.records import Receipt
 from sensors.watch.named import Refs
 
 
-class Head(Protocol):
+class HeadPort(Protocol):
     """Position of HEAD; ``commit`` is None before the first commit, ``branch`` is None when detached."""
 
     @property
@@ -104,7 +104,7 @@ class TreePort(TreeFilesPort, Protocol):
 class RepositoryPort(CommittedFilesPort, Protocol):
     """Read-only questions about the owner's repository."""
 
-    async def head(self) -> Head: ...
+    async def head(self) -> HeadPort: ...
 
     async def check(self) -> str:
         """The commit of HEAD. Raises ``RepositoryError`` with a clear sentence when nothing can be worked on."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daemon.control.messages import LogRequest, OpRef
-from daemon.lifecycle.logs import Lines, LogSettings
+from daemon.lifecycle.logs import LogSettings, RedactingFormatter
 from ledger.vocabulary import State
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
@@ -67,7 +67,7 @@ async def played(base: Path, secrets: Sequence[Secret], *, backend: str = "auto"
     model = Model(say, files=[BILL], changes=[BILL])
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Lines(LogSettings(level="debug", format="json")))
+    handler.setFormatter(RedactingFormatter(LogSettings(level="debug", format="json")))
     logging.getLogger().addHandler(handler)
     try:
         config = config_for(base, repo, sandbox={"backend": backend})

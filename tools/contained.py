@@ -1,6 +1,6 @@
 """File access below a root: follows no symbolic link and never leaves the root.
 
-No concurrent process can swap a folder for a link between check and use (see :func:`ledger.regular.open_below`).
+No concurrent process can swap a folder for a link between check and use (see :func:`ledger.paths.open_below`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ledger.errors import PolicyRefused
-from ledger.regular import FOLDER, LinkInPath, is_link, open_below
+from ledger.paths import FOLDER, LinkInPath, is_link, open_below
 from tools.sandbox.launcher import remove_all
 
 CONTAINED_RULE = "workspace.contained"

@@ -17,7 +17,7 @@ from pathlib import Path
 from ledger.children import Child, start
 from ledger.errors import ChildFailed
 from ledger.tasks import wait_until_done
-from tools.streams import Collected, HeadAndTail, Reader, Talk, Writer
+from tools.streams import Collected, HeadAndTail, PipeWriter, Reader, Talk
 
 REPORT_FD = "{report-fd}"
 """Placeholder for the number of the report pipe: a whole element of ``argv`` or a whole value of ``env``."""
@@ -161,7 +161,7 @@ class _Child:
         if report_r >= 0:
             take = command.talk.take if command.talk else self._report.add
             self._streams.append(Reader(self._loop, report_r, take, self._maybe_over))
-        self._feed = Writer(self._loop, stdin_w)
+        self._feed = PipeWriter(self._loop, stdin_w)
         self._feed.send(command.stdin)
         if command.talk:
             command.talk.bind(self._feed, self._streams[-1])

@@ -106,7 +106,7 @@ class Reader:
         os.close(self._fd)
 
 
-class Writer:
+class PipeWriter:
     """Writes to a pipe as it has room, and owns the descriptor. Data sent after the reader closed it is dropped."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
@@ -166,7 +166,7 @@ class Talk:
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
         self.take = take
-        self._writer: Writer | None = None
+        self._writer: PipeWriter | None = None
         self._reader: Reader | None = None
         self._early = bytearray()
 
@@ -175,7 +175,7 @@ class Talk:
         """Bytes that were sent and not yet written to the pipe."""
         return self._writer.waiting if self._writer else len(self._early)
 
-    def bind(self, writer: Writer, reader: Reader) -> None:
+    def bind(self, writer: PipeWriter, reader: Reader) -> None:
         """Attach the started child: the writer of its standard input and the reader of its report."""
         self._writer, self._reader = writer, reader
         writer.send(bytes(self._early))

@@ -17,7 +17,7 @@ RACY_NS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileStatus:
     """Status of anything but a folder. The change time (``ctime_ns``) cannot be set from inside the sandbox."""
 
     kind: int
@@ -44,7 +44,7 @@ class Sight:
     ``beyond`` are folders that were not entered, because paths below them would be too long.
     """
 
-    files: dict[str, Seen] = field(default_factory=dict)
+    files: dict[str, FileStatus] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     fresh: dict[str, str] = field(default_factory=dict)  # sha256 of files changed within ``RACY_NS``
     beyond: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | 
                 else:
                     waiting.append(path)
                 continue
-            seen = Seen(
+            seen = FileStatus(
                 stat.S_IFMT(info.st_mode),
                 stat.S_IMODE(info.st_mode),
                 info.st_size,

@@ -15,11 +15,11 @@ from pathlib import Path
 from bench.rivals.programs import PROGRAMS, TOP, Scene
 from bench.rivals.server import Server
 from bench.rivals.ticket import Ticket, ticket
-from daemon.evaluation.judge import Judged, Tools, Verdict, judge, tools_for
+from daemon.evaluation.judge import HiddenVerdict, Tools, Verdict, judge, tools_for
 from daemon.evaluation.tasks import Task
-from daemon.evaluation.trial import OWNER, Outcome, Result, git, laid_out
+from daemon.evaluation.trial import OWNER, TrialOutcome, TrialResult, git, laid_out
 from daemon.settings.config import load
-from governance.repair.bench import passes
+from governance.repair.variant_runner import passes
 from ledger.errors import OuroError
 from ledger.programs import find_program
 from tools.process import Command, Finished, run
@@ -31,9 +31,11 @@ PYTHON = (Path(sys.base_prefix), Path(sys.prefix))
 
 async def attempt(
     task: Task, rival: str, server: Server, *, model: str, homes: Path, cap_s: float, environ: Mapping[str, str]
-) -> Result:
+) -> TrialResult:
     """Let ``rival`` work for ``cap_s`` seconds at most, commit what it left, judge that."""
-    blank = Result(task=task.name, kind=task.about.kind, label=f"{rival} {model}", outcome=Outcome.INVALID, seconds=0)
+    blank = TrialResult(
+        task=task.name, kind=task.about.kind, label=f"{rival} {model}", outcome=TrialOutcome.INVALID, seconds=0
+    )
     with tempfile.TemporaryDirectory(prefix="ouro-rival-") as name:
         base = Path(name).resolve()
         repo, own = await laid_out(task, base, environ)
@@ -66,7 +68,7 @@ async def attempt(
         except OuroError as error:
             return blank.model_copy(
                 update={
-                    "outcome": Outcome.UNRESOLVED,
+                    "outcome": TrialOutcome.UNRESOLVED,
                     "seconds": round(seconds, 2),
                     "why": f"left in a bad state: {error}",
                 }
@@ -145,14 +147,14 @@ async def commit(repo: Path, own: Mapping[str, str], kept: Path, first: str) -> 
         await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "-m", "What was left")
 
 
-async def settled(finished: Finished, judged: Judged, tools: Tools, told: Ticket) -> tuple[Outcome, str]:
+async def settled(finished: Finished, judged: HiddenVerdict, tools: Tools, told: Ticket) -> tuple[TrialOutcome, str]:
     """What it comes to. A rival that leaves the shown tests red has offered no repair."""
     if judged.verdict is Verdict.RIGHT:
-        return Outcome.RESOLVED, ""
+        return TrialOutcome.RESOLVED, ""
     if judged.verdict is not Verdict.NOTHING and await shown_pass(tools, told):
-        return Outcome.WRONG, judged.why
+        return TrialOutcome.WRONG, judged.why
     said = finished.output.decode("utf-8", errors="replace").strip()
-    return Outcome.TIMEOUT if finished.timed_out else Outcome.UNRESOLVED, said[-400:]
+    return TrialOutcome.TIMEOUT if finished.timed_out else TrialOutcome.UNRESOLVED, said[-400:]
 
 
 async def shown_pass(tools: Tools, told: Ticket) -> bool:

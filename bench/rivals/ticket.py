@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import Task
 from governance.repair.compared import first_line, functions
-from governance.repair.scene import Scene, look
+from governance.repair.failure_context import FailureContext, look
 from ledger.vocabulary import RunStatus
 from tools.testing.selection.names import stands_for
 
@@ -47,7 +47,7 @@ async def ticket(task: Task, tools: Tools) -> Ticket | None:
     )
 
 
-def suspicious(scene: Scene) -> tuple[str, tuple[int, int]]:
+def suspicious(scene: FailureContext) -> tuple[str, tuple[int, int]]:
     """The function of the most suspicious line that stands in one; without such a line the file of the first."""
     for place in scene.places:
         known = functions(scene.sources[place.path].text).values()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Literal
 
 from governance.budget import BudgetSettings, estimate
-from governance.irongate import g07_cost
+from governance.irongate.op import g07_cost
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Heavy, Limits, Message, Provider, Repeater, Report, TextDelta, Usage
 from kernel.tokens import estimate_tokens

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from governance.budget import Budget
 from governance.grounding.claims import source_key
 from governance.grounding.trust import Trust
-from governance.irongate import g12_lock, g19_recursion
+from governance.irongate.op import g12_lock, g19_recursion
 from governance.verification.suppressed_tests import reaches
 from ledger.errors import SandboxMissing
 from ledger.events.op import OpStarted

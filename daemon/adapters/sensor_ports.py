@@ -11,8 +11,8 @@ from daemon.adapters.ports import depth_of
 from daemon.house import House
 from daemon.views.told import ONLY_FILLS, cannot_talk
 from daemon.webhook.desk import find_secrets
-from governance.irongate.g10_signatures import Scheme
-from governance.irongate.secrets import redact
+from governance.irongate.op.g10_signatures import Scheme
+from governance.irongate.secrets.redaction import redact
 from ledger.errors import ChildFailed, ProgramMissing
 from ledger.places import HostEnv
 from ledger.programs import find_program

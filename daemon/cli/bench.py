@@ -14,7 +14,7 @@ from daemon.views.text import clean, json_text
 
 if TYPE_CHECKING:
     from daemon.evaluation.tasks import Task
-    from daemon.evaluation.trial import Result
+    from daemon.evaluation.trial import TrialResult
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def repair(
     done = {(r.task, r.label) for r in read_results(out)}
     left = [task for task in tasks if (task.name, label) not in done]
 
-    def tell(task: Task, result: Result) -> None:
+    def tell(task: Task, result: TrialResult) -> None:
         text = f"{task.name}: {result.outcome} in {result.seconds:.1f} s"
         told = clean(f"{text}{f' ({result.why})' if result.why else ''}")
         typer.echo(json_text(result.model_dump_json()) if call.json else told)
@@ -100,7 +100,7 @@ async def _work(
     cap_s: float,
     label: str,
     environ: dict[str, str],
-    tell: Callable[[Task, Result], None],
+    tell: Callable[[Task, TrialResult], None],
 ) -> None:
     from daemon.evaluation.report import append
     from daemon.evaluation.trial import attempt

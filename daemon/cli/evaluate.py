@@ -15,7 +15,7 @@ from ledger.errors import ConfigError
 
 if TYPE_CHECKING:
     from daemon.evaluation.paired import Trial
-    from daemon.evaluation.trial import Result
+    from daemon.evaluation.trial import TrialResult
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,7 @@ def lift(
     done = {(r.task, r.label) for r in read_results(out)}
     left = [t for t in trials(tasks, features, work, user_environment()) if (t.task.name, t.label) not in done]
 
-    def tell(trial: Trial, result: Result) -> None:
+    def tell(trial: Trial, result: TrialResult) -> None:
         text = f"{trial.task.name}, {trial.label}: {result.outcome} in {result.seconds:.1f} s"
         typer.echo(json_text(result.model_dump_json()) if call.json else clean(text))
 
@@ -73,7 +73,7 @@ def lift(
     leave(Exit.DONE if results else Exit.NOTHING)
 
 
-async def _work(left: list[Trial], *, out: Path, cap_s: float, tell: Callable[[Trial, Result], None]) -> None:
+async def _work(left: list[Trial], *, out: Path, cap_s: float, tell: Callable[[Trial, TrialResult], None]) -> None:
     from daemon.evaluation.report import append
     from daemon.evaluation.trial import attempt_in
 

@@ -13,7 +13,7 @@ from daemon.views.text import Block, Role, duration, line, money
 if TYPE_CHECKING:
     from daemon.adapters.model_probe import ProbeView
     from daemon.settings.config import Config
-    from daemon.views.narrate import Told
+    from daemon.views.narrate import EventLine
     from kernel.provider import Report
 
 
@@ -57,18 +57,18 @@ async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
 
 def probe_block(view: ProbeView) -> Block:
     """The answer, then the timings."""
-    from daemon.views.narrate import Told
+    from daemon.views.narrate import EventLine
     from daemon.views.render import labelled
 
     usage = view.usage
     guessed = " (estimated)" if usage.estimated else ""
     role = Role.PLAIN if view.finish == "stop" else Role.WARN
     facts = [
-        Told("model", f"{view.model} · {view.provider}"),
-        Told("weights", view.weights),
-        Told("tokens", f"{usage.tokens_in} in, {usage.tokens_out} out{guessed} · {money(view.usd_micro)}"),
-        Told("time", _times(view)),
-        Told("finish", view.finish, role),
+        EventLine("model", f"{view.model} · {view.provider}"),
+        EventLine("weights", view.weights),
+        EventLine("tokens", f"{usage.tokens_in} in, {usage.tokens_out} out{guessed} · {money(view.usd_micro)}"),
+        EventLine("time", _times(view)),
+        EventLine("finish", view.finish, role),
         *_reported(view.report),
     ]
     return (*(line(text) for text in view.answer.splitlines()), (), *map(labelled, facts))
@@ -84,14 +84,14 @@ def _times(view: ProbeView) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _reported(report: Report | None) -> list[Told]:
-    from daemon.views.narrate import Told
+def _reported(report: Report | None) -> list[EventLine]:
+    from daemon.views.narrate import EventLine
 
     if report is None:
-        return [Told("depth", "not reported"), Told("canary", "not reported")]
+        return [EventLine("depth", "not reported"), EventLine("canary", "not reported")]
     slope = report.contraction_milli
     contraction = "" if slope is None else f" · contraction {slope / 1000:.2f}"
     return [
-        Told("depth", f"{report.depth_milli / 1000:.2f}{contraction} · exit {report.exit.replace('_', ' ')}"),
-        Told("canary", f"{report.proximity_milli / 1000:.2f}, driven by {report.signal}"),
+        EventLine("depth", f"{report.depth_milli / 1000:.2f}{contraction} · exit {report.exit.replace('_', ' ')}"),
+        EventLine("canary", f"{report.proximity_milli / 1000:.2f}, driven by {report.signal}"),
     ]

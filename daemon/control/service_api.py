@@ -44,7 +44,7 @@ from ledger.events.session import ControlRequested
 from sensors.requests.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
-    from daemon.adapters.senses import Senses
+    from daemon.adapters.sensor_manager import SensorManager
     from daemon.house import House
     from daemon.lifecycle.service import Service
     from daemon.record.history import History
@@ -84,7 +84,7 @@ class ServiceApi(ControlApi):
         return _there(self.service.history)
 
     @property
-    def senses(self) -> Senses:
+    def senses(self) -> SensorManager:
         return _there(self.service.senses)
 
     @property
@@ -224,7 +224,7 @@ class ServiceApi(ControlApi):
 
     async def scan(self, request: FixRequest) -> Fixing:
         """Run the owner's tests, or one of them; failing ones become signals."""
-        from daemon.adapters.senses import NAMED
+        from daemon.adapters.sensor_manager import NAMED
 
         senses = self.senses
         await self.note("fix", node=request.node_id)

@@ -14,8 +14,8 @@ import stat
 from pathlib import Path
 
 from ledger.errors import ConfigError
+from ledger.paths import naming
 from ledger.places import Places
-from ledger.regular import naming
 
 BYTES = 32
 MODE = 0o600

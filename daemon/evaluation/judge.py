@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HiddenVerdict:
     verdict: Verdict
     why: str = ""
     changed: bool = False
@@ -57,14 +57,14 @@ async def tools_for(config: Config) -> Tools:
     return Tools(git, Workspaces(git, config.places, config.settings.workspace), means.runner)
 
 
-async def judge(task: Task, config: Config, *, start: str) -> Judged:
+async def judge(task: Task, config: Config, *, start: str) -> HiddenVerdict:
     """Run every test of the task on ``HEAD``, in the sandbox and the environment that the repairer used.
 
     ``start``: the commit that the repairer was given.
     """
     tools = await tools_for(config)
     if (await tools.git.call("rev-parse", "HEAD")).text.strip() == start:
-        return Judged(Verdict.NOTHING)
+        return HiddenVerdict(Verdict.NOTHING)
     workspace = await tools.workspaces.acquire("judge", "HEAD")
     try:
         if task.oracle.is_dir():
@@ -92,11 +92,15 @@ def lay_over(oracle: Path, root: Path) -> None:
                 shutil.copy2(Path(folder) / name, place / name, follow_symlinks=False)
 
 
-def verdict(task: Task, run: TestRun) -> Judged:
+def verdict(task: Task, run: TestRun) -> HiddenVerdict:
     """Right when nothing is red but what was known to be, and every test that was red has passed. Pure."""
     if run.status not in VERDICTS:
-        return Judged(Verdict.UNCLEAR, run.reason, True)
+        return HiddenVerdict(Verdict.UNCLEAR, run.reason, True)
     bad = [r.id for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red)]
     ran = {r.id for r in run.results}
     bad += [test for test in task.about.red if not any(stands_for(test, one) for one in ran)]
-    return Judged(Verdict.WRONG, f"still red: {', '.join(bad[:5])}", True) if bad else Judged(Verdict.RIGHT, "", True)
+    return (
+        HiddenVerdict(Verdict.WRONG, f"still red: {', '.join(bad[:5])}", True)
+        if bad
+        else HiddenVerdict(Verdict.RIGHT, "", True)
+    )

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from daemon.evaluation.trial import Outcome, Result
+from daemon.evaluation.trial import TrialOutcome, TrialResult
 
 Z = 1.959964  # two-sided 95 %
 TAIL = 0.025
@@ -83,15 +83,15 @@ class Lift:
         return "not shown"
 
 
-def lift_of(feature: str, results: Sequence[Result]) -> Lift:
+def lift_of(feature: str, results: Sequence[TrialResult]) -> Lift:
     """From all results there are; tasks that were invalid on either side are left out."""
     sides = [
-        {r.task: r for r in results if r.label == label and r.outcome is not Outcome.INVALID}
+        {r.task: r for r in results if r.label == label and r.outcome is not TrialOutcome.INVALID}
         for label in (WITH, label_without(feature))
     ]
     pairs = [(sides[0][task], sides[1][task]) for task in sides[0] if task in sides[1]]
-    good = [tuple(r.outcome is Outcome.RESOLVED for r in pair) for pair in pairs]
-    wrong = [tuple(r.outcome is Outcome.WRONG for r in pair) for pair in pairs]
+    good = [tuple(r.outcome is TrialOutcome.RESOLVED for r in pair) for pair in pairs]
+    wrong = [tuple(r.outcome is TrialOutcome.WRONG for r in pair) for pair in pairs]
     both = [b.seconds - a.seconds for (a, b), done in zip(pairs, good, strict=True) if all(done)]
     return Lift(
         feature=feature,
@@ -103,7 +103,7 @@ def lift_of(feature: str, results: Sequence[Result]) -> Lift:
     )
 
 
-def lift_table(features: Sequence[str], results: Sequence[Result], off_by_default: Mapping[str, bool]) -> str:
+def lift_table(features: Sequence[str], results: Sequence[TrialResult], off_by_default: Mapping[str, bool]) -> str:
     """Markdown, a row each. ``off_by_default`` marks features that are off by default."""
     rows = []
     for lift in (lift_of(feature, results) for feature in features):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from daemon.evaluation.trial import Outcome, Result
+from daemon.evaluation.trial import TrialOutcome, TrialResult
 from governance.verification.evidence import VERIFIED
 from ledger.errors import ConfigError
-from ledger.regular import read_regular
+from ledger.paths import read_regular
 
 COLUMNS = (
     "| label | kind | tasks | resolved | median | p90 | tested | tokens in / out | wrong "
@@ -21,7 +21,7 @@ COLUMNS = (
 )
 
 
-def read_results(file: Path) -> list[Result]:
+def read_results(file: Path) -> list[TrialResult]:
     """Earlier results; a torn last line (of a killed run) is left out. Raises ``ConfigError`` for another file."""
     if not file.exists():
         return []
@@ -34,7 +34,7 @@ def read_results(file: Path) -> list[Result]:
         if not line.strip():
             continue
         try:
-            found.append(Result.model_validate_json(line))
+            found.append(TrialResult.model_validate_json(line))
         except ValidationError as error:
             if number == len(lines) - 1:
                 break
@@ -42,7 +42,7 @@ def read_results(file: Path) -> list[Result]:
     return found
 
 
-def append(file: Path, result: Result) -> None:
+def append(file: Path, result: TrialResult) -> None:
     """Add one line; what a killed run left of its last one is cut off first."""
     data = file.read_bytes() if file.exists() else b""
     whole = data[: data.rfind(b"\n") + 1]
@@ -52,9 +52,9 @@ def append(file: Path, result: Result) -> None:
         out.write(result.model_dump_json().encode() + b"\n")
 
 
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[TrialResult]) -> str:
     """Markdown: by label and kind, and each label as a whole. Times are of the resolved; pure."""
-    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[TrialResult]] = defaultdict(list)
     for result in results:
         groups[result.label, result.kind].append(result)
     for label in dict.fromkeys(r.label for r in results):
@@ -62,10 +62,10 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([COLUMNS, *(row(label, kind, group) for (label, kind), group in sorted(groups.items()))])
 
 
-def row(label: str, kind: str, group: Sequence[Result]) -> str:
-    valid = [r for r in group if r.outcome is not Outcome.INVALID]
-    good = [r for r in valid if r.outcome is Outcome.RESOLVED]
-    wrong = [r for r in valid if r.outcome is Outcome.WRONG]
+def row(label: str, kind: str, group: Sequence[TrialResult]) -> str:
+    valid = [r for r in group if r.outcome is not TrialOutcome.INVALID]
+    good = [r for r in valid if r.outcome is TrialOutcome.RESOLVED]
+    wrong = [r for r in valid if r.outcome is TrialOutcome.WRONG]
     seconds = sorted(r.seconds for r in good)
     offered = len(good) + len(wrong)
     proven = [sum(r.evidence.startswith(VERIFIED) for r in group) for group in (good, wrong)]

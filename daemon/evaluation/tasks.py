@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from ledger.errors import ConfigError
 from ledger.ids import sha256_hex
-from ledger.regular import read_regular
+from ledger.paths import read_regular
 from ledger.vocabulary import Frozen
 
 LARGEST_BYTES = 1024 * 1024

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from daemon.evaluation.judge import Judged, Verdict, judge
+from daemon.evaluation.judge import HiddenVerdict, Verdict, judge
 from daemon.evaluation.tasks import Task
 from daemon.exit_codes import Exit
 from daemon.settings.config import load
@@ -37,7 +37,7 @@ NOBODY = {"GIT_CONFIG_GLOBAL": "/dev/null"}
 OWNER = ("-c", "user.name=Task", "-c", "user.email=task@localhost", "-c", "commit.gpgsign=false")
 
 
-class Outcome(StrEnum):
+class TrialOutcome(StrEnum):
     """How a task ended."""
 
     RESOLVED = "resolved"
@@ -47,13 +47,13 @@ class Outcome(StrEnum):
     INVALID = "invalid"  # the task itself does not fail as it says, or could not be run
 
 
-class Result(Frozen):
+class TrialResult(Frozen):
     """One line of the results. Seconds are of the clock on the wall, from the start of the command."""
 
     task: str
     kind: str
     label: str
-    outcome: Outcome
+    outcome: TrialOutcome
     seconds: float
     model_s: float = 0.0
     infills: int = 0
@@ -68,7 +68,7 @@ class Result(Frozen):
     diff: str = ""
 
 
-async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
+async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> TrialResult:
     """Let ``ouro fix`` work on a fresh copy of ``task``, ``cap_s`` seconds at most; judge what it committed."""
     with tempfile.TemporaryDirectory(prefix="ouro-task-") as name:
         try:
@@ -80,7 +80,7 @@ async def attempt(task: Task, *, label: str, cap_s: float, environ: Mapping[str,
             raise
 
 
-async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> Result:
+async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, environ: Mapping[str, str]) -> TrialResult:
     """The same below ``base``. What another task has left there (its repository, its record) is gone on with."""
     repo, own = await laid_out(task, base, environ)
     start = await git(repo, own, "rev-parse", "HEAD")
@@ -104,7 +104,7 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
         if verdict.changed
         else ""
     )
-    return Result(
+    return TrialResult(
         task=task.name,
         kind=task.about.kind,
         label=label,
@@ -161,22 +161,22 @@ def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[
     return own
 
 
-def settled(finished: Finished, judged: Judged) -> tuple[Outcome, str]:
+def settled(finished: Finished, judged: HiddenVerdict) -> tuple[TrialOutcome, str]:
     """What it comes to. A commit that came in time counts, whatever was being done when the time was up. Pure."""
     match judged.verdict:
         case Verdict.RIGHT:
-            return Outcome.RESOLVED, ""
+            return TrialOutcome.RESOLVED, ""
         case Verdict.WRONG | Verdict.UNCLEAR:  # it was committed; the tests are red with it, or give no answer
-            return Outcome.WRONG, judged.why
+            return TrialOutcome.WRONG, judged.why
     if finished.timed_out:
-        return Outcome.TIMEOUT, ""
+        return TrialOutcome.TIMEOUT, ""
     reasons = [
         str(p["reason"]) for _, p in entries(finished.output) if p.get("event") == "terminal" and p["to"] != "COMPLETE"
     ]
     if finished.code == Exit.NOTHING and not reasons:
-        return Outcome.INVALID, "nothing was red"
+        return TrialOutcome.INVALID, "nothing was red"
     said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
-    return Outcome.UNRESOLVED, (reasons or said or ["it said nothing"])[-1][:400]
+    return TrialOutcome.UNRESOLVED, (reasons or said or ["it said nothing"])[-1][:400]
 
 
 def entries(output: bytes) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -11,8 +11,8 @@ from types import TracebackType
 from ledger.clock import Clock, stamp
 from ledger.errors import InstanceHeld
 from ledger.parsers.json import read_json
+from ledger.paths import naming, not_regular, open_regular, other_kind, read_regular
 from ledger.places import Places
-from ledger.regular import naming, not_regular, open_regular, other_kind, read_regular
 from ledger.vocabulary import Frozen
 
 LOCK_NAME = "instance.lock"

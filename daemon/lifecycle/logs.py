@@ -28,7 +28,7 @@ class LogSettings(Frozen):
     format: Literal["console", "json"] = Field("console", description="How lines look.")
 
 
-class Lines(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Lines in one of our formats, from any logger, without secrets."""
 
     def __init__(self, settings: LogSettings) -> None:
@@ -39,7 +39,7 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if self._real is None:
             self._real = _formatter(self._settings)
-        from governance.irongate.secrets import redact
+        from governance.irongate.secrets.redaction import redact
 
         return redact(self._real.format(record))
 
@@ -47,7 +47,7 @@ class Lines(logging.Formatter):
 def configure(settings: LogSettings) -> None:
     """Route structlog and the standard library's logging to one handler on standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines(settings))
+    handler.setFormatter(RedactingFormatter(settings))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())

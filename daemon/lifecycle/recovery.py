@@ -16,9 +16,9 @@ from governance.budget import estimate
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
-from governance.grounding.grading import End as GradedEnd
+from governance.grounding.grading import OpEnd as GradedEnd
 from governance.grounding.settling import settle
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.retries import wanted_again
 from governance.record import Recorder
 from kernel.provider import Price, Provider

@@ -36,7 +36,7 @@ from ledger.store import Ledger
 from tools.git import Git
 
 if TYPE_CHECKING:
-    from daemon.adapters.senses import Senses
+    from daemon.adapters.sensor_manager import SensorManager
     from governance.changes.effects import Effects
     from tools.testing.runner import TestRunner
 
@@ -70,7 +70,7 @@ class Service:
         self.started_at = clock.now()
         self.stopping = asyncio.Event()
         self.house: House | None = None
-        self.senses: Senses | None = None
+        self.senses: SensorManager | None = None
         self.on_event = on_event
         self.stops = Stops(live=self._live, limit_s=config.settings.service.stop_grace_s, say=self.say)
         self._notifier = Notifier(config.notify_socket, watchdog_s=config.watchdog_s)
@@ -152,7 +152,7 @@ class Service:
         house = self._furnished()
         await house.repository.check()
         await asyncio.to_thread(_load)
-        from daemon.adapters.senses import Senses
+        from daemon.adapters.sensor_manager import SensorManager
         from daemon.equip import equip
         from daemon.lifecycle.recovery import Recovery
 
@@ -175,7 +175,7 @@ class Service:
         await self._table_is_known()
         self.reasons = await self._missing(house)
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
-        self.senses = Senses(house)
+        self.senses = SensorManager(house)
         self._own(asyncio.create_task(self._work(house), name="pool"))
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
         self._own(asyncio.create_task(house.health.run(), name="health"))
@@ -426,5 +426,5 @@ class Stops:
 
 def _load() -> None:
     """What works is loaded in a thread: the socket answers meanwhile."""
-    for name in ("daemon.equip", "daemon.lifecycle.recovery", "daemon.adapters.senses"):
+    for name in ("daemon.equip", "daemon.lifecycle.recovery", "daemon.adapters.sensor_manager"):
         import_module(name)

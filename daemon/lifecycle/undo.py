@@ -11,7 +11,7 @@ from governance.changes.changes import Changes
 from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
 from governance.grounding.settling import take_back
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.record import Recorder
 from ledger.errors import ControlError, OuroError
 from ledger.events.change import UndoGivenUp, UndoIntended, UndoMade

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from daemon.settings.places import environment_for
-from ledger.children import Answer, ask
+from ledger.children import ChildResult, ask
 from ledger.errors import ConfigError, ProgramMissing
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program
@@ -131,13 +131,13 @@ def _must(env: HostEnv, *args: str) -> None:
         )
 
 
-def _systemctl(env: HostEnv, *args: str) -> Answer:
+def _systemctl(env: HostEnv, *args: str) -> ChildResult:
     argv = (str(find_program("systemctl", env)), "--user", *args)
     try:
         return ask(argv, cwd=Path("/"), env=env.variables, timeout_s=_MANAGER_TIMEOUT_S)
     except TimeoutError:
-        return Answer(1, b"", b"it does not answer")
+        return ChildResult(1, b"", b"it does not answer")
 
 
-def _last(done: Answer) -> str:
+def _last(done: ChildResult) -> str:
     return (done.said.splitlines() or ["no reason given"])[-1].rstrip(".")

@@ -13,7 +13,7 @@ from governance.changes import commit_object
 from governance.changes.signing import GIT_NAMESPACE, Keyring
 from governance.changes.trailers import LEDGER, UNDOES, head_of, said_of, trailer_problems
 from ledger.errors import GitFailed
-from ledger.heads import Standing
+from ledger.integrity.heads import SignatureResult
 from ledger.vocabulary import Frozen, Head
 from tools.git import Git
 
@@ -35,7 +35,7 @@ class Carrier(Frozen):
     """One commit with trailers of ours. ``problems`` is empty when its claims hold; ``head``: the one it names."""
 
     commit: str
-    standing: Standing
+    standing: SignatureResult
     signer: str = ""
     why: str = ""  # the signature does not hold
     head: Head | None = None
@@ -82,11 +82,11 @@ def read(commit: str, data: bytes, ring: Keyring) -> Carrier:
     """Trailers and signer of a commit object. Never raises."""
     signed, armoured, message = commit_object.take_apart(data[:LARGEST])
     found = ring.judge(armoured, signed, namespace=GIT_NAMESPACE)
-    why = (found.why if armoured else "there is none") if found.standing is Standing.NONE else ""
+    why = (found.why if armoured else "there is none") if found.standing is SignatureResult.NONE else ""
     said = said_of(message, LEDGER)
     heads = {head_of(value) for _, value in said}
     problems = [f"the signature: {why}"] if why else []
-    if found.standing is Standing.UNKNOWN:
+    if found.standing is SignatureResult.UNKNOWN:
         problems.append(f"the signature: it was made with another key, {found.signer}")
     problems += trailer_problems(message)
     problems += [f"the trailer {LEDGER} is spelled {name}" for name, _ in said if name != LEDGER]

@@ -1,7 +1,7 @@
 """Where signed heads of the ledger are kept outside of it: a file in the state folder, and a git ref.
 
 A writer of the state folder alone cannot take the ref back; a writer of the repository alone cannot take the file
-back. Both hold the same lines (`ledger.heads`), the newest ones.
+back. Both hold the same lines (`ledger.integrity.heads`), the newest ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from ledger.chain import genesis
 from ledger.clock import Clock, stamp
 from ledger.errors import ChainBroken, ConfigError, GitFailed
 from ledger.events.session import SessionEnded
-from ledger.heads import SignedHead, Standing, message_of, read_file, read_lines, with_heads, write_file
+from ledger.integrity.heads import (
+    SignatureResult,
+    SignedHead,
+    message_of,
+    read_file,
+    read_lines,
+    with_heads,
+    write_file,
+)
 from ledger.places import Places
 from ledger.store import Ledger, SqlValue
 from ledger.vocabulary import Frozen, Head
@@ -24,7 +32,7 @@ from tools.git import Git
 AT_ONCE = 500  # values of one query
 
 
-class Kept(Frozen):
+class StoredHeads(Frozen):
     """What lies in one of both places: ``data`` None where there is nothing; ``problem``: why it cannot be read."""
 
     place: str
@@ -45,29 +53,29 @@ class Heads:
         self._git = git
         self._settings = settings
 
-    async def read(self) -> tuple[Kept, Kept]:
+    async def read(self) -> tuple[StoredHeads, StoredHeads]:
         """The file and the ref."""
         return await asyncio.to_thread(self._file), await asyncio.to_thread(self._ref)
 
-    def _file(self) -> Kept:
+    def _file(self) -> StoredHeads:
         place = str(self._places.heads)
         try:
-            return Kept(place=place, data=read_file(self._places.heads))
+            return StoredHeads(place=place, data=read_file(self._places.heads))
         except OSError as error:
-            return Kept(place=place, problem=error.strerror or str(error))
+            return StoredHeads(place=place, problem=error.strerror or str(error))
 
-    def _ref(self) -> Kept:
+    def _ref(self) -> StoredHeads:
         name = self._places.heads_ref
         try:
             done = self._git.run("cat-file", "blob", name, ok=(0, 128))
             if done.code == 0:
-                return Kept(place=name, data=done.out)
+                return StoredHeads(place=name, data=done.out)
             there = self._git.run("for-each-ref", "--format=%(objecttype)", name, ok=(0, 128))
         except GitFailed as error:
-            return Kept(place=name, problem=error.message)
+            return StoredHeads(place=name, problem=error.message)
         if there.code == 0 and not there.text:
-            return Kept(place=name)
-        return Kept(place=name, problem="it names no blob of the repository")
+            return StoredHeads(place=name)
+        return StoredHeads(place=name, problem="it names no blob of the repository")
 
     async def end_session(self, ledger: Ledger, boot: str) -> str:
         """Write the last entry of a session, with a signed head in it, and the head that it makes into both places.
@@ -110,7 +118,7 @@ class Heads:
             problems.append(f"{self._places.heads_ref} cannot be written: {error.message}")
         return "; ".join(problems)
 
-    async def refuse_other_end(self, ledger: Ledger, kept: Iterable[Kept]) -> None:
+    async def refuse_other_end(self, ledger: Ledger, kept: Iterable[StoredHeads]) -> None:
         """At start: raises ``ChainBroken`` where the ledger lacks a head that was signed.
 
         Looks at signatures only where something disagrees: a line that agrees can do no harm.
@@ -129,8 +137,8 @@ class Heads:
             return
         ring, _ = await asyncio.to_thread(keyring, self._places, self._settings)
         signers = {head: ring.judge(head.signature, head.message) for head in wrong}
-        ours = [head for head in wrong if signers[head].standing is Standing.OURS]
-        sworn = ours or [head for head in wrong if signers[head].standing is Standing.UNKNOWN]
+        ours = [head for head in wrong if signers[head].standing is SignatureResult.OURS]
+        sworn = ours or [head for head in wrong if signers[head].standing is SignatureResult.UNKNOWN]
         if not sworn:
             return
         first = min(sworn, key=lambda head: head.seq)

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from governance.grounding import standing
-from governance.grounding.consulted import Confidence, Standing, doubts
+from governance.grounding import claim_verdict as standing
 from governance.grounding.policy import PolicySettings, grounding
 from governance.grounding.sources import Behind, sources_of, stale_of
 from governance.grounding.trust import Tally, from_log, in_table
-from governance.irongate import g10_signatures
-from governance.irongate.battery import Inspection, inspect
+from governance.grounding.trust_lookup import Confidence, TrustTally, doubts
+from governance.irongate.candidate_gates import Inspection, inspect
+from governance.irongate.op import g10_signatures
 from governance.irongate.registry import GATES
 from governance.memory.prophecy import floors as floors_of
 from governance.memory.prophecy import foretell
@@ -57,7 +57,7 @@ def _tier(event: TierAssigned) -> Compared:
     if event.prophecy is not None:
         found += _prophecy(event.prophecy, assess(ChangeFacts.model_validate(event.facts)).tier, event.floors)
     if event.trust is not None:
-        known = [Standing.model_validate(row) for row in event.trust]
+        known = [TrustTally.model_validate(row) for row in event.trust]
         found.append(("doubts", "; ".join(event.doubts), "; ".join(doubts(known))))
     return found
 

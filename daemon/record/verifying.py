@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.record.carriers import EVERYTHING, Carrier, carriers, revisions_of
-from daemon.record.heads import Heads, Kept
+from daemon.record.heads import Heads, StoredHeads
 from governance.changes.signing import Keyring, keyring
-from ledger.audit import Query, Row, audit
 from ledger.chain import ChainReport, genesis
 from ledger.clock import SystemClock
 from ledger.database import reading_uri
 from ledger.errors import GitFailed, LedgerError
-from ledger.findings import RECORD_GONE, Anchor, Finding
-from ledger.heads import SignedHead, Standing, read_lines
+from ledger.integrity.audit import Query, Row, audit
+from ledger.integrity.findings import RECORD_GONE, Anchor, Finding
+from ledger.integrity.heads import SignatureResult, SignedHead, read_lines
 from ledger.vocabulary import Frozen, Head
 from tools.git import Git
 
@@ -109,11 +109,11 @@ async def verify_commits(config: Config, asked: str | None) -> VerifyReport:
 def _commit_report(one: Carrier, rows: dict[int, tuple[object, object]], *, no_key: bool) -> CommitReport:
     """A commit against its signature and the entry that it names. That of another daemon names another record."""
     problems = list(one.problems)
-    if one.standing is Standing.LISTED:
+    if one.standing is SignatureResult.LISTED:
         return CommitReport(
             commit=one.commit, problems=tuple(problems), note=f"signed with {one.signer}, a key that you have listed"
         )
-    if no_key and one.standing is Standing.UNKNOWN:
+    if no_key and one.standing is SignatureResult.UNKNOWN:
         problems.insert(0, "this machine holds no key of the daemon")
     if one.head is not None:
         row = rows.get(one.head.seq)
@@ -233,12 +233,12 @@ def _of_commits(found: Sequence[Carrier], notes: list[str]) -> list[Anchor]:
     unsigned = defaultdict[str, list[str]](list)
     listed = 0
     for one in found:
-        if one.standing is Standing.NONE:
+        if one.standing is SignatureResult.NONE:
             unsigned[one.why].append(one.commit[:12])
-        elif one.standing is Standing.LISTED:
+        elif one.standing is SignatureResult.LISTED:
             listed += 1
         elif one.head is not None:
-            unknown = one.signer if one.standing is Standing.UNKNOWN else ""
+            unknown = one.signer if one.standing is SignatureResult.UNKNOWN else ""
             anchors.append(
                 Anchor(seq=one.head.seq, hash=one.head.hash, where=one.where, unknown=unknown, source="commits")
             )
@@ -250,7 +250,7 @@ def _of_commits(found: Sequence[Carrier], notes: list[str]) -> list[Anchor]:
     return anchors
 
 
-def _of_heads(kept: Sequence[Kept], ring: Keyring, origin: str, findings: list[Finding]) -> list[Anchor]:
+def _of_heads(kept: Sequence[StoredHeads], ring: Keyring, origin: str, findings: list[Finding]) -> list[Anchor]:
     """Heads outside of the ledger; invalid lines become findings."""
     anchors = []
     for place in kept:
@@ -266,7 +266,7 @@ def _of_heads(kept: Sequence[Kept], ring: Keyring, origin: str, findings: list[F
                 findings.append(Finding(said=said, row=head.seq, remedy=HEADS_REMEDY))
                 continue
             found = ring.judge(head.signature, head.message)
-            unknown = found.signer if found.standing is Standing.UNKNOWN else ""
+            unknown = found.signer if found.standing is SignatureResult.UNKNOWN else ""
             anchors.append(Anchor(seq=head.seq, hash=head.hash, where=where, unknown=unknown, source=place.place))
     return anchors
 
@@ -277,13 +277,13 @@ def _wrong(head: SignedHead, ring: Keyring, origin: str) -> str:
     return ring.judge(head.signature, head.message).why
 
 
-def _places_agree(kept: Sequence[Kept], chain: ChainReport, ring: Keyring) -> list[Finding]:
+def _places_agree(kept: Sequence[StoredHeads], chain: ChainReport, ring: Keyring) -> list[Finding]:
     """What one of both places holds and the other lacks: each is written whole at the end of a session.
 
     Heads of other keys are left out: another user's daemon has the same ref and its own file.
     """
     lines = [
-        {head.line for head in place.heads if ring.judge(head.signature, head.message).standing is Standing.OURS}
+        {head.line for head in place.heads if ring.judge(head.signature, head.message).standing is SignatureResult.OURS}
         for place in kept
     ]
     found = []

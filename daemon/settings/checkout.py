@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.errors import RepositoryError
-from ledger.regular import kind_of, read_regular
+from ledger.paths import kind_of, read_regular
 
 POINTER_BYTES = 64 * 1024
 POINTER = b"gitdir: "

@@ -25,7 +25,7 @@ from governance.budget import BudgetSettings
 from governance.changes.settings import ChangeSettings
 from governance.conversation.settings import LoopSettings
 from governance.grounding.policy import PolicySettings
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
 from governance.memory.settings import MemorySettings
 from governance.pipeline.routes import ClockSettings
 from governance.repair.settings import RepairSettings

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from ledger.errors import ConfigError
 from ledger.parsers import UnreadableText
 from ledger.parsers.toml import read_toml
-from ledger.regular import open_regular
+from ledger.paths import open_regular
 
 Table = dict[str, Any]
 FILE_LIMIT_BYTES = 256 * 1024

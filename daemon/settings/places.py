@@ -15,9 +15,9 @@ from ledger.children import ask
 from ledger.errors import ConfigError, ProgramMissing, RepositoryError
 from ledger.faults import ODD, REMEDIES
 from ledger.ids import sha256_hex
+from ledger.paths import other_kind
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program, identities, trusted_path
-from ledger.regular import other_kind
 
 NAME = "ouroboros"
 SHARED = Path("/tmp")  # where the socket lies on machines that give users no folder for such things

@@ -53,7 +53,7 @@ async def look(
     """Connect to every server once, ask for its tools, end it. Nothing is recorded: no daemon is needed."""
     if not settings.servers:
         return []
-    from governance.irongate import g18_injection
+    from governance.irongate.tool import g18_injection
     from tools.mcp.servers import McpServers
 
     async def unrecorded(event: LedgerEvent) -> None:

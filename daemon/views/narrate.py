@@ -67,7 +67,7 @@ _SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventLine:
     """The line of one entry. ``label`` is a word such as "why" or "done"."""
 
     label: str
@@ -84,15 +84,15 @@ def narrate(entry: Entry) -> str | None:
     return None if told is None else str(told)
 
 
-def tell(entry: Entry) -> Told | None:
+def tell(entry: Entry) -> EventLine | None:
     """Like :func:`narrate`, as label, text and role."""
     return tell_event(read_event(entry), entry)
 
 
-def tell_event(event: LedgerEvent, entry: Entry) -> Told | None:
+def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
     """Like :func:`tell`, for an entry whose event was read."""
     told = _line(event, entry)
-    return None if told is None else Told(told.label, clean(told.text), told.role)
+    return None if told is None else EventLine(told.label, clean(told.text), told.role)
 
 
 def describe(entry: Entry) -> str:
@@ -113,9 +113,11 @@ def touches_own_work(event: LedgerEvent) -> bool:
     return isinstance(event, LandingChosen) and event.reason.startswith(reasons)
 
 
-def careful(told: Told) -> Told:
+def careful(told: EventLine) -> EventLine:
     """The same end, worded for when git would refuse to merge over the owner's uncommitted files."""
-    return Told(told.label, told.text.replace(TAKE_IT, f"commit or stash your own changes, then {TAKE_IT}"), told.role)
+    return EventLine(
+        told.label, told.text.replace(TAKE_IT, f"commit or stash your own changes, then {TAKE_IT}"), told.role
+    )
 
 
 def short_of(op_id: str) -> str:
@@ -153,82 +155,86 @@ def _colon(text: str) -> str:
 
 
 @singledispatch
-def _line(event: LedgerEvent, entry: Entry) -> Told | None:
+def _line(event: LedgerEvent, entry: Entry) -> EventLine | None:
     """The line of an event; None for bookkeeping."""
     return None
 
 
 @_line.register
-def _reproduced(event: FailureReproduced, entry: Entry) -> Told:
+def _reproduced(event: FailureReproduced, entry: Entry) -> EventLine:
     if event.status is RunStatus.GREEN:
-        return Told("why", "the test is green at this commit: " + (event.reason or "nothing to repair"))
+        return EventLine("why", "the test is green at this commit: " + (event.reason or "nothing to repair"))
     message = next((line.strip() for line in event.message.splitlines() if line.strip()), "")
     repeated = event.exception and message.startswith(event.exception)
     what = message if repeated else ": ".join(part for part in (event.exception, message) if part)
     path, line, function = event.frames[-1] if event.frames else ("", 0, "")
     where = f"{path}:{line} in {function}()" if path else ""
     others = f"{len(event.failing)} tests fail" if len(event.failing) > 1 else ""
-    return Told("why", _join(what or event.reason or _few(event.failing), where, others))
+    return EventLine("why", _join(what or event.reason or _few(event.failing), where, others))
 
 
 @_line.register
-def _localised(event: FaultLocalised, entry: Entry) -> Told:
+def _localised(event: FaultLocalised, entry: Entry) -> EventLine:
     spots = [f"{path}:{line} ({score / 10_000:.2f})" for path, line, score, _ in event.places]
-    return Told("localise", f"{count(event.lines, 'executed line')}, {len(spots)} suspicious" + _colon(_few(spots)))
+    return EventLine(
+        "localise", f"{count(event.lines, 'executed line')}, {len(spots)} suspicious" + _colon(_few(spots))
+    )
 
 
 @_line.register
-def _infilled(event: HolesInfilled, entry: Entry) -> Told:
+def _infilled(event: HolesInfilled, entry: Entry) -> EventLine:
     extra = f", {event.distinct} distinct" if event.distinct is not None else ""
     wave = f" ({event.wave})" if event.wave else ""
-    return Told("infill", f"{count(event.infills, 'candidate')}{_took(event.ms)}{extra}{wave}")
+    return EventLine("infill", f"{count(event.infills, 'candidate')}{_took(event.ms)}{extra}{wave}")
 
 
 @_line.register
-def _tested(event: VariantsTested, entry: Entry) -> Told:
+def _tested(event: VariantsTested, entry: Entry) -> EventLine:
     green, partial = event.green, event.partial
     turned = "none turns the test green" if not green else f"{green} {'turns' if green == 1 else 'turn'} the test green"
     some = f", {partial} {'mends' if partial == 1 else 'mend'} a part" if partial and not green else ""
     what = {"moves": "small edits tested", "together": "combinations tested"}.get(event.wave, "tested")
-    return Told("try", f"{event.tested} {what}{_took(event.ms)}, {turned}{some}", Role.GOOD if green else Role.PLAIN)
+    return EventLine(
+        "try", f"{event.tested} {what}{_took(event.ms)}, {turned}{some}", Role.GOOD if green else Role.PLAIN
+    )
 
 
 @_line.register
-def _branched(event: PartialRepairKept, entry: Entry) -> Told:
+def _branched(event: PartialRepairKept, entry: Entry) -> EventLine:
     mended, left = count(event.mended, "test"), count(event.left, "test")
-    return Told("keep", f"a change at {event.path}:{event.line} mends {mended}; {left} left, searched from there")
+    return EventLine("keep", f"a change at {event.path}:{event.line} mends {mended}; {left} left, searched from there")
 
 
 @_line.register
-def _compared(event: RepairsCompared, entry: Entry) -> Told:
+def _compared(event: RepairsCompared, entry: Entry) -> EventLine:
     if event.problem:
-        return Told("compare", f"{event.repairs} repairs pass, and could not be compared: {event.problem}")
+        return EventLine("compare", f"{event.repairs} repairs pass, and could not be compared: {event.problem}")
     if not event.examples:
         inputs = count(event.inputs, "input")
-        return Told("compare", f"{event.repairs} repairs pass, and do the same with {inputs} that no test gives")
+        return EventLine("compare", f"{event.repairs} repairs pass, and do the same with {inputs} that no test gives")
     call, result, other = event.examples[0]
     differ = f"{event.repairs} repairs pass, and differ where no test looks: {call} {result}, or {other}"
-    return Told("compare", differ, Role.WARN)
+    return EventLine("compare", differ, Role.WARN)
 
 
 @_line.register
-def _proposed(event: CandidateProposed, entry: Entry) -> Told:
-    return Told("propose", _join(_few(event.paths), event.rationale, event.strategy))
+def _proposed(event: CandidateProposed, entry: Entry) -> EventLine:
+    return EventLine("propose", _join(_few(event.paths), event.rationale, event.strategy))
 
 
 @_line.register
-def _proven(event: TierAssigned, entry: Entry) -> Told | None:
+def _proven(event: TierAssigned, entry: Entry) -> EventLine | None:
     """How well tests prove a change, once they have run on it."""
-    return Told("evidence", event.evidence) if event.evidence else None
+    return EventLine("evidence", event.evidence) if event.evidence else None
 
 
 @_line.register
-def _planned(event: PlanMade, entry: Entry) -> Told:
-    return Told("plan", _join(event.approach, event.failed))
+def _planned(event: PlanMade, entry: Entry) -> EventLine:
+    return EventLine("plan", _join(event.approach, event.failed))
 
 
 @_line.register
-def _validated(event: CandidateTested, entry: Entry) -> Told:
+def _validated(event: CandidateTested, entry: Entry) -> EventLine:
     good = (
         event.status in (RunStatus.GREEN, RunStatus.RED) and not event.newly_red
     )  # red before and after: not its fault
@@ -240,18 +246,18 @@ def _validated(event: CandidateTested, entry: Entry) -> Told:
         "" if good else event.reason,
     )
     label = "verify" if entry.phase is State.VERIFY else "validate"
-    return Told(label, told, Role.PLAIN if good else Role.WARN)
+    return EventLine(label, told, Role.PLAIN if good else Role.WARN)
 
 
 @_line.register
-def _closure(event: ClosureChecked, entry: Entry) -> Told:
+def _closure(event: ClosureChecked, entry: Entry) -> EventLine:
     if event.closed:
-        return Told("closure", "the signal is gone", Role.GOOD)
-    return Told("closure", _join("the signal is still there", event.reason), Role.WARN)
+        return EventLine("closure", "the signal is gone", Role.GOOD)
+    return EventLine("closure", _join("the signal is still there", event.reason), Role.WARN)
 
 
 @_line.register
-def _gates(event: GatesJudged, entry: Entry) -> Told:
+def _gates(event: GatesJudged, entry: Entry) -> EventLine:
     """All gates of one candidate; every rule that refuses is named, the first ones with their reason."""
     against = [verdict for verdict in event.verdicts if verdict.decision is not Decision.ALLOW]
     reasons: dict[str, str] = {}
@@ -260,108 +266,110 @@ def _gates(event: GatesJudged, entry: Entry) -> Told:
     rules = list(reasons)
     named = "; ".join([*(f"{rule}{_colon(reasons[rule])}" for rule in rules[:3]), *rules[3:]])
     passed = f"{len(event.verdicts) - len(against)}/{len(event.verdicts)}"
-    return Told("gates", _join(passed, named), Role.BAD if against else Role.PLAIN)
+    return EventLine("gates", _join(passed, named), Role.BAD if against else Role.PLAIN)
 
 
 @_line.register
-def _gate(event: GateJudged, entry: Entry) -> Told | None:
+def _gate(event: GateJudged, entry: Entry) -> EventLine | None:
     if event.decision is Decision.ALLOW:
         return None
     denied = event.decision is Decision.DENY
     word = "says no" if denied else "asks for a repair"
-    return Told("gate", f"{event.rule} {word}" + _colon(event.reason), Role.BAD if denied else Role.WARN)
+    return EventLine("gate", f"{event.rule} {word}" + _colon(event.reason), Role.BAD if denied else Role.WARN)
 
 
 @_line.register
-def _marked(event: InjectionMarked, entry: Entry) -> Told:
+def _marked(event: InjectionMarked, entry: Entry) -> EventLine:
     where = _few(event.evidence)
-    return Told("outside", f"{event.rule}: text that reads like orders{_colon(where)}", Role.WARN)
+    return EventLine("outside", f"{event.rule}: text that reads like orders{_colon(where)}", Role.WARN)
 
 
 @_line.register
-def _requested(event: ApprovalRequested, entry: Entry) -> Told:
+def _requested(event: ApprovalRequested, entry: Entry) -> EventLine:
     what = event.reason or "this change needs a person"
     until = f"until {event.expires_at}" if event.expires_at else ""
-    return Told("waits", _join(what, until, f"ouro approve {_reference(entry)}"), Role.WARN)
+    return EventLine("waits", _join(what, until, f"ouro approve {_reference(entry)}"), Role.WARN)
 
 
-def asked_line(text: str, choices: Iterable[str]) -> Told:
+def asked_line(text: str, choices: Iterable[str]) -> EventLine:
     """A model's question, with its choices by number."""
-    return Told("asks", _join(text, *(f"{number}) {choice}" for number, choice in enumerate(choices, 1))), Role.WARN)
+    return EventLine(
+        "asks", _join(text, *(f"{number}) {choice}" for number, choice in enumerate(choices, 1))), Role.WARN
+    )
 
 
 @_line.register
-def _question(event: QuestionAsked, entry: Entry) -> Told:
+def _question(event: QuestionAsked, entry: Entry) -> EventLine:
     told = asked_line(event.question, event.choices)
-    return Told(told.label, _join(told.text, f'ouro answer {_reference(entry)} "TEXT"'), told.role)
+    return EventLine(told.label, _join(told.text, f'ouro answer {_reference(entry)} "TEXT"'), told.role)
 
 
 @_line.register
-def _question_closed(event: QuestionClosed, entry: Entry) -> Told:
+def _question_closed(event: QuestionClosed, entry: Entry) -> EventLine:
     if isinstance(event, QuestionAnswered):
-        return Told("answer", event.answer)
+        return EventLine("answer", event.answer)
     if isinstance(event, QuestionDropped):
-        return Told("answer", event.reason)
-    return Told(
+        return EventLine("answer", event.reason)
+    return EventLine(
         "answer", "nobody answered in time" if isinstance(event, QuestionExpired) else "the question is withdrawn"
     )
 
 
 @_line.register
-def _answered(event: ApprovalAnswered, entry: Entry) -> Told:
+def _answered(event: ApprovalAnswered, entry: Entry) -> EventLine:
     role = Role.GOOD if isinstance(event, ApprovalGiven) else Role.BAD
     rule = event.rule if isinstance(event, ApprovalExpired) else ""  # a person's own answer needs no rule
-    return Told("answer", _join(event.word, event.by, event.reason, rule), role)
+    return EventLine("answer", _join(event.word, event.by, event.reason, rule), role)
 
 
 @_line.register
-def _notified(event: ApprovalNotified, entry: Entry) -> Told:
+def _notified(event: ApprovalNotified, entry: Entry) -> EventLine:
     delay = f"applied in {event.delay_s} s unless cancelled: ouro cancel {_reference(entry)}"
-    return Told("notice", _join(delay, event.reason), Role.WARN)
+    return EventLine("notice", _join(delay, event.reason), Role.WARN)
 
 
 @_line.register
-def _landing(event: LandingChosen, entry: Entry) -> Told | None:
+def _landing(event: LandingChosen, entry: Entry) -> EventLine | None:
     if event.mode == "branch":
         return None
-    return Told(
+    return EventLine(
         "lands", _join(f"{event.mode} {event.ref.removeprefix('refs/heads/')}".strip(), event.reason), Role.WARN
     )
 
 
 @_line.register
-def _rolling_back(event: ChangeRollingBack, entry: Entry) -> Told:
-    return Told("back", _join("the change is taken back", event.rule), Role.WARN)
+def _rolling_back(event: ChangeRollingBack, entry: Entry) -> EventLine:
+    return EventLine("back", _join("the change is taken back", event.rule), Role.WARN)
 
 
 @_line.register
-def _committed(event: CommitMade, entry: Entry) -> Told | None:
+def _committed(event: CommitMade, entry: Entry) -> EventLine | None:
     """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
-    return Told("note", event.note, Role.WARN) if event.note else None
+    return EventLine("note", event.note, Role.WARN) if event.note else None
 
 
 @_line.register
-def _recovered(event: ChangeRecovered, entry: Entry) -> Told:
-    return Told("recover", _join(event.outcome, event.detail))
+def _recovered(event: ChangeRecovered, entry: Entry) -> EventLine:
+    return EventLine("recover", _join(event.outcome, event.detail))
 
 
 @_line.register
-def _undone(event: UndoMade, entry: Entry) -> Told:
-    return Told("undone", event.commit)
+def _undone(event: UndoMade, entry: Entry) -> EventLine:
+    return EventLine("undone", event.commit)
 
 
 @_line.register
-def _merged(event: ReviewMerged, entry: Entry) -> Told:
-    return Told("merged", event.branch)
+def _merged(event: ReviewMerged, entry: Entry) -> EventLine:
+    return EventLine("merged", event.branch)
 
 
 @_line.register
-def _refused(event: ReviewRejected, entry: Entry) -> Told:
-    return Told("refused", event.branch)
+def _refused(event: ReviewRejected, entry: Entry) -> EventLine:
+    return EventLine("refused", event.branch)
 
 
 @_line.register
-def _ended(event: OpEnded, entry: Entry) -> Told:
+def _ended(event: OpEnded, entry: Entry) -> EventLine:
     short = _reference(entry)
     took = event.ms if event.ms is not None else entry.spend.working_ms or None
     tail = ["" if took is None else duration(took)]
@@ -372,87 +380,87 @@ def _ended(event: OpEnded, entry: Entry) -> Told:
         where = f" on {ref}" if commit and ref else ""
         signed = ", signed" if commit else ""
         then = f"{TAKE_IT} {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
-        return Told("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
+        return EventLine("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
     if event.to is State.NOOP:
-        return Told("nothing", _join(event.reason or "the goal is met already", *tail))
+        return EventLine("nothing", _join(event.reason or "the goal is met already", *tail))
     if event.reason.startswith(STOPPED) and event.root_cause is RootCause.CRASH_RECOVERED:
         where = event.failed_phase or event.origin or "this op"
         told = f"the daemon was stopped during {where}: it goes on at the next start"
-        return Told("stopped", _join(told, *tail), Role.WARN)
+        return EventLine("stopped", _join(told, *tail), Role.WARN)
     cause = "" if event.root_cause is RootCause.NONE else f"cause: {event.root_cause.value.replace('_', ' ')}"
     label = {State.CANCELLED: "cancelled", State.BLOCKED: "refused"}.get(event.to, "failed")
-    return Told(label, _join(event.reason or event.to.value, cause, *tail, f"ouro show {short}"), Role.BAD)
+    return EventLine(label, _join(event.reason or event.to.value, cause, *tail, f"ouro show {short}"), Role.BAD)
 
 
 @_line.register
-def _called(event: CallEnded, entry: Entry) -> Told | None:
+def _called(event: CallEnded, entry: Entry) -> EventLine | None:
     """An ordinary call is silent here."""
     role = Role.WARN if calls.is_collapse(event) else Role.PLAIN
-    return Told("model", calls.format_call(event), role) if calls.is_notable(event) else None
+    return EventLine("model", calls.format_call(event), role) if calls.is_notable(event) else None
 
 
 @_line.register
-def _near(event: ProximityJudged, entry: Entry) -> Told:
+def _near(event: ProximityJudged, entry: Entry) -> EventLine:
     """The grounding policy's decision on an answer of raised proximity."""
     said = _join(event.purpose, calls.canary(event.proximity_milli, event.signal))
     if event.discarded:
-        return Told("canary", f"{said} · collapsed: it is discarded", Role.WARN)
+        return EventLine("canary", f"{said} · collapsed: it is discarded", Role.WARN)
     left, sources = event.asked.get("budget_scale_milli", 0) // 10, event.asked.get("min_sources", 0)
-    return Told("canary", f"{said} · {left} % of its time is left, {count(sources, 'source')} needed", Role.WARN)
+    return EventLine("canary", f"{said} · {left} % of its time is left, {count(sources, 'source')} needed", Role.WARN)
 
 
 @_line.register
-def _regrounded(event: Regrounded, entry: Entry) -> Told:
+def _regrounded(event: Regrounded, entry: Entry) -> EventLine:
     why = "too few sources"
     if event.number:
         near = calls.canary(event.proximity_milli, event.signal)
         why = f"{event.number} of {event.most} behind a collapse ({near})"
     again = f"the failing tests again: {event.tests}" if event.tests else ""
     fresh = f"{count(len(event.before), 'source')} before, {len(event.after)} now: {_few(event.after, 6)}"
-    return Told("reground", _join(why, fresh, again, "asked afresh"), Role.WARN)
+    return EventLine("reground", _join(why, fresh, again, "asked afresh"), Role.WARN)
 
 
 @_line.register
-def _ground(event: GroundJudged, entry: Entry) -> Told | None:
+def _ground(event: GroundJudged, entry: Entry) -> EventLine | None:
     """Enough ground is no news."""
     if event.stand in ("", "act"):
         return None
     then = "looks again" if event.stand == "reground" else "a person is asked"
-    return Told("ground", _join(event.why, then), Role.WARN)
+    return EventLine("ground", _join(event.why, then), Role.WARN)
 
 
 @_line.register
-def _loop_ended(event: LoopEnded, entry: Entry) -> Told | None:
+def _loop_ended(event: LoopEnded, entry: Entry) -> EventLine | None:
     """A conversation that ended with its answer is silent here."""
     if event.end == "answer":
         return None
     size = f"{count(event.rounds, 'round')}, {count(event.calls, 'call')}"
-    return Told("talk", _join(f"ended without an answer: {event.end}", size, event.problem), Role.WARN)
+    return EventLine("talk", _join(f"ended without an answer: {event.end}", size, event.problem), Role.WARN)
 
 
 @_line.register
-def _ignored(event: LoopCallsIgnored, entry: Entry) -> Told:
-    return Told("talk", f"{count(event.calls, 'call')} not run in round {event.round}", Role.WARN)
+def _ignored(event: LoopCallsIgnored, entry: Entry) -> EventLine:
+    return EventLine("talk", f"{count(event.calls, 'call')} not run in round {event.round}", Role.WARN)
 
 
 @_line.register
-def _nudged(event: LoopNudged, entry: Entry) -> Told | None:
+def _nudged(event: LoopNudged, entry: Entry) -> EventLine | None:
     """The nudge of every last round is no news."""
     stuck = event.why.startswith("stuck")
-    return Told("talk", f"told to do something else: {event.why}", Role.WARN) if stuck else None
+    return EventLine("talk", f"told to do something else: {event.why}", Role.WARN) if stuck else None
 
 
 @_line.register
-def _sent_back(event: LoopAnswerSentBack, entry: Entry) -> Told:
-    return Told("talk", event.why)
+def _sent_back(event: LoopAnswerSentBack, entry: Entry) -> EventLine:
+    return EventLine("talk", event.why)
 
 
 @_line.register
-def _unreadable(event: LoopAnswerUnreadable, entry: Entry) -> Told:
-    return Told("talk", event.fault)
+def _unreadable(event: LoopAnswerUnreadable, entry: Entry) -> EventLine:
+    return EventLine("talk", event.fault)
 
 
 @_line.register
-def _compacted(event: LoopCompacted, entry: Entry) -> Told:
+def _compacted(event: LoopCompacted, entry: Entry) -> EventLine:
     gone = count(event.results, "earlier result")
-    return Told("talk", f"{gone} left out of the prompt, {event.before} characters become {event.after}")
+    return EventLine("talk", f"{gone} left out of the prompt, {event.before} characters become {event.after}")

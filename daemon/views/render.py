@@ -18,7 +18,7 @@ from daemon.control.messages import (
     SuiteView,
 )
 from daemon.views.mcp import told
-from daemon.views.narrate import LABEL_WIDTH, Told, asked_line, describe, short_of
+from daemon.views.narrate import LABEL_WIDTH, EventLine, asked_line, describe, short_of
 from daemon.views.text import Block, Line, Role, Span, clean, count, duration, line, money
 from governance.pipeline.diff_text import HEADERS
 from ledger.clock import unstamp
@@ -34,7 +34,9 @@ def status_block(view: StatusView) -> Block:
     """``ouro status``."""
     pause = [Span("PAUSED", Role.WARN), Span(" · ")] if view.queue.paused else []
     lines: list[Line] = [(*pause, *headline(view)), _second(view)]
-    lines += [labelled(Told("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons]
+    lines += [
+        labelled(EventLine("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons
+    ]
     lines.append(labelled(_suite(view.suite)))
     queue = view.queue
     more = (
@@ -45,10 +47,10 @@ def status_block(view: StatusView) -> Block:
     )
     parked = "".join(f", {number} {what}" for what, number in more if number)
     paused = ", paused: `ouro resume` goes on" if queue.paused else ""
-    lines.append(labelled(Told("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
+    lines.append(labelled(EventLine("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
     lines += [labelled(_posture(view.posture))] if view.posture else []
     lines += [labelled(_server(one)) for one in view.mcp]
-    lines += [labelled(Told("note", note)) for note in view.notes]
+    lines += [labelled(EventLine("note", note)) for note in view.notes]
     for op in view.active:
         lines += [(), *op_lines(op, now=view.at)]
     for op in view.waiting:
@@ -56,11 +58,11 @@ def status_block(view: StatusView) -> Block:
     return tuple(lines)
 
 
-def _posture(view: PostureView) -> Told:
+def _posture(view: PostureView) -> EventLine:
     by = "set by the owner" if view.by == "owner" else "inferred"
     brake = f" · emergency brake: {view.brake}" if view.brake else ""
     pressed = f" · no exploration: {view.pressed_by}" if view.pressed_by else ""
-    return Told("posture", f"{view.posture.value}, {by}{brake}{pressed}", Role.WARN if view.brake else Role.PLAIN)
+    return EventLine("posture", f"{view.posture.value}, {by}{brake}{pressed}", Role.WARN if view.brake else Role.PLAIN)
 
 
 def headline(view: StatusView) -> Line:
@@ -97,16 +99,16 @@ def _known(suite: SuiteView) -> str:
     return f"{count(suite.tests, 'test')} known {suite.status}"
 
 
-def _suite(suite: SuiteView) -> Told:
+def _suite(suite: SuiteView) -> EventLine:
     red = f": {', '.join(suite.red[:3])}" + (f" and {len(suite.red) - 3} more" if len(suite.red) > 3 else "")
     at = f" at {suite.commit[:7]}" if suite.commit else ""
     note = f" · {suite.note}" if suite.note else ""
     role = Role.BAD if suite.red else Role.PLAIN
-    return Told("suite", f"{suite.status}{at}{red if suite.red else ''}{note}", role)
+    return EventLine("suite", f"{suite.status}{at}{red if suite.red else ''}{note}", role)
 
 
-def _server(view: McpView) -> Told:
-    return Told("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
+def _server(view: McpView) -> EventLine:
+    return EventLine("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
 
 
 def op_header(op: OpView) -> Line:
@@ -130,7 +132,7 @@ def op_lines(op: OpView, *, now: str = "") -> list[Line]:
     """Header and state of one op, without its steps: since when, and what it has come to."""
     age = f" · {duration(_between(op.started_at, now))}" if op.started_at and now else ""
     doing = " · waits for a person" if op.waiting or op.question else f" · {op.doing}" if op.doing else ""
-    lines = [op_header(op), labelled(Told("state", f"{op.state.value}{age}{doing}", _role(op)))]
+    lines = [op_header(op), labelled(EventLine("state", f"{op.state.value}{age}{doing}", _role(op)))]
     return [*lines, labelled(asked_line(op.question.text, op.question.choices))] if op.question else lines
 
 
@@ -152,18 +154,20 @@ def _step_text(op: OpView, text: str) -> str:
 
 def op_block(op: OpView) -> Block:
     """``ouro show``: everything about one op."""
-    lines: list[Line] = [op_header(op), labelled(Told("goal", op.goal))]
-    lines += [labelled(Told(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps]
+    lines: list[Line] = [op_header(op), labelled(EventLine("goal", op.goal))]
+    lines += [
+        labelled(EventLine(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps
+    ]
     lines += diff_lines(op.diff)
     ended = bool(op.steps) and op.state.terminal  # then the last step says how
     if not ended:
         reason = f" · {op.reason}" if op.reason else ""
         commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
-        lines.append(labelled(Told("state", f"{op.state.value}{reason}{commit}", _role(op))))
+        lines.append(labelled(EventLine("state", f"{op.state.value}{reason}{commit}", _role(op))))
     if op.learned:
-        lines.append(labelled(Told("claims", op.learned)))
+        lines.append(labelled(EventLine("claims", op.learned)))
     spent = [duration(_took(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
-    lines.append(labelled(Told("cost", " · ".join(spent))))
+    lines.append(labelled(EventLine("cost", " · ".join(spent))))
     lines.append(_next(op))
     return tuple(lines)
 
@@ -181,7 +185,7 @@ def _next(op: OpView) -> Line:
         text = f"ouro undo {op.short}"
     else:
         text = f"ouro log --op {op.short}"
-    return labelled(Told("next", text, Role.DIM))
+    return labelled(EventLine("next", text, Role.DIM))
 
 
 def _role(op: OpView) -> Role:
@@ -192,7 +196,7 @@ def _role(op: OpView) -> Role:
     return Role.PLAIN if op.state in _QUIET_STATES else Role.BAD
 
 
-def labelled(told: Told) -> Line:
+def labelled(told: EventLine) -> Line:
     """An indented line with its label in a column of its own."""
     return line(INDENT, Span(f"{told.label:<{LABEL_WIDTH}} ", Role.DIM), Span(told.text, told.role))
 
@@ -273,12 +277,14 @@ def cost_block(view: CostView) -> Block:
         tokens = f"{spend.tokens_in} tokens in, {spend.tokens_out} out"
         lines.append(
             labelled(
-                Told(row.provider, f"{row.model} · {count(spend.calls, 'call')} · {tokens} · {money(spend.usd_micro)}")
+                EventLine(
+                    row.provider, f"{row.model} · {count(spend.calls, 'call')} · {tokens} · {money(spend.usd_micro)}"
+                )
             )
         )
     for op in view.ops:
         text = f"{money(op.spend.usd_micro)} · {duration(_took(op))} · {op.state.value} · {_subject(op)}"
-        lines.append(labelled(Told(op.short, text, _role(op))))
+        lines.append(labelled(EventLine(op.short, text, _role(op))))
     return tuple(lines)
 
 
@@ -293,8 +299,8 @@ def health_block(view: HealthView) -> Block:
     grounded = f"{count(view.collapses, 'answer')} collapsed, looked afresh {count(view.regroundings, 'time')}"
     return (
         line(Span(view.state.value, role), " · ", facts),
-        *([labelled(Told("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
-        *(labelled(Told("why", r, Role.WARN)) for r in view.reasons),
+        *([labelled(EventLine("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
+        *(labelled(EventLine("why", r, Role.WARN)) for r in view.reasons),
         *_machine(view.machine),
     )
 
@@ -306,14 +312,14 @@ def _machine(view: MachineView) -> Block:
     role = Role.GOOD if view.score == 100 else Role.WARN
     lowest = f" · lowest {view.lowest} of {count(view.samples, 'look')}"
     parts = (
-        Told(
+        EventLine(
             part.name,
             part.said + ("" if part.level == "NORMAL" else f" · {part.level}"),
             Role.PLAIN if part.level == "NORMAL" else Role.WARN,
         )
         for part in view.parts
     )
-    return (labelled(Told("machine", f"{view.state}, score {view.score}{lowest}", role)), *map(labelled, parts))
+    return (labelled(EventLine("machine", f"{view.state}, score {view.score}{lowest}", role)), *map(labelled, parts))
 
 
 def log_block(view: LogView) -> Block:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.views.narrate import Told
+from daemon.views.narrate import EventLine
 from daemon.views.render import labelled
 from daemon.views.text import Block, Line, Role, Span, count, line
 from governance.grounding.calibration import BINS, WORST_BP, Bin, Calibration, Share
@@ -26,15 +26,15 @@ def calibration_block(view: Calibration) -> Block:
     beyond = f", {view.beyond} more without one" if view.beyond else ""
     lines = [
         line(Span(f"{count(view.records, 'record')}, {view.closed} closed{beyond}", Role.HEAD)),
-        labelled(Told("brier", f"{brier(view.brier_bp)} over {view.n} (0 is perfect, 0.25 is a coin)")),
-        labelled(Told("ops", _ops(view))),
-        *(labelled(Told(share.about.value, _share(share))) for share in view.shares),
+        labelled(EventLine("brier", f"{brier(view.brier_bp)} over {view.n} (0 is perfect, 0.25 is a coin)")),
+        labelled(EventLine("ops", _ops(view))),
+        *(labelled(EventLine(share.about.value, _share(share))) for share in view.shares),
         *reliability(view.bins),
         *_trust(view),
     ]
     if not view.agrees:
         told = "the table of trust is not what the log says; shown is the log: `ouro ledger replay` names the keys"
-        lines.append(labelled(Told("fault", told, Role.BAD)))
+        lines.append(labelled(EventLine("fault", told, Role.BAD)))
     return tuple(lines)
 
 

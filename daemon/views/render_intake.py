@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.control.intake_messages import PostureView, SensorsView, SensorView, SignalsView, SignalView
-from daemon.views.narrate import Told, short_of
+from daemon.views.narrate import EventLine, short_of
 from daemon.views.render import labelled
 from daemon.views.text import Block, Line, Role, Span, count, line
 
@@ -31,12 +31,12 @@ def _signal(view: SignalView) -> list[Line]:
     )
     why = view.waits or (view.reason if view.state != "queued" else "")
     branch = f"branch {view.branch}" if view.branch else ""
-    below = [labelled(Told("why", text)) for text in (why, branch) if text]
+    below = [labelled(EventLine("why", text)) for text in (why, branch) if text]
     if view.state in ("dead", "quarantined"):
-        below += [labelled(Told("had", text, Role.DIM)) for text in view.history]
+        below += [labelled(EventLine("had", text, Role.DIM)) for text in view.history]
     if view.state in ("dead", "quarantined") or (view.state == "parked" and view.op is None):
         text = f'ouro retry {view.short} · ouro drop {view.short} --why "..."'
-        below.append(labelled(Told("next", text, Role.DIM)))
+        below.append(labelled(EventLine("next", text, Role.DIM)))
     return [head, *below]
 
 
@@ -52,9 +52,9 @@ def _sensor(view: SensorView) -> list[Line]:
     away = "".join(f" · {number} {what}" for what, number in view.turned_away.items() if number)
     load = f"{view.ops_hour} of {count(view.cap_hour, 'op')} an hour"
     lines = [line(Span(f"{view.source:<24}", Role.HEAD), f"{view.line}{when}{away}", Span(f"  {load}", Role.DIM))]
-    lines += [labelled(Told("says", view.says, Role.DIM))] if view.says else []
-    lines += [labelled(Told("away", view.turned_away_why, Role.DIM))] if view.turned_away_why else []
-    return [*lines, labelled(Told("held", view.suppressed, Role.WARN))] if view.suppressed else lines
+    lines += [labelled(EventLine("says", view.says, Role.DIM))] if view.says else []
+    lines += [labelled(EventLine("away", view.turned_away_why, Role.DIM))] if view.turned_away_why else []
+    return [*lines, labelled(EventLine("held", view.suppressed, Role.WARN))] if view.suppressed else lines
 
 
 def posture_block(view: PostureView) -> Block:
@@ -63,10 +63,10 @@ def posture_block(view: PostureView) -> Block:
     by = f"set by the owner{until}" if view.by == "owner" else f"inferred, {view.confidence_bp // 100} % sure"
     lines = [
         line(Span(view.posture.value, Role.HEAD), f" · {by} · {count(view.ops_hour, 'op')} in the last hour"),
-        labelled(Told("why", view.why)),
+        labelled(EventLine("why", view.why)),
     ]
     if view.brake:
-        lines.append(labelled(Told("brake", f"emergency brake: {view.brake}", Role.BAD)))
+        lines.append(labelled(EventLine("brake", f"emergency brake: {view.brake}", Role.BAD)))
     if view.pressed_by:
-        lines.append(labelled(Told("pressure", f"no exploration: {view.pressed_by}", Role.WARN)))
+        lines.append(labelled(EventLine("pressure", f"no exploration: {view.pressed_by}", Role.WARN)))
     return tuple(lines)

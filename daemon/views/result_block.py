@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from daemon.control import intake_messages, messages
 from daemon.views import render
-from daemon.views.narrate import Told
+from daemon.views.narrate import EventLine
 from daemon.views.text import Block, line
 from governance.grounding.calibration import Calibration
 
@@ -47,4 +47,4 @@ _BLOCKS: Mapping[type[BaseModel], Callable[[Any], Block]] = {
 def block_of(result: BaseModel) -> Block:
     """A result as text; a type without a view of its own as a line a field."""
     known = _BLOCKS.get(type(result))
-    return known(result) if known else tuple(render.labelled(Told(name, str(value))) for name, value in result)
+    return known(result) if known else tuple(render.labelled(EventLine(name, str(value))) for name, value in result)

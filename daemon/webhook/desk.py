@@ -11,10 +11,10 @@ from http import HTTPStatus
 
 from pydantic import ValidationError
 
-from daemon.webhook.http import Head, Refusal, Request
+from daemon.webhook.http import HttpRequest, Refusal, RequestHead
 from daemon.webhook.settings import WebhookSettings
-from governance.irongate.g10_signatures import Scheme, SignatureFacts, check, gather
-from governance.irongate.secrets import redact
+from governance.irongate.op.g10_signatures import Scheme, SignatureFacts, check, gather
+from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from ledger.clock import Clock
 from ledger.errors import LedgerError
@@ -30,7 +30,7 @@ JSON = "application/json"
 Secrets = Mapping[Scheme, Sequence[str]]
 
 
-def admit(head: Head) -> Refusal | None:
+def admit(head: RequestHead) -> Refusal | None:
     """Is this a webhook at all? Judged before the body is read. Pure."""
     if head.path not in PATHS:
         return Refusal(status=HTTPStatus.NOT_FOUND, rule="http.path", reason="No webhook has this path.")
@@ -67,7 +67,7 @@ class Desk:
         self._ration = Ration()
         self._arriving: set[str] = set()  # keys of deliveries that are on their way into the ledger
 
-    async def take(self, request: Request) -> HTTPStatus:
+    async def take(self, request: HttpRequest) -> HTTPStatus:
         """The HTTP status for the sender. 2xx: the delivery is durable."""
         scheme = PATHS[request.head.path]
         facts = gather(
@@ -88,7 +88,7 @@ class Desk:
         finally:
             self._arriving -= mine
 
-    async def _judge(self, scheme: Scheme, request: Request, facts: SignatureFacts) -> HTTPStatus:
+    async def _judge(self, scheme: Scheme, request: HttpRequest, facts: SignatureFacts) -> HTTPStatus:
         if facts.keys and not facts.seen:
             facts = facts.model_copy(update={"seen": await self._deliveries.seen(facts.keys)})
         verdict = check(facts)
@@ -151,7 +151,7 @@ class Desk:
             await self._record.note(WebhookRefusalsCounted(rule=rule, count=count))
 
 
-def _read(scheme: Scheme, request: Request) -> News:
+def _read(scheme: Scheme, request: HttpRequest) -> News:
     """The news without secrets, for the ledger."""
     if scheme is Scheme.STANDARD:
         return of_standard(request.body)

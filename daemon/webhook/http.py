@@ -30,7 +30,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class RequestHead:
     """Method, path (without its query) and headers, names in lower case; ``length`` of the body in bytes."""
 
     method: str
@@ -45,19 +45,19 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """A whole request."""
 
-    head: Head
+    head: RequestHead
     body: bytes = field(repr=False)
 
 
-Admit = Callable[[Head], Refusal | None]
+Admit = Callable[[RequestHead], Refusal | None]
 
 
 async def read_request(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, admit: Admit, body_bytes: int
-) -> Request | Refusal | None:
+) -> HttpRequest | Refusal | None:
     """The request, why it is refused, or None when the other side sent nothing. ``admit`` judges the head before a
     byte of the body is waited for. The caller has a time limit around this."""
     import h11
@@ -79,7 +79,7 @@ async def read_request(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if error.error_status_hint == 431 else HTTPStatus.BAD_REQUEST
         )
         return Refusal(status=status, rule="http.malformed", reason=f"This is no HTTP request: {error}.")
-    return Request(head=head, body=body)
+    return HttpRequest(head=head, body=body)
 
 
 async def _next_event(parser: h11.Connection, reader: asyncio.StreamReader) -> h11.Event | None:
@@ -101,15 +101,15 @@ async def _body(parser: h11.Connection, reader: asyncio.StreamReader) -> bytes:
     return bytes(body)
 
 
-def _head_of(request: h11.Request) -> Head:
+def _head_of(request: h11.Request) -> RequestHead:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
     path = request.target.decode("latin-1").partition("?")[0]
     lengths = [value for name, value in headers if name == "content-length"]
     length = int(lengths[0]) if lengths else -1  # h11 has seen that they are digits, and agree
-    return Head(method=request.method.decode("latin-1"), path=path, headers=headers, length=length)
+    return RequestHead(method=request.method.decode("latin-1"), path=path, headers=headers, length=length)
 
 
-def _too_much(head: Head, body_bytes: int) -> Refusal | None:
+def _too_much(head: RequestHead, body_bytes: int) -> Refusal | None:
     if head.length < 0 or any(name == "transfer-encoding" for name, _ in head.headers):
         why = "The request does not say how long its body is."
         return Refusal(status=HTTPStatus.LENGTH_REQUIRED, rule="http.length", reason=why)

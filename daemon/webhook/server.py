@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from daemon.lifecycle.logs import logger
-from daemon.webhook.http import Admit, Refusal, Request, bare, linger, read_request
+from daemon.webhook.http import Admit, HttpRequest, Refusal, bare, linger, read_request
 from daemon.webhook.settings import WebhookSettings
 from ledger.errors import ConfigError
 
-Take = Callable[[Request], Awaitable[HTTPStatus]]
+Take = Callable[[HttpRequest], Awaitable[HTTPStatus]]
 Note = Callable[[Refusal], Awaitable[None]]
 
 SLOW = Refusal(status=HTTPStatus.REQUEST_TIMEOUT, rule="http.slow", reason="The request took too long to arrive.")
@@ -93,7 +93,7 @@ class WebhookServer:
             self._waiting.pop(writer, None)
             writer.transport.abort()
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | Refusal | None:
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> HttpRequest | Refusal | None:
         try:
             async with asyncio.timeout(self._settings.request_s):
                 return await read_request(reader, writer, admit=self._admit, body_bytes=self._settings.body_bytes)
@@ -102,7 +102,7 @@ class WebhookServer:
         except ConnectionError:
             return None
 
-    async def _judged(self, request: Request, writer: asyncio.StreamWriter) -> HTTPStatus:
+    async def _judged(self, request: HttpRequest, writer: asyncio.StreamWriter) -> HTTPStatus:
         """A connection keeps its place while its request is judged."""
         del self._waiting[writer]
         self._judging += 1

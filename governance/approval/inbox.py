@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from governance.approval.requests import CLOSED, COLUMNS, REMEDY, Asked, fold
-from governance.irongate import g08_approval
+from governance.irongate.op import g08_approval
 from governance.pipeline.dossier import Dossier
 from governance.record import Recorder, clean
 from governance.recordable import words_without_secrets
@@ -47,7 +47,7 @@ ANSWERED: Mapping[Answer, type[ApprovalAnswered]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ApprovalRequest:
     """A waiting op with everything needed to resume it.
 
     ``spend`` is its cost before it waited, ``left_ms`` what it had left of its own working time (None: unknown).
@@ -102,7 +102,7 @@ class Inbox:
 
     async def request(
         self, record: Recorder, op: Operation, dossier: Dossier, reason: str, *, left_ms: int | None = None
-    ) -> Request:
+    ) -> ApprovalRequest:
         """Store the complete op and record the request. Repeating it (after a restart) keeps the first expiry."""
         for waiting in await self.pending():
             if waiting.op.id == op.id:
@@ -125,7 +125,7 @@ class Inbox:
             ),
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )
-        return Request(
+        return ApprovalRequest(
             op=op,
             dossier=dossier,
             requested_at=now,
@@ -135,7 +135,7 @@ class Inbox:
             left_ms=left_ms,
         )
 
-    async def pending(self) -> tuple[Request, ...]:
+    async def pending(self) -> tuple[ApprovalRequest, ...]:
         """All readable pending requests, oldest first."""
         rows = await self._ledger.query("SELECT op_id FROM inbox ORDER BY requested_at")
         found = [await self._standing(str(op_id)) for (op_id,) in rows]
@@ -145,7 +145,7 @@ class Inbox:
                 requests += [await self._read(asked)] if asked else []
         return tuple(requests)
 
-    async def _read(self, asked: Asked) -> Request:
+    async def _read(self, asked: Asked) -> ApprovalRequest:
         """A complete request.
 
         Raises ``ValidationError`` for a format of another version, ``LedgerError`` for a missing or altered blob.
@@ -153,7 +153,7 @@ class Inbox:
         ((entry, request),) = await self._ledger.events(
             ApprovalRequested, op_id=asked.op_id, after=asked.seq - 1, limit=1
         )
-        return Request(
+        return ApprovalRequest(
             op=Operation.model_validate_json(await self._ledger.get_blob(asked.operation)),
             dossier=Dossier.model_validate_json(await self._ledger.get_blob(asked.dossier)),
             requested_at=unstamp(asked.requested_at or entry.at),
@@ -212,7 +212,7 @@ class Inbox:
         """Deletes the op's request; to commit together with the entry that gives the reason."""
         return ("DELETE FROM inbox WHERE op_id = ?", (op_id,))
 
-    def seconds_left(self, request: Request) -> float:
+    def seconds_left(self, request: ApprovalRequest) -> float:
         return (request.expires_at - self._clock.now()).total_seconds()
 
     async def decide(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from governance.irongate.g15_secrets import redact
+from governance.irongate.candidate.g15_secrets import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp
@@ -30,7 +30,7 @@ from ledger.tasks import run_to_completion
 from ledger.vocabulary import Frozen
 
 if TYPE_CHECKING:
-    from governance.pipeline.context import Crew
+    from governance.pipeline.context import OpContext
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS questions (id TEXT PRIMARY KEY, op_id TEXT NOT NULL);"
 
@@ -151,7 +151,7 @@ def _chosen(text: str, choices: tuple[str, ...]) -> str:
 class Owner:
     """The ``person`` port of one op's tools: limits the number of questions and pauses the op's clock meanwhile."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: OpContext) -> None:
         self._crew = crew
 
     async def ask(self, question: str, choices: tuple[str, ...]) -> str | None:

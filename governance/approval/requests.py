@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from governance.record import clean
-from ledger.audit import Query, Row
 from ledger.events.approval import ApprovalExpired, ApprovalGiven, ApprovalRejected, ApprovalRequested
 from ledger.events.event import event_in, read_event
 from ledger.events.op import OpEnded
-from ledger.findings import Finding
+from ledger.integrity.audit import Query, Row
+from ledger.integrity.findings import Finding
 from ledger.parsers.json import read_json
 from ledger.vocabulary import Draft, EntryKind, Frozen
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from governance.changes.folders import NOT_A_FILE, Seen, look, look_at, missing_folders, open_parent
+from governance.changes.folders import NOT_A_FILE, PathState, look, look_at, missing_folders, open_parent
 from governance.changes.journal import PART, Journal
 from governance.changes.kit import Kit, change_lock
 from governance.changes.plan import FileChange, plan
@@ -97,7 +97,7 @@ def _survey(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> t
     return record.model_copy(update=update), images
 
 
-def _refuse(changes: Sequence[FileChange], seen: Mapping[str, Seen]) -> None:
+def _refuse(changes: Sequence[FileChange], seen: Mapping[str, PathState]) -> None:
     odd = tuple(c.path for c in changes if seen[c.path].sha == NOT_A_FILE)
     if odd:
         raise ApplyConflict(

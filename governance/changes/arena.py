@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ledger.errors import GitFailed
 from ledger.ids import uuid7_hex
-from ledger.regular import read_regular
+from ledger.paths import read_regular
 from tools.contained import remove_special, remove_tree
 from tools.git import Git
 from tools.private_index import PrivateIndex

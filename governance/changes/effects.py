@@ -15,7 +15,7 @@ from pathlib import Path
 from governance.changes.exchange import RENAME_EXCHANGE, RENAME_NOREPLACE, UNSUPPORTED, Rename2, rename2
 from governance.changes.folders import open_parent
 from ledger.errors import ApplyConflict, GitFailed
-from ledger.regular import FOLDER
+from ledger.paths import FOLDER
 from tools.git import Git
 from tools.untrusted_tree import UntrustedTree, join_names, list_programs
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from ledger.children import MOST_BYTES
 from ledger.errors import ApplyConflict
 from ledger.ids import sha256_hex
-from ledger.regular import FOLDER, open_below
+from ledger.paths import FOLDER, open_below
 
 LARGEST = MOST_BYTES
 """Maximum bytes of a file that are kept in memory. No change is made to a larger one."""
@@ -22,7 +22,7 @@ NOT_A_FILE = "not-a-file"  # in place of a hash: a link, a folder, a device
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PathState:
     """What a name refers to. ``sha``: None for nothing, ``NOT_A_FILE`` for anything but a regular file.
 
     ``data`` is empty for files larger than :data:`LARGEST`.
@@ -64,34 +64,34 @@ def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
         os.close(folder)
 
 
-def look(folder: int, name: str) -> Seen:
+def look(folder: int, name: str) -> PathState:
     """Read ``name``; never follows a link, never blocks on a pipe."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
-        return Seen(None)
+        return PathState(None)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            return Seen(NOT_A_FILE)
+            return PathState(NOT_A_FILE)
         raise
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        return Seen(NOT_A_FILE)
+        return PathState(NOT_A_FILE)
     with os.fdopen(fd, "rb") as file:
         if status.st_size > LARGEST:
-            return Seen(hashlib.file_digest(file, "sha256").hexdigest(), b"", stat.S_IMODE(status.st_mode))
+            return PathState(hashlib.file_digest(file, "sha256").hexdigest(), b"", stat.S_IMODE(status.st_mode))
         data = file.read()
-    return Seen(sha256_hex(data), data, stat.S_IMODE(status.st_mode))
+    return PathState(sha256_hex(data), data, stat.S_IMODE(status.st_mode))
 
 
-def look_at(root: Path, path: str) -> Seen:
+def look_at(root: Path, path: str) -> PathState:
     """:func:`look` at a path inside the repository; a missing folder counts as a missing file."""
     try:
         with open_parent(root, path) as (folder, name):
             return look(folder, name)
     except FileNotFoundError:
-        return Seen(None)
+        return PathState(None)
 
 
 def missing_folders(root: Path, path: str) -> tuple[str, ...]:

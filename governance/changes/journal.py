@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from governance.changes.effects import Effects, sync_path
 from governance.changes.types import CommitMark, JournalRecord
 from ledger.errors import ChangeError
+from ledger.paths import FOLDER, NotRegular, read_regular
 from ledger.places import Places
-from ledger.regular import FOLDER, NotRegular, read_regular
 
 RECORD = "record.json"
 PART = ".part"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from governance.changes.effects import Effects
 from governance.changes.settings import ChangeSettings
 from ledger.clock import Clock
+from ledger.paths import open_regular
 from ledger.places import Places
-from ledger.regular import open_regular
 from tools.git import Git
 
 

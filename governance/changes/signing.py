@@ -12,9 +12,9 @@ from governance.changes import sshsig
 from governance.changes.settings import ChangeSettings
 from governance.changes.trailers import one_line
 from ledger.errors import ConfigError
-from ledger.heads import NAMESPACE, Judgement, Standing
+from ledger.integrity.heads import NAMESPACE, Judgement, SignatureResult
+from ledger.paths import naming, open_regular, read_regular
 from ledger.places import Places
-from ledger.regular import naming, open_regular, read_regular
 
 KEY = "signing_ed25519"
 ALLOWED = "allowed_signers"
@@ -74,11 +74,13 @@ class Keyring:
         try:
             key = sshsig.signer_of(signature, message, namespace=namespace)
         except ValueError as error:
-            return Judgement(standing=Standing.NONE, why=str(error))
+            return Judgement(standing=SignatureResult.NONE, why=str(error))
         signer = sshsig.fingerprint(key)
         if key == self.own:
-            return Judgement(standing=Standing.OURS, signer=signer)
-        return Judgement(standing=Standing.LISTED if signer in self.listed else Standing.UNKNOWN, signer=signer)
+            return Judgement(standing=SignatureResult.OURS, signer=signer)
+        return Judgement(
+            standing=SignatureResult.LISTED if signer in self.listed else SignatureResult.UNKNOWN, signer=signer
+        )
 
 
 def keyring(places: Places, settings: ChangeSettings) -> tuple[Keyring, str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from governance.conversation.tool_call import call_tool
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from kernel.provider import ToolCall
 from ledger.parsers.json import read_json
 from ledger.vocabulary import State
@@ -24,7 +24,9 @@ def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[lis
     return made
 
 
-async def run_calls(crew: Crew, phase: State, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
+async def run_calls(
+    crew: OpContext, phase: State, calls: Sequence[ToolCall], context: ToolContext
+) -> list[ToolOutcome]:
     """Check, run and record each call; outcomes in the order of the calls.
 
     Calls beyond the concurrency limit wait, so that the policy does not refuse them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from governance.conversation.history import Exchange, History, Result, recallable
+from governance.conversation.history import Exchange, History, QuotedResult, recallable
 
 TEXT_CHARS = 2_000
 ARGUMENT_CHARS = 1_000
@@ -29,7 +29,7 @@ def compact(history: History, *, keep: int) -> History:
     return History(exchanges=tuple(kept), dropped=history.dropped + gone, dropped_chars=history.dropped_chars + chars)
 
 
-def _cut(exchange: Exchange, results: tuple[Result, ...]) -> Exchange:
+def _cut(exchange: Exchange, results: tuple[QuotedResult, ...]) -> Exchange:
     return replace(
         exchange,
         text=shortened(exchange.text),

@@ -11,19 +11,19 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from governance.conversation import prompts
+from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.answers import parse_answer
-from governance.conversation.ends import End, Talk
+from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.exploration import context_of, explore
 from governance.conversation.history import Opening
 from governance.conversation.injection_screen import look_at
-from governance.conversation.judged import Judged
 from governance.conversation.manner import Manner, manner_of
 from governance.conversation.rounds import Conversation
 from governance.conversation.tool_call import call_tool
 from governance.grounding.ground import depth_of
-from governance.irongate import g01_containment, g02_protected, g04_exploration
+from governance.irongate.candidate import g01_containment, g02_protected, g04_exploration
 from governance.irongate.paths import is_test_path
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import POLICY_RULES, Dossier
 from governance.pipeline.retries import COLLAPSE
 from governance.repair.proposal import Proposal
@@ -69,7 +69,7 @@ def wanted_files(op: Operation, dossier: Dossier, failing: Sequence[TestResult])
     return tuple(dict.fromkeys(paths))[:MAX_FILES]
 
 
-async def read_files(crew: Crew, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
+async def read_files(crew: OpContext, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
     """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
@@ -114,7 +114,7 @@ def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -
     return None
 
 
-async def edits_of(op: Operation, crew: Crew, context: ToolContext, text: str) -> Stated:
+async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: str) -> Stated:
     """Edits written by tools, else those in the answer; or none, with the reason."""
     if context.written:
         found = []
@@ -147,25 +147,25 @@ class Answers:
     cheaper than another conversation.
     """
 
-    def __init__(self, *, op: Operation, crew: Crew, context: ToolContext, complexity: Complexity) -> None:
+    def __init__(self, *, op: Operation, crew: OpContext, context: ToolContext, complexity: Complexity) -> None:
         self._op = op
         self._crew = crew
         self._context = context
         self._complexity = complexity
 
-    async def __call__(self, text: str) -> Judged:
+    async def __call__(self, text: str) -> AnswerVerdict:
         if not self._context.written:
             if parse_answer(text, Noop)[0] is not None:
-                return Judged(useful=True)
+                return AnswerVerdict(useful=True)
             parsed = await asyncio.to_thread(parse_edits, text)
             if not parsed.parts and not parsed.problems:
-                return Judged(useful=False)
+                return AnswerVerdict(useful=False)
         stated = await edits_of(self._op, self._crew, self._context, text)
         if not stated.edits:
-            return Judged(useful=False, problem=stated.problem, rule=stated.rule)
+            return AnswerVerdict(useful=False, problem=stated.problem, rule=stated.rule)
         return await self._explored(stated.edits)
 
-    async def _explored(self, edits: Sequence[Edit]) -> Judged:
+    async def _explored(self, edits: Sequence[Edit]) -> AnswerVerdict:
         crew, context = self._crew, self._context
         verdict = g04_exploration.check(
             g04_exploration.ExplorationFacts(
@@ -177,12 +177,12 @@ class Answers:
             )
         )
         if verdict.decision is Decision.ALLOW:
-            return Judged(useful=True)
+            return AnswerVerdict(useful=True)
         await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.GENERATE)
-        return Judged(useful=True, problem=verdict.reason, rule=verdict.rule)
+        return AnswerVerdict(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 
-async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
+async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
     """One conversation for one candidate. Tools edit a workspace of its own."""
     manner = manner_of(crew.asker.provider.capabilities, crew.shop.settings.loop)
     async with crew.workspace(op) as workspace:
@@ -222,7 +222,7 @@ async def converse(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[T
 async def opened(
     op: Operation,
     dossier: Dossier,
-    crew: Crew,
+    crew: OpContext,
     context: ToolContext,
     failing: tuple[TestResult, ...],
     manner: Manner,
@@ -286,22 +286,22 @@ def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal
     rule = denied.rule if denied else stated.rule
     by_policy = rule.startswith(POLICY_RULES)
     cause, failure = (RootCause.POLICY_REFUSED, FailureClass.POLICY) if by_policy else said.cause
-    if not by_policy and said.end is not End.ANSWER:
+    if not by_policy and said.end is not ConversationEnd.ANSWER:
         rule = f"loop.{said.end.value}"
     why = denied.reason if denied else said.problem or stated.problem or "the answer holds no edit"
     return Proposal(
         candidate=None,
-        reason=why if said.end is End.ANSWER else f"{said.told}; {why}",
+        reason=why if said.end is ConversationEnd.ANSWER else f"{said.told}; {why}",
         cause=cause,
         failure=failure,
         rule=rule,
-        retry=said.end is not End.DEADLINE,
+        retry=said.end is not ConversationEnd.DEADLINE,
         exploration=tuple(context.uses),
     )
 
 
 def as_proposal(
-    crew: Crew,
+    crew: OpContext,
     said: Talk,
     edits: tuple[Edit, ...],
     claim: Noop | None,
@@ -328,7 +328,7 @@ def as_proposal(
     return Proposal(
         candidate=candidate,
         reason=claim.noop if claim and not edits else f"{len(edits)} edit(s); {said.told}",
-        notes=() if said.end is End.ANSWER else (said.told,),
+        notes=() if said.end is ConversationEnd.ANSWER else (said.told,),
         tried=1,
         exploration=tuple(context.uses),
         reads=dict(context.reads),

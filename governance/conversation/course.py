@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.dossier import Dossier, Feedback
 from governance.repair.proposal import Proposal
 from ledger.events.repair import RepairRoundEnded

@@ -9,7 +9,7 @@ from ledger.errors import OuroError
 from ledger.vocabulary import FailureClass, RootCause, Verdict
 
 
-class End(StrEnum):
+class ConversationEnd(StrEnum):
     """Why a conversation ended."""
 
     ANSWER = "answer"
@@ -26,12 +26,12 @@ class End(StrEnum):
 
 
 TOLD = {
-    End.ROUNDS: "its rounds are spent",
-    End.DEADLINE: "its time was up",
-    End.REPEAT: "it made the same call with the same result again and again",
-    End.ALTERNATION: "it went to and fro between two calls",
-    End.MONOLOGUE: "it neither called a tool nor answered",
-    End.COMPACTION: "its prompt was full twice, and nothing new came in between",
+    ConversationEnd.ROUNDS: "its rounds are spent",
+    ConversationEnd.DEADLINE: "its time was up",
+    ConversationEnd.REPEAT: "it made the same call with the same result again and again",
+    ConversationEnd.ALTERNATION: "it went to and fro between two calls",
+    ConversationEnd.MONOLOGUE: "it neither called a tool nor answered",
+    ConversationEnd.COMPACTION: "its prompt was full twice, and nothing new came in between",
 }
 
 
@@ -43,7 +43,7 @@ class Talk:
     the exception that ended the conversation.
     """
 
-    end: End
+    end: ConversationEnd
     answer: str
     rounds: int
     calls: int
@@ -61,7 +61,7 @@ class Talk:
     @property
     def cause(self) -> tuple[RootCause, FailureClass]:
         """Root cause and failure class for an op without a candidate."""
-        if self.end is End.DEADLINE:
+        if self.end is ConversationEnd.DEADLINE:
             return RootCause.TIMEOUT, FailureClass.PROVIDER
-        answered = self.end is End.ANSWER
+        answered = self.end is ConversationEnd.ANSWER
         return RootCause.PROVIDER_BAD_OUTPUT if answered else RootCause.NO_CANDIDATE, FailureClass.PROVIDER

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from governance.approval.questions import Owner
 from governance.conversation.tool_call import call_tool
-from governance.irongate.g04_exploration import lacking, standing
-from governance.pipeline.context import Crew
+from governance.irongate.candidate.g04_exploration import lacking, standing
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier
 from ledger.vocabulary import Complexity, Operation, State
 from tools.manifest import ToolContext
@@ -32,7 +32,7 @@ WORD = re.compile(r"[A-Za-z_]\w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FileExploration:
     """Exploration results for one file.
 
     ``symbols``: first line, last line, name; ``called_in``: calling files by symbol; ``changed``: date of last change.
@@ -48,11 +48,11 @@ class Found:
 class Findings:
     """Exploration results by file."""
 
-    files: dict[str, Found] = field(default_factory=dict)
+    files: dict[str, FileExploration] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
 
 
-def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> ToolContext:
+def context_of(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> ToolContext:
     """The tool context of an op in a workspace."""
     return ToolContext(
         workspace=workspace,
@@ -68,7 +68,7 @@ def context_of(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace
 class Scout:
     """Makes the exploration calls. ``lines`` are suspicious lines, whose enclosing symbols are traced first."""
 
-    def __init__(self, crew: Crew, context: ToolContext, lines: Sequence[Suspicion]) -> None:
+    def __init__(self, crew: OpContext, context: ToolContext, lines: Sequence[Suspicion]) -> None:
         self._crew = crew
         self._context = context
         self._lines = lines
@@ -90,7 +90,7 @@ class Scout:
         symbols = SYMBOL.findall(await self.ask("list_symbols", path=path))
         hits = HIT.findall(await self.ask("search_code", pattern=module_name(path)))
         changed = COMMIT.search(await self.ask("git_log", path=path))
-        self.findings.files[path] = Found(
+        self.findings.files[path] = FileExploration(
             symbols=tuple((int(first), int(last), name) for first, last, name in symbols),
             mentioned_in=frozenset(hits),
             changed=changed[1] if changed else "",
@@ -107,12 +107,12 @@ class Scout:
         """Read a file that mentions an explored one, and get its last change."""
         await self.ask("read_file", path=path)
         changed = COMMIT.search(await self.ask("git_log", path=path))
-        self.findings.files[path] = Found(changed=changed[1] if changed else "")
+        self.findings.files[path] = FileExploration(changed=changed[1] if changed else "")
 
     def symbols(self) -> list[str]:
         """Symbols to trace: those around the suspicious lines first, then all others."""
         files = self.findings.files
-        near = [enclosing(files.get(place.path, Found()), place.line) for place in self._lines]
+        near = [enclosing(files.get(place.path, FileExploration()), place.line) for place in self._lines]
         every = [name for found in files.values() for _, _, name in found.symbols]
         return [name for name in dict.fromkeys([*near, *every]) if name]
 
@@ -130,7 +130,7 @@ class Scout:
 
 
 async def explore(
-    crew: Crew,
+    crew: OpContext,
     context: ToolContext,
     paths: Sequence[str],
     *,
@@ -176,13 +176,13 @@ def module_name(path: str) -> str:
     return folder.rpartition("/")[2] or stem if stem == "__init__" else stem
 
 
-def enclosing(found: Found, line: int) -> str:
+def enclosing(found: FileExploration, line: int) -> str:
     """The innermost symbol around a line of a file; empty outside of any."""
     return max(((first, name) for first, last, name in found.symbols if first <= line <= last), default=(0, ""))[1]
 
 
 def nearest_first(
-    places: Sequence[Suspicion], found: Mapping[str, Found], *, test_files: Collection[str], said: str
+    places: Sequence[Suspicion], found: Mapping[str, FileExploration], *, test_files: Collection[str], said: str
 ) -> tuple[Suspicion, ...]:
     """``places`` ordered by suspicion, then by closeness to the failing tests. Pure.
 
@@ -195,11 +195,13 @@ def nearest_first(
     settled = max((found[path].changed for path in tests & found.keys()), default="")
 
     def distance(place: Suspicion) -> tuple[int, bool, bool, bool, bool]:
-        seen = found.get(place.path, Found())
+        seen = found.get(place.path, FileExploration())
         symbol = enclosing(seen, place.line)
         is_called = bool(seen.called_in.get(symbol, frozenset()) & tests)
         since = bool(settled) and seen.changed > settled
         return -place.score_bp, symbol not in words, not is_called, not seen.mentioned_in & tests, not since
 
-    newest = sorted(places, key=lambda p: found.get(p.path, Found()).changed, reverse=True)  # stable: lines keep order
+    newest = sorted(
+        places, key=lambda p: found.get(p.path, FileExploration()).changed, reverse=True
+    )  # stable: lines keep order
     return tuple(sorted(newest, key=distance))

@@ -30,7 +30,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class QuotedResult:
     """A call and its result, quoted."""
 
     call: ToolCall
@@ -42,7 +42,7 @@ class Exchange:
     """One turn of the model and the reply: results, a remark on its text, a nudge."""
 
     text: str = ""
-    results: tuple[Result, ...] = ()
+    results: tuple[QuotedResult, ...] = ()
     remark: str = ""
     nudge: str = ""
 
@@ -60,7 +60,7 @@ class History:
         return History(exchanges=(*self.exchanges, exchange), dropped=self.dropped, dropped_chars=self.dropped_chars)
 
     @property
-    def results(self) -> tuple[Result, ...]:
+    def results(self) -> tuple[QuotedResult, ...]:
         """Every result that is still present, oldest first."""
         return tuple(result for exchange in self.exchanges for result in exchange.results)
 

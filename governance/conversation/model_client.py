@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from governance.budget import Budget
+from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
 from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
-from governance.grounding.pulse import Pulse
-from governance.irongate.g15_secrets import redact
+from governance.irongate.candidate.g15_secrets import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
 from kernel.canary import CollapseDetected
@@ -60,7 +60,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Heard:
+class ResponseBuffer:
     """Buffer for what one call has returned so far. ``fields``: report values for the call's entry."""
 
     tokens_in: int  # estimated from the prompt's length
@@ -113,7 +113,7 @@ async def _without_secrets(request: R, timeout_s: float) -> R:
     return await asyncio.to_thread(redacted)
 
 
-class Asker:
+class ModelClient:
     """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
     Every answer's canary report updates ``pulse`` and is judged by the policy on ``ground``: a collapsed answer is
@@ -131,7 +131,7 @@ class Asker:
         route: str,
         turn_s: float,
         ground: Ground | None = None,
-        pulse: Pulse | None = None,
+        pulse: CanaryTracker | None = None,
         posture: str = "",
     ) -> None:
         self.posture = posture
@@ -143,7 +143,7 @@ class Asker:
         self._route = route
         self._turn_s = turn_s
         self._ground = ground or Ground()
-        self._pulse = pulse or Pulse()
+        self._pulse = pulse or CanaryTracker()
 
     @property
     def scale_milli(self) -> int:
@@ -170,7 +170,7 @@ class Asker:
         clean = await asyncio.to_thread(messages_without_secrets, conversation)
         timeout_s = limits.timeout_s * self.scale_milli / WHOLE_MILLI
         limits = limits.model_copy(update={"timeout_s": min(timeout_s, self._left_s)})
-        heard = Heard(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
+        heard = ResponseBuffer(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
@@ -206,7 +206,7 @@ class Asker:
     async def _infills(
         self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
     ) -> tuple[Infill, ...]:
-        heard = Heard(most.tokens_in)
+        heard = ResponseBuffer(most.tokens_in)
         async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._left_s, told):
             try:
                 answer = await ask()
@@ -263,7 +263,7 @@ class Asker:
             return None
         request = await _without_secrets(request, self._turn_s)
         most = at_most(request.spans, request.texts, 0)
-        heard = Heard(most.tokens_in)
+        heard = ResponseBuffer(most.tokens_in)
         async with self._recorded(phase, purpose, most, heard, self._turn_s, {}):
             answer = await self.provider.weigh(request)
             heard.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
@@ -272,7 +272,7 @@ class Asker:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: State, purpose: str, most: Usage, heard: Heard, limit_s: float, told: Fields
+        self, phase: State, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, told: Fields
     ) -> AsyncIterator[None]:
         """Around one call: budget reserved before, settled and recorded after, however the call ends.
 
@@ -326,7 +326,9 @@ class Asker:
             raise
         return ticket
 
-    async def _close(self, ticket: int, phase: State, purpose: str, heard: Heard, started: float, problem: str) -> None:
+    async def _close(
+        self, ticket: int, phase: State, purpose: str, heard: ResponseBuffer, started: float, problem: str
+    ) -> None:
         """Settle and record a call. Cancellation does not interrupt this, so that the cost survives a restart."""
         ms = round((self._clock.monotonic() - started) * 1000)
         usage = heard.usage

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from governance.conversation.history import Opening
-from governance.irongate.g18_injection import defuse
-from governance.pipeline.dossier import Dossier, Feedback, Plan
+from governance.irongate.tool.g18_injection import defuse
+from governance.pipeline.dossier import ChangePlan, Dossier, Feedback
 from ledger.vocabulary import Operation, State, TestResult
 
 FILE_CHARS, FILES_CHARS, FOUND_CHARS = 12_000, 72_000, 1_500
@@ -110,7 +110,7 @@ def generate(
     return Opening(system=f"{RULES}\n{EDIT_FORM}", user="\n\n".join(parts), standing=standing)
 
 
-def steps(plan: Plan) -> str:
+def steps(plan: ChangePlan) -> str:
     """A plan as text."""
     lines = [plan.approach, *(f"- {c.path}: {c.what}" for c in plan.ordered_changes)]
     lines += [f"Risk: {risk}" for risk in plan.risk_factors]

@@ -34,7 +34,7 @@ EDIT_CLOSES = re.compile(r"^>{5,9} ?REPLACE<?\s*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ParsedTurn:
     """A parsed turn: ``prose`` outside the blocks, and the calls, or the ``fault`` for which none is run."""
 
     prose: str
@@ -61,27 +61,27 @@ def block(name: str, arguments: str) -> str:
     return f'{OPEN}\n{{"tool": {json.dumps(name)}, "arguments": {arguments}}}\n{CLOSE}'
 
 
-def read_turn(text: str, *, prefix: str) -> Reading:
+def read_turn(text: str, *, prefix: str) -> ParsedTurn:
     """Parse a turn. ``prefix`` makes the ids of its calls unique in the conversation."""
     bodies, prose, answers, fault = _blocks(text.replace("\r\n", "\n").split("\n"))
     said = "\n".join(prose).strip()
     if fault:
-        return Reading(prose=said, fault=fault)
+        return ParsedTurn(prose=said, fault=fault)
     if not bodies:
         missed = not answers and NEAR_MISS.search(text)
         why = f"A call stands in a block of its own that opens with a line {OPEN} and closes with a line {CLOSE}."
-        return Reading(prose=text, fault=why if missed else "")
+        return ParsedTurn(prose=text, fault=why if missed else "")
     if answers:
-        return Reading(
+        return ParsedTurn(
             prose=said, fault="A turn holds calls or edits, not both: send the calls alone, then the answer."
         )
     calls = []
     for number, body in enumerate(bodies, 1):
         made = _call(body, id=f"{prefix}{number}")
         if isinstance(made, str):
-            return Reading(prose=said, fault=f"Call block {number} of {len(bodies)} {made} None of them was run.")
+            return ParsedTurn(prose=said, fault=f"Call block {number} of {len(bodies)} {made} None of them was run.")
         calls.append(made)
-    return Reading(prose=said, calls=tuple(calls))
+    return ParsedTurn(prose=said, calls=tuple(calls))
 
 
 def _blocks(lines: Sequence[str]) -> tuple[list[str], list[str], bool, str]:

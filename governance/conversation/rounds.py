@@ -1,6 +1,7 @@
 """The tool loop: ask the model, check and run its calls, append the results; until an answer or a bound.
 
-Every bound has a name (:class:`End`). Calls, verdicts, nudges, calls not run, compactions and the end are recorded.
+Every bound has a name (:class:`ConversationEnd`). Calls, verdicts, nudges, calls not run, compactions and the end are
+recorded.
 """
 
 from __future__ import annotations
@@ -11,17 +12,26 @@ from dataclasses import replace
 from typing import Any
 
 from governance.conversation import protocol
+from governance.conversation.answer_verdict import SAYS_NOTHING, AnswerVerdict, Judge
 from governance.conversation.calls import names_of, run_calls, title_of
 from governance.conversation.compaction import compact, shortened
-from governance.conversation.ends import TOLD, End, Talk
-from governance.conversation.history import Exchange, History, Opening, Result, as_messages, as_texts, recallable, size
-from governance.conversation.judged import SAYS_NOTHING, Judge, Judged
+from governance.conversation.ends import TOLD, ConversationEnd, Talk
+from governance.conversation.history import (
+    Exchange,
+    History,
+    Opening,
+    QuotedResult,
+    as_messages,
+    as_texts,
+    recallable,
+    size,
+)
 from governance.conversation.manner import Manner, deadline_s
 from governance.conversation.model_client import Turn
 from governance.conversation.prompts import data
-from governance.conversation.stuck import Step, stuck_within
+from governance.conversation.stuck import ConversationStep, stuck_within
 from governance.grounding.policy import WHOLE_MILLI
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
@@ -48,7 +58,7 @@ RESULT_CHARS = 6_000
 FAILED_CHARS = 300
 
 
-def schemas(crew: Crew) -> tuple[ToolSchema, ...]:
+def schemas(crew: OpContext) -> tuple[ToolSchema, ...]:
     """The toolbox as tool schemas for a provider."""
     return tuple(
         ToolSchema(name=s.name, description=s.description, parameters=s.parameters) for s in crew.shop.toolbox.schemas()
@@ -61,7 +71,7 @@ class Conversation:
     def __init__(
         self,
         *,
-        crew: Crew,
+        crew: OpContext,
         phase: State,
         purpose: str,
         opening: Opening,
@@ -84,7 +94,7 @@ class Conversation:
         self._opening = opening
         self._rounds = 1 if manner is Manner.ONE_SHOT else self._settings.rounds
         self.history = History()
-        self._steps: list[Step] = []
+        self._steps: list[ConversationStep] = []
         self._refused: list[Verdict] = []
         self.looked: list[tuple[str, str]] = []  # exploration results from before the first edit
         self._answer = self._problem = ""  # the final answer, and why the last one was sent back
@@ -103,18 +113,18 @@ class Conversation:
         except TimeoutError:
             if not clock.expired():
                 raise
-            return await self._ended(End.DEADLINE)
+            return await self._ended(ConversationEnd.DEADLINE)
         except CollapseDetected as error:
-            return await self._ended(End.COLLAPSE, error)
+            return await self._ended(ConversationEnd.COLLAPSE, error)
         except ProviderError as error:
-            return await self._ended(End.PROVIDER, error)
+            return await self._ended(ConversationEnd.PROVIDER, error)
         except BudgetExhausted as error:
-            return await self._ended(End.BUDGET, error)
+            return await self._ended(ConversationEnd.BUDGET, error)
         except asyncio.CancelledError:
-            await run_to_completion(self._ended(End.CANCELLED))
+            await run_to_completion(self._ended(ConversationEnd.CANCELLED))
             raise
 
-    async def _ended(self, end: End, error: OuroError | None = None) -> Talk:
+    async def _ended(self, end: ConversationEnd, error: OuroError | None = None) -> Talk:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
             LoopEnded,
@@ -138,7 +148,7 @@ class Conversation:
     async def _note(self, event: type[LoopEvent], **fields: Any) -> None:
         await self._crew.record.note(event(purpose=self._purpose, **fields), phase=self._phase)
 
-    async def _go(self) -> End:
+    async def _go(self) -> ConversationEnd:
         last = False
         while not last:
             self._number += 1
@@ -148,8 +158,8 @@ class Conversation:
             if end is not None:
                 return end
             if not last and await self._is_full():
-                return End.COMPACTION
-        return End.ROUNDS
+                return ConversationEnd.COMPACTION
+        return ConversationEnd.ROUNDS
 
     async def _ask(self, last: bool) -> Turn:
         """One turn; the last one has no tools and a nudge to answer."""
@@ -163,7 +173,7 @@ class Conversation:
         form = as_messages if self._manner is Manner.NATIVE else as_texts
         return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
 
-    async def _take(self, turn: Turn, last: bool) -> End | None:
+    async def _take(self, turn: Turn, last: bool) -> ConversationEnd | None:
         """Process a turn; the end it leads to, or None to continue."""
         text, calls = turn.text, turn.calls
         if calls and (last or self._manner is not Manner.NATIVE):
@@ -175,7 +185,9 @@ class Conversation:
             if read.fault:
                 await self._note(LoopAnswerUnreadable, round=self._number, fault=read.fault)
                 if not last:
-                    return await self._went_on(Exchange(text=self._shown(text), remark=read.fault), [Step("", "")])
+                    return await self._went_on(
+                        Exchange(text=self._shown(text), remark=read.fault), [ConversationStep("", "")]
+                    )
             if calls and last:
                 await self._ignored(calls)
         if calls and not last:
@@ -188,7 +200,7 @@ class Conversation:
         """Record calls that are not run: in the last round, too many, or from a provider that was offered no tools."""
         await self._note(LoopCallsIgnored, round=self._number, calls=len(calls), tools=names_of(calls))
 
-    async def _said(self, text: str, last: bool) -> End | None:
+    async def _said(self, text: str, last: bool) -> ConversationEnd | None:
         """A turn without calls: an answer, an answer to send back, or neither."""
         judged = await self._worth(text)
         if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done." after an answer with calls
@@ -199,18 +211,20 @@ class Conversation:
         is_over = last or self._corrected >= CORRECTIONS or (judged.useful and not judged.problem)
         if self._manner is Manner.ONE_SHOT or (is_answer and is_over):
             self._answer = "" if self._is_too_long(text) else text
-            return End.ANSWER
+            return ConversationEnd.ANSWER
         if last:
             return None
         self._corrected += is_answer
         remark = shortened(judged.remark, RECALLED_CHARS)
         await self._note(LoopAnswerSentBack, round=self._number, why=remark)
-        step = Step("answer", sha256_hex(text)) if is_answer else Step("", "")
+        step = ConversationStep("answer", sha256_hex(text)) if is_answer else ConversationStep("", "")
         return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
 
-    async def _worth(self, text: str) -> Judged:
+    async def _worth(self, text: str) -> AnswerVerdict:
         if self._is_too_long(text):
-            return Judged(useful=False, problem=TOO_LONG.format(size=len(text), limit=self._settings.answer_chars))
+            return AnswerVerdict(
+                useful=False, problem=TOO_LONG.format(size=len(text), limit=self._settings.answer_chars)
+            )
         return await self._judge(text)
 
     def _is_too_long(self, text: str) -> bool:
@@ -219,7 +233,7 @@ class Conversation:
     def _shown(self, text: str) -> str:
         return shortened(text, RECALLED_CHARS)
 
-    async def _called(self, text: str, calls: Sequence[ToolCall]) -> End | None:
+    async def _called(self, text: str, calls: Sequence[ToolCall]) -> ConversationEnd | None:
         """Run a turn's calls, up to the limit, and keep their results."""
         most = self._settings.calls_per_turn
         run, over = calls[:most], calls[most:]
@@ -234,19 +248,19 @@ class Conversation:
         said_no = (verdict for outcome in outcomes for verdict in (outcome.verdict, *outcome.refused))
         self._refused += [verdict for verdict in said_no if verdict.decision is Decision.DENY]
         self._explored += all(o.use.category is not None for o in outcomes)
-        steps = [Step(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
+        steps = [ConversationStep(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
         known = {step.call for step in self._steps}
         self._fresh |= any(o.use.ok and step.call not in known for o, step in zip(outcomes, steps, strict=True))
         results = tuple(self._result(call, outcome) for call, outcome in zip(run, outcomes, strict=True))
         return await self._went_on(Exchange(text=self._shown(text), results=results, remark=remark), steps)
 
-    def _result(self, call: ToolCall, outcome: ToolOutcome) -> Result:
+    def _result(self, call: ToolCall, outcome: ToolOutcome) -> QuotedResult:
         """A result with our own call id, since servers may repeat or omit ids, which would break the next prompt."""
         self._made += 1
         own = recallable(call, id=f"call_{self._made}", limit=RECALLED_CHARS)
-        return Result(own, data(call.name, outcome.text, RESULT_CHARS))
+        return QuotedResult(own, data(call.name, outcome.text, RESULT_CHARS))
 
-    async def _went_on(self, exchange: Exchange, steps: Sequence[Step]) -> End | None:
+    async def _went_on(self, exchange: Exchange, steps: Sequence[ConversationStep]) -> ConversationEnd | None:
         """Append an exchange. The first loop gets a nudge, the next one ends the conversation."""
         circle = stuck_within(self._steps, steps)
         self._steps += steps

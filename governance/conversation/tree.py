@@ -25,14 +25,14 @@ from governance.conversation.course import (
     noted,
     resumed,
 )
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes, unified
 from governance.pipeline.dossier import Dossier, Feedback
 from governance.pipeline.retries import COLLAPSE
-from governance.repair.bench import at_once
 from governance.repair.proposal import Proposal
 from governance.repair.resumed import events_before
 from governance.repair.settings import RepairSettings
+from governance.repair.variant_runner import at_once
 from governance.verification.test_runs import explain
 from ledger.errors import StaleBase
 from ledger.events.repair import RepairClockSet, RepairRoundEnded, RepairStopped
@@ -86,7 +86,7 @@ def measure(run: TestRun) -> frozenset[str]:
     return frozenset(f"{r.id}|{sha256_hex(r.message)[:12]}" for r in run.red) or frozenset({run.status.value})
 
 
-async def set_clock(crew: Crew, box_s: float) -> None:
+async def set_clock(crew: OpContext, box_s: float) -> None:
     """Start L2's time limit; extends the op's deadline if that would come first. Recorded."""
     left_s = crew.clock.remaining_s()
     crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # later phases need time as well
@@ -99,7 +99,7 @@ async def set_clock(crew: Crew, box_s: float) -> None:
     )
 
 
-async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]) -> Proposal:
+async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
     """Add layers until the failing tests pass or a stop condition is met. An entirely collapsed layer means a retry."""
     settings = crew.shop.settings.repair
     box_s = crew.shop.settings.clocks.repair_s
@@ -136,7 +136,7 @@ async def tree(op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestR
 
 
 async def begin(
-    op: Operation, dossier: Dossier, crew: Crew, failing: tuple[TestResult, ...]
+    op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]
 ) -> tuple[Course, Dossier, str]:
     """The course, the first author's dossier, and the key of the search.
 
@@ -150,7 +150,9 @@ async def begin(
     return *resumed(earlier[-1], dossier), key
 
 
-async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: tuple[TestResult, ...]) -> list[Branch]:
+async def grow(
+    op: Operation, authors: Sequence[Dossier], crew: OpContext, failing: tuple[TestResult, ...]
+) -> list[Branch]:
     """One layer: branches are proposed in turn, each with hints about the ones before it, then tested concurrently."""
     asked: list[Branch] = []
     for index in range(crew.shop.settings.repair.l2_branches):
@@ -167,7 +169,7 @@ async def grow(op: Operation, authors: Sequence[Dossier], crew: Crew, failing: t
     return [task.result() for task in tasks]
 
 
-async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal) -> Branch:
+async def drafted(op: Operation, dossier: Dossier, crew: OpContext, proposal: Proposal) -> Branch:
     """An untested branch, with its patch as text."""
     candidate = proposal.candidate
     branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=Trouble.SYNTAX)
@@ -179,7 +181,7 @@ async def drafted(op: Operation, dossier: Dossier, crew: Crew, proposal: Proposa
     return replace(branch, text=large or proposal.reason, diff=diff, fit=candidate.schema_tag == "2b.1" and not large)
 
 
-async def attempt(op: Operation, crew: Crew, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
+async def attempt(op: Operation, crew: OpContext, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
     """Test one patch in its own workspace. The caller must hold the heavy slot."""
     runner, candidate = crew.shop.runner, branch.proposal.candidate
     if runner is None:

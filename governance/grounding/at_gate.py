@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from governance.grounding.claim_verdict import THIN, ClaimVerdict, GroundingFacts, judge
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
-from governance.grounding.standing import THIN, GroundingFacts, Standing, judge
-from governance.pipeline.context import Crew, Regrounding
+from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
 from governance.pipeline.retries import may_return
 from governance.recordable import words_without_secrets
@@ -13,7 +13,7 @@ from ledger.events.model import GroundJudged
 from ledger.vocabulary import FailureClass, Operation, RootCause, State, Tier
 
 
-async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generation, risk: Tier) -> Standing:
+async def stand(op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, risk: Tier) -> ClaimVerdict:
     """The policy's verdict on the candidate's sources. ``risk``: the tier that the candidate would get without it."""
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = behind(op, generation.exploration, generation.reads, generation.failed)
@@ -42,20 +42,20 @@ async def stand(op: Operation, dossier: Dossier, crew: Crew, generation: Generat
     return found
 
 
-async def branch_now(op: Operation, crew: Crew) -> tuple[str, tuple[str, ...]]:
+async def branch_now(op: Operation, crew: OpContext) -> tuple[str, tuple[str, ...]]:
     """HEAD, and the paths that differ between the op's base and HEAD, whose evidence is out of date."""
     head = (await crew.shop.repository.head()).commit or op.base
     return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
 
 
-def may_look_again(dossier: Dossier, crew: Crew) -> bool:
+def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
     """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
     thin = Feedback(phase=State.GATE, rule=THIN, text="")
     known = any(feedback.rule == THIN for feedback in dossier.feedback)
     return not known and may_return(State.GATE, State.GENERATE, dossier.with_feedback(thin), crew.shop.settings)
 
 
-async def back(op: Operation, crew: Crew, stood: Standing, generation: Generation) -> PhaseResult:
+async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
     """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
     When HEAD has changed a file that was read, HEAD becomes the op's base: at the old one the evidence would stay

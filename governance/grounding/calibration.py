@@ -13,7 +13,7 @@ from typing import Final
 from governance.grounding.trust import Trust, trust_bp
 from ledger.events.change import ChangeRollingBack, ReviewRejected, UndoMade
 from ledger.events.event import read_event
-from ledger.events.grounding import About, ClaimMade, ClaimsGraded, Graded, Outcome
+from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
 from ledger.events.op import OpEnded
 from ledger.vocabulary import Entry, FailureClass, Frozen
 
@@ -100,7 +100,7 @@ class Reckoning:
 
     def __init__(self) -> None:
         self._records: Counter[About] = Counter()
-        self._ends: Counter[tuple[About, Outcome]] = Counter()
+        self._ends: Counter[tuple[About, ClaimOutcome]] = Counter()
         self._n: Counter[int] = Counter()
         self._hits: Counter[int] = Counter()
         self._sums: Counter[int] = Counter()
@@ -133,16 +133,16 @@ class Reckoning:
         if graded.was is not None:
             self._count(graded, graded.was, -1)
         if graded.about is About.CHANGE:
-            is_hit = graded.outcome is Outcome.HIT
+            is_hit = graded.outcome is ClaimOutcome.HIT
             self._accepted += is_hit and graded.was is None
-            self._held += is_hit - (graded.was is Outcome.HIT)
+            self._held += is_hit - (graded.was is ClaimOutcome.HIT)
 
-    def _count(self, graded: Graded, outcome: Outcome, by: int) -> None:
+    def _count(self, graded: Graded, outcome: ClaimOutcome, by: int) -> None:
         self._ends[graded.about, outcome] += by
         said = graded.confidence_bp
-        if said is None or outcome is Outcome.VOID:
+        if said is None or outcome is ClaimOutcome.VOID:
             return
-        is_hit = outcome is Outcome.HIT
+        is_hit = outcome is ClaimOutcome.HIT
         place = min(said * BINS // WORST_BP, BINS - 1)
         self._n[place] += by
         self._sums[place] += by * said
@@ -182,9 +182,9 @@ class Reckoning:
         return Share(
             about=about,
             records=self._records[about],
-            hits=self._ends[about, Outcome.HIT],
-            misses=self._ends[about, Outcome.MISS],
-            void=self._ends[about, Outcome.VOID],
+            hits=self._ends[about, ClaimOutcome.HIT],
+            misses=self._ends[about, ClaimOutcome.MISS],
+            void=self._ends[about, ClaimOutcome.VOID],
             brier_bp=self._square[about] // (n * WORST_BP) if n else None,
             n=n,
         )

@@ -12,13 +12,13 @@ from typing import Final
 from governance.pipeline.retries import WAITED
 from ledger.events.check import ToolCalled
 from ledger.events.event import read_event
-from ledger.events.grounding import About, ClaimMade, ClaimsGraded, Graded, Outcome
+from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
 from ledger.events.model import CallEnded
 from ledger.events.op import ContextExpanded, PhaseEntered, PlanMade
 from ledger.events.repair import HolesInfilled, VariantsTested
 from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
 
-HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
+HIT, MISS, VOID = ClaimOutcome.HIT, ClaimOutcome.MISS, ClaimOutcome.VOID
 
 READ: Final = (
     ClaimMade,
@@ -40,7 +40,7 @@ OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.PO
 OF_NO_ANSWER = "cancelled"
 
 
-class End(Frozen):
+class OpEnd(Frozen):
     """How an op ended. ``origin``: the phase in which it ended."""
 
     state: State
@@ -49,7 +49,7 @@ class End(Frozen):
     failure: FailureClass = FailureClass.NONE
 
 
-def of_change(end: End) -> Outcome:
+def of_change(end: OpEnd) -> ClaimOutcome:
     """Outcome of the op's change, and of the model replies that led to it."""
     if end.state is State.COMPLETE:
         return HIT
@@ -59,7 +59,7 @@ def of_change(end: End) -> Outcome:
     return MISS if ended_by_it else VOID
 
 
-def of_condition(end: End) -> Outcome:
+def of_condition(end: OpEnd) -> ClaimOutcome:
     """Outcome of the signal's claim: the condition existed and the work was wanted."""
     if end.state is State.COMPLETE:
         return HIT
@@ -72,8 +72,8 @@ class _Claims:
 
     def __init__(self) -> None:
         self.records: dict[int, ClaimMade] = {}
-        self.graded: dict[int, Outcome] = {}
-        self.decided: dict[int, Outcome] = {}
+        self.graded: dict[int, ClaimOutcome] = {}
+        self.decided: dict[int, ClaimOutcome] = {}
         self.calls = 0
         self._phases: dict[int, State | None] = {}
         self._problem = ""
@@ -119,7 +119,7 @@ class _Claims:
             known = self.decided.get(self._last)
             self.decided[self._last] = HIT if found or known is HIT else MISS
 
-    def _settle(self, outcome: Outcome, claims: Sequence[str]) -> None:
+    def _settle(self, outcome: ClaimOutcome, claims: Sequence[str]) -> None:
         for seq, record in self.records.items():
             if record.about is About.REPLY and record.claim in claims:
                 self.decided.setdefault(seq, outcome)
@@ -131,13 +131,13 @@ class _Claims:
         elif origin in (State.APPLY, State.GATE) and to in (State.PLAN, State.GENERATE):
             self._attempt(VOID)
 
-    def _attempt(self, outcome: Outcome) -> None:
+    def _attempt(self, outcome: ClaimOutcome) -> None:
         for seq, record in self.records.items():
             told_later = record.about is About.CONDITION or record.claim.startswith(WAVES)
             if not told_later and self._phases[seq] is State.GENERATE:
                 self.decided.setdefault(seq, outcome)
 
-    def at_end(self, seq: int, end: End) -> Outcome:
+    def at_end(self, seq: int, end: OpEnd) -> ClaimOutcome:
         record = self.records[seq]
         if record.about is About.CONDITION:
             return of_condition(end)
@@ -145,7 +145,7 @@ class _Claims:
         return self.decided.get(seq, VOID if waits_for_a_test else of_change(end))
 
 
-def _graded(seq: int, record: ClaimMade, outcome: Outcome, was: Outcome | None = None) -> Graded:
+def _graded(seq: int, record: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcome | None = None) -> Graded:
     return Graded(
         record=seq, about=record.about, outcome=outcome, was=was, confidence_bp=record.confidence_bp, keys=record.keys
     )
@@ -158,7 +158,7 @@ def _read(entries: Iterable[Entry]) -> _Claims:
     return claims
 
 
-def at_end(entries: Iterable[Entry], end: End) -> tuple[tuple[Graded, ...], int]:
+def at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], int]:
     """Grades for all ungraded records of an op, and the number of replies without a record."""
     claims = _read(entries)
     replies = sum(record.about is About.REPLY for record in claims.records.values())

@@ -13,10 +13,10 @@ from governance.conversation.exploration import context_of
 from governance.conversation.exploration_cache import Looked
 from governance.conversation.injection_screen import look_at, warning
 from governance.conversation.tool_call import call_tool
+from governance.grounding.claim_verdict import THIN
 from governance.grounding.sources import behind, sources_of
-from governance.grounding.standing import THIN
-from governance.irongate.g15_secrets import redact
-from governance.pipeline.context import Crew, Regrounding
+from governance.irongate.candidate.g15_secrets import redact
+from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier
 from governance.pipeline.retries import COLLAPSE, regroundings
 from governance.repair.proposal import Proposal
@@ -35,7 +35,12 @@ UNSTEADY = "the failing tests have passed when they were run again at the same c
 
 
 def leave(
-    crew: Crew, op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str], proposal: Proposal
+    crew: OpContext,
+    op: Operation,
+    uses: Iterable[ToolUse],
+    read: Iterable[str],
+    failed: Iterable[str],
+    proposal: Proposal,
 ) -> None:
     """Keep the sources, files and proximity of a collapsed attempt for re-grounding."""
     read = tuple(read)
@@ -47,7 +52,7 @@ def leave(
     )
 
 
-async def reground(op: Operation, dossier: Dossier, crew: Crew) -> str:
+async def reground(op: Operation, dossier: Dossier, crew: OpContext) -> str:
     """Gather fresh evidence if the last attempt requires it. Returns why the op cannot continue; normally empty."""
     last = dossier.feedback[-1] if dossier.feedback else None
     if last is None or last.rule not in AGAIN:
@@ -89,7 +94,7 @@ def wanted(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str,
 
 
 async def gather(
-    op: Operation, crew: Crew, context: ToolContext, paths: Sequence[str]
+    op: Operation, crew: OpContext, context: ToolContext, paths: Sequence[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Results by title, for a conversation's prompt, and the history in short lines without secrets."""
     results: list[tuple[str, str]] = []
@@ -109,11 +114,11 @@ async def gather(
     return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
 
 
-async def _ask(crew: Crew, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
+async def _ask(crew: OpContext, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
     return await call_tool(crew, State.GENERATE, name, json.dumps(arguments), context)
 
 
-async def run_again(op: Operation, crew: Crew, workspace: Workspace) -> TestRun | None:
+async def run_again(op: Operation, crew: OpContext, workspace: Workspace) -> TestRun | None:
     """A run of the op's tests in a new process; None without tests or runner."""
     runner = crew.shop.runner
     if runner is None or not op.test_ids:

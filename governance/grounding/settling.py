@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from governance.grounding.grading import READ, End, at_end, taken_back
+from governance.grounding.grading import READ, OpEnd, at_end, taken_back
 from governance.grounding.trust import statements
 from governance.record import Recorder
 from ledger.events.grounding import ClaimMade, ClaimsGraded, Graded
@@ -32,7 +32,7 @@ class Settled:
         return statements(self.grades)
 
 
-async def settle(ledger: Ledger, op_id: str, end: End, why: str) -> Settled:
+async def settle(ledger: Ledger, op_id: str, end: OpEnd, why: str) -> Settled:
     """Grades for all open records, at the end of an op."""
     grades, beyond = at_end(await ledger.entries(op_id=op_id, events=READ), end)
     return Settled(grades=grades, why=why, beyond=beyond)

@@ -42,7 +42,7 @@ KINDS: Mapping[Category, str] = MappingProxyType(
 )
 
 
-class Said(Frozen):
+class SourceAge(Frozen):
     """When a signal source's text was written (UTC stamp; empty: unknown), and whether about the op's base commit."""
 
     source: Source
@@ -64,7 +64,7 @@ class Behind(Frozen):
     now: str = ""
     since: str = ""
     changed: tuple[str, ...] = ()
-    words: tuple[Said, ...] = ()
+    words: tuple[SourceAge, ...] = ()
 
 
 def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]) -> Behind:
@@ -78,7 +78,7 @@ def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: 
 def dated(known: Behind, op: Operation, *, changed: Collection[str], now: datetime) -> Behind:
     """The evidence with its ages. ``changed``: paths in which HEAD differs from the op's base."""
     files = {name.removeprefix(FILE) for name in sources_of(known) if name.startswith(FILE)}
-    words = (Said(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
+    words = (SourceAge(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
     return known.model_copy(
         update={
             "now": stamp(now),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.confidence import EVEN_BP, calibrated_bp
-from ledger.events.grounding import ClaimsGraded, Graded, Outcome, grades_in
+from ledger.events.grounding import ClaimOutcome, ClaimsGraded, Graded, grades_in
 from ledger.events.grounding import TrustKey as TrustKey
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Entry
@@ -47,8 +47,8 @@ def trust_bp(tally: Tally) -> int:
 
 def step_of(graded: Graded) -> tuple[int, int]:
     """Change of hits and number for each key of a grade, net of the grade that it replaces."""
-    hits = (graded.outcome is Outcome.HIT) - (graded.was is Outcome.HIT)
-    counted = (Outcome.HIT, Outcome.MISS)
+    hits = (graded.outcome is ClaimOutcome.HIT) - (graded.was is ClaimOutcome.HIT)
+    counted = (ClaimOutcome.HIT, ClaimOutcome.MISS)
     return hits, (graded.outcome in counted) - (graded.was in counted)
 
 

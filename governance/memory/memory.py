@@ -17,7 +17,7 @@ TOLD = 5
 TOLD_CHARS = 240
 
 
-class Memory:
+class RepositoryMemory:
     """Memory of one repository. :attr:`lessons` cover the current boot only."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: MemorySettings) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from governance.irongate import g11_staleness
-from governance.pipeline.context import Crew
+from governance.irongate.candidate import g11_staleness
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Dossier, Feedback, PhaseResult, failed
 from governance.risk.named_paths import refused_among
 from governance.verification import closure_checks
@@ -28,7 +28,7 @@ def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
     )
 
 
-async def apply(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose the landing, check that the files are unchanged, and write."""
     generation = dossier.generation
     if generation is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Approval, Dossier, PhaseResult
 from ledger.clock import stamp
 from ledger.events.approval import ApprovalNotified
 from ledger.vocabulary import Operation, State, Tier
 
 
-async def approve(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def approve(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """The op's tier decides; nothing here lowers it."""
     now = stamp(crew.shop.clock.now())
     tier = dossier.tier

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from governance.conversation.injection_screen import look_at_all
-from governance.irongate import g19_recursion
+from governance.irongate.op import g19_recursion
 from governance.irongate.paths import is_test_path
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Classification, Dossier, PhaseResult, failed
 from governance.risk.blast_radius import blast_of, build_files
 from governance.risk.foresight import foresee
@@ -61,7 +61,7 @@ def told(verdict: Verdict) -> str:
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
 
-async def classify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign tier and complexity; BLOCKED ends the op."""
     shop = crew.shop
     recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
 from governance.conversation.injection_screen import look_at
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import ContextFile, Dossier, Expansion, PhaseResult
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
@@ -27,11 +27,11 @@ class Wanted(BaseModel):
     reason: str = ""
 
 
-class Answer(BaseModel):
+class ExpansionAnswer(BaseModel):
     files: list[Wanted] = []
 
 
-async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansion:
+async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Expansion:
     """Files chosen by the model in up to ``ROUNDS`` rounds; ends early when a round adds no existing file."""
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
@@ -53,7 +53,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
             )
         except CollapseDetected:
             break  # collapsed answer: continue with the files chosen so far
-        answer, _ = parse_answer(turn.text, Answer)
+        answer, _ = parse_answer(turn.text, ExpansionAnswer)
         fresh = [w for w in (answer.files if answer else [])[:PER_ROUND] if w.path not in chosen]
         refused += [w.path for w in fresh if w.path not in known]
         confirmed = [w for w in fresh if w.path in known]
@@ -63,7 +63,7 @@ async def by_model(op: Operation, crew: Crew, names: tuple[str, ...]) -> Expansi
     return Expansion(files=tuple(chosen.values())[:IN_ALL], rounds=rounds, refused=tuple(refused))
 
 
-async def by_script(op: Operation, crew: Crew) -> Expansion:
+async def by_script(op: Operation, crew: OpContext) -> Expansion:
     """For providers that do not plan: the files that the failing tests import."""
     graph = (await crew.shop.codebases.at(op.tree)).imports
     files: dict[str, ContextFile] = {}
@@ -73,7 +73,7 @@ async def by_script(op: Operation, crew: Crew) -> Expansion:
     return Expansion(files=tuple(files.values())[:IN_ALL])
 
 
-async def expand(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def expand(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose context files, by model if the provider can plan, else by script."""
     if crew.asker.provider.capabilities.plans:
         output = await by_model(op, crew, await crew.shop.repository.files(op.tree))

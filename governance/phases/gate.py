@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from governance.grounding.at_gate import back, stand
-from governance.grounding.consulted import doubts, standings
-from governance.grounding.standing import Stand
-from governance.irongate.battery import decide
+from governance.grounding.claim_verdict import Stand
+from governance.grounding.trust_lookup import doubts, standings
+from governance.irongate.candidate_gates import decide
 from governance.irongate.paths import is_code, is_test_path
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes
 from governance.pipeline.dossier import Dossier, Gating, Generation, PhaseResult, Validation, failed
 from governance.risk.blast_radius import blast_of
@@ -162,7 +162,7 @@ def raised_by(
     return floors
 
 
-async def gate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
     if generation is None or validation is None or classification is None:

@@ -16,18 +16,18 @@ from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
 from governance.grounding.reflex import leave, reground
-from governance.irongate.g19_recursion import change_hash, diff_hash
-from governance.irongate.secrets import redact
-from governance.pipeline.context import Crew
+from governance.irongate.op.g19_recursion import change_hash, diff_hash
+from governance.irongate.secrets.redaction import redact
+from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import unified
 from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, failed
 from governance.pipeline.retries import COLLAPSE, WAITED, wants_repair
 from governance.recordable import without_secrets
 from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
+from governance.repair.failure_context import FailureContext
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
-from governance.repair.scene import Scene
 from governance.verification import closure_checks
 from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
@@ -64,7 +64,7 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     return PhaseResult(next=State.NOOP, reason="the tests pass at this commit: the goal is met already")
 
 
-async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Reproduce the failure, then run the strategy; the model loads meanwhile.
 
     After a collapse or with too little evidence, re-ground first.
@@ -79,7 +79,7 @@ async def generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
         return await generated(op, dossier, crew, loads)
 
 
-async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
+async def met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
     answer = await closure_checks.at_base(op, crew)
     if answer.closed or answer.gone:
@@ -87,7 +87,7 @@ async def met_already(op: Operation, crew: Crew) -> PhaseResult | None:
     return None
 
 
-async def generated(op: Operation, dossier: Dossier, crew: Crew, loads: asyncio.Task[None] | None) -> PhaseResult:
+async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None) -> PhaseResult:
     """Reproduce, propose and accept.
 
     ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
@@ -156,7 +156,7 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
 
 
 async def propose(
-    op: Operation, dossier: Dossier, crew: Crew, run: TestRun, failing: tuple[TestResult, ...], *, infills: bool
+    op: Operation, dossier: Dossier, crew: OpContext, run: TestRun, failing: tuple[TestResult, ...], *, infills: bool
 ) -> Proposal:
     """Choose the strategy by the provider's capabilities and by earlier failures."""
     if infills and failing:
@@ -186,7 +186,7 @@ async def propose(
     return await converse(op, dossier, crew, failing)
 
 
-async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
+async def own(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
     """Claim the file that the search will most likely change, before spending on it.
 
     False when another op held it: this op waited until it was free, and must start again from the new state.
@@ -203,7 +203,7 @@ async def own(op: Operation, crew: Crew, scene: Scene) -> bool:
     return False
 
 
-async def afresh(op: Operation, crew: Crew) -> PhaseResult:
+async def afresh(op: Operation, crew: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
     return PhaseResult(
@@ -216,7 +216,7 @@ async def afresh(op: Operation, crew: Crew) -> PhaseResult:
     )
 
 
-async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
+async def noop(op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
@@ -232,7 +232,7 @@ async def noop(op: Operation, crew: Crew, proposal: Proposal, failing: tuple[Tes
 
 
 async def accept(
-    op: Operation, dossier: Dossier, crew: Crew, proposal: Proposal, *, failing: tuple[TestResult, ...]
+    op: Operation, dossier: Dossier, crew: OpContext, proposal: Proposal, *, failing: tuple[TestResult, ...]
 ) -> PhaseResult:
     """Record the candidate, claim its files, and continue to VALIDATE; NOOP when it only restores what HEAD has."""
     candidate = proposal.candidate
@@ -288,7 +288,7 @@ async def accept(
     return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
 
 
-async def lines_of(crew: Crew, tree: str, edit: Edit) -> list[str]:
+async def lines_of(crew: OpContext, tree: str, edit: Edit) -> list[str]:
     """The lines at ``tree`` that ``edit`` would replace, as ``path:line (text)``."""
     old = (await crew.shop.repository.read(tree, edit.path) or b"").decode("utf-8", errors="replace").splitlines()
     new = (edit.after or b"").decode("utf-8", errors="replace").splitlines()
@@ -297,7 +297,7 @@ async def lines_of(crew: Crew, tree: str, edit: Edit) -> list[str]:
     return [f"{edit.path}:{line} ({text[:120] or 'a line is missing'})" for line, text in spots]
 
 
-async def differs_from(crew: Crew, commit: str, proposal: Proposal) -> bool:
+async def differs_from(crew: OpContext, commit: str, proposal: Proposal) -> bool:
     """False when the candidate's files are identical to those at ``commit``."""
     edits = proposal.candidate.edits if proposal.candidate else ()
     for edit in edits:

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
-from governance.pipeline.context import Crew
-from governance.pipeline.dossier import Dossier, PhaseResult, Plan, PlannedChange
+from governance.pipeline.context import OpContext
+from governance.pipeline.dossier import ChangePlan, Dossier, PhaseResult, PlannedChange
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
 from ledger.events.op import PlanMade
@@ -47,7 +47,7 @@ def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> st
     return ""
 
 
-async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
+async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePlan:
     """One request to the model; a bad plan is recorded and the op continues without one."""
     known = set(await crew.shop.repository.files(op.tree))
     context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
@@ -62,15 +62,15 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
             limits=Limits(max_tokens=1_024),
         )
     except ProviderBadOutput as error:
-        return Plan(failed=str(error))
+        return ChangePlan(failed=str(error))
     answer, problem = parse_answer(turn.text, PlanAnswer)
     if answer is None:
-        return Plan(failed=problem)
+        return ChangePlan(failed=problem)
     problem = incoherent(answer.ordered_changes, known)
     if problem:
-        return Plan(failed=problem)
+        return ChangePlan(failed=problem)
     name = (answer.complexity or "").upper()
-    return Plan(
+    return ChangePlan(
         approach=answer.approach,
         complexity=Complexity[name] if name in Complexity.__members__ else None,
         ordered_changes=tuple(answer.ordered_changes),
@@ -80,12 +80,12 @@ async def by_model(op: Operation, dossier: Dossier, crew: Crew) -> Plan:
     )
 
 
-async def plan(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def plan(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """The model's plan, or a fixed one for providers that only infill."""
     if crew.asker.provider.capabilities.plans:
         output = await by_model(op, dossier, crew)
     else:
-        output = Plan(
+        output = ChangePlan(
             approach="Reproduce, localise by coverage, infill the suspicious lines, keep what turns the tests green.",
             test_strategy="The failing tests first, then the whole suite.",
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),

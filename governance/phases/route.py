@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from governance.grounding.consulted import confidence_of
-from governance.pipeline.context import Crew
+from governance.grounding.trust_lookup import confidence_of
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, PhaseResult, Routing
 from governance.pipeline.routes import choose_route, op_seconds, turn_seconds
 from ledger.events.op import RouteChosen
@@ -11,7 +11,7 @@ from ledger.sources import SOURCES
 from ledger.vocabulary import Complexity, Operation, State
 
 
-async def route(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose the route; trivial ops skip context expansion and planning."""
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from governance.irongate import g01_containment
-from governance.irongate.battery import Inspection, asks, inspect, objections
-from governance.irongate.g02_protected import OWN_CODE
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.candidate import g01_containment
+from governance.irongate.candidate.g02_protected import OWN_CODE
+from governance.irongate.candidate_gates import Inspection, asks, inspect, objections
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Validation, failed
 from governance.recordable import inspection_without_secrets
-from governance.repair.scene import original, sources_of
+from governance.repair.failure_context import original, sources_of
 from governance.risk.codebase import read_python
 from governance.verification import closure_checks
 from governance.verification.reach import reach_of
@@ -99,7 +99,7 @@ def said(against: Sequence[Verdict]) -> str:
     return f"{first.reason[:FIRST_REASON]}\nRefused by {rules} as well:\n{reasons}"
 
 
-async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspace) -> tuple[Verdict, ...]:
+async def gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
     """Run all candidate gates and record their input and verdicts."""
     generation = dossier.generation
     if generation is None:
@@ -144,7 +144,7 @@ async def gates(op: Operation, dossier: Dossier, crew: Crew, workspace: Workspac
 
 
 async def known_elsewhere(
-    op: Operation, crew: Crew, candidate: Candidate, originals: Mapping[str, bytes | None]
+    op: Operation, crew: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
     """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
     wanted = await asyncio.to_thread(asks, candidate, originals)
@@ -154,7 +154,7 @@ async def known_elsewhere(
     return tuple(sorted(await asyncio.to_thread(lambda: Elsewhere(files.items()).answers(wanted))))
 
 
-async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
+async def types_of(crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
     """Errors of the repository's type checker in the candidate's files as they are now; None: not checked."""
     settings, runner = crew.shop.settings.pipeline, crew.shop.runner
     if settings.type_check == "off" or runner is None or not await asyncio.to_thread(is_configured, workspace):
@@ -162,7 +162,9 @@ async def types_of(crew: Crew, workspace: Workspace, candidate: Candidate) -> fr
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
-async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> closure_checks.Answer:
+async def closure_of(
+    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate
+) -> closure_checks.CombinedAnswer:
     """Closure check with the candidate applied and without files left by its tests.
 
     VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.
@@ -173,7 +175,7 @@ async def closure_of(op: Operation, crew: Crew, workspace: Workspace, candidate:
     return await closure_checks.of_candidate(op, crew, workspace)
 
 
-async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) -> tuple[str, ...]:
+async def pass_anyway(generation: Generation, crew: OpContext, workspace: Workspace) -> tuple[str, ...]:
     """Which of the tests that failed pass at the op's tree by now: what turns green by itself shows no repair."""
     if not generation.failed or crew.shop.runner is None:
         return ()
@@ -182,7 +184,7 @@ async def pass_anyway(generation: Generation, crew: Crew, workspace: Workspace) 
     return tuple(r.id for r in run.results if r.outcome is Outcome.PASSED and r.id in generation.failed)
 
 
-async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
     generation, runner = dossier.generation, crew.shop.runner
     if generation is None or runner is None:
@@ -235,7 +237,7 @@ async def validate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
     return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
-async def record_runs(crew: Crew, phase: State, measured: Measured) -> None:
+async def record_runs(crew: OpContext, phase: State, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
         await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)

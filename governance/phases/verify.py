@@ -7,10 +7,10 @@ from functools import partial
 
 from governance.approval.refusals import Refused, Waiting
 from governance.changes.types import Committed, Receipt
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.phases.validate import record_runs
 from governance.pipeline.commit_message import compose
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Verification, failed
 from governance.recordable import without_secrets
 from governance.verification import closure_checks
@@ -39,7 +39,7 @@ MEASURED_AGAIN = 2
 """How often the tests are run again because the branch moved on meanwhile: what lands is what was tested."""
 
 
-async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
+async def stand(crew: OpContext, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
     """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
     if receipt.landing.mode == "branch":
         runner = crew.shop.runner
@@ -49,7 +49,7 @@ async def stand(crew: Crew, workspace: Workspace, receipt: Receipt, candidate: C
         await workspace.apply(candidate.edits)
 
 
-async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
+async def inverse(crew: OpContext, tree: str, edit: Edit) -> Edit:
     """The edit that reverts ``edit`` to the state at ``tree``."""
     before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
     after = None if edit.kind is EditKind.CREATE else before
@@ -67,7 +67,7 @@ async def inverse(crew: Crew, tree: str, edit: Edit) -> Edit:
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
-async def without_change(op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
+async def without_change(op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
     """Tests that are red in the checkout without the candidate: caused by the owner's uncommitted work."""
     runner = crew.shop.runner
     if runner is None:
@@ -79,7 +79,7 @@ async def without_change(op: Operation, crew: Crew, workspace: Workspace, candid
     return frozenset(r.id for r in run.red)
 
 
-async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Tests and closure check on the applied tree; then hooks, the intent entry and the signed commit."""
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
@@ -101,7 +101,7 @@ async def verify(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
 async def verified(
     op: Operation,
     dossier: Dossier,
-    crew: Crew,
+    crew: OpContext,
     generation: Generation,
     receipt: Receipt,
     candidate: Candidate,
@@ -152,7 +152,7 @@ def unforeseen(dossier: Dossier, measured: Measured) -> str:
 
 
 async def forgive(
-    op: Operation, crew: Crew, workspace: Workspace, candidate: Candidate, measured: Measured
+    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: Measured
 ) -> Measured:
     """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
@@ -166,7 +166,9 @@ async def forgive(
     return Measured(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
 
 
-async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str) -> PhaseResult:
+async def roll_back(
+    crew: OpContext, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str
+) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
     await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
     rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
@@ -185,7 +187,7 @@ async def roll_back(crew: Crew, receipt: Receipt, rule: str, text: str, cause: R
     )
 
 
-async def dry_run(crew: Crew, generation: Generation) -> PhaseResult:
+async def dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
     await crew.record.note(DryRunKept(candidate=blob))
@@ -202,7 +204,7 @@ def waits_for_owner(op: Operation, generation: Generation, committed: Committed)
 
 
 async def commit(
-    op: Operation, dossier: Dossier, crew: Crew, candidate: Candidate, measured: Measured, reason: str
+    op: Operation, dossier: Dossier, crew: OpContext, candidate: Candidate, measured: Measured, reason: str
 ) -> PhaseResult:
     """Hooks, the intent entry, then the commit; not interruptible from the intent on."""
     shop, generation, application = crew.shop, dossier.generation, dossier.application

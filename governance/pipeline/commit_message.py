@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from governance.changes.types import CommitText
-from governance.irongate.secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.dossier import Dossier, RunReport
 from governance.verification.evidence import claimed, evidence
 from ledger.vocabulary import EditKind, Operation

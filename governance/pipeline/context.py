@@ -12,11 +12,11 @@ from governance.approval.refusals import Refused
 from governance.changes.changes import Changes
 from governance.changes.types import Receipt
 from governance.conversation.exploration_cache import Looked
-from governance.conversation.model_client import Asker
-from governance.grounding.pulse import Pulse
+from governance.conversation.model_client import ModelClient
+from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.trust import Trust
-from governance.memory.memory import Memory
-from governance.ports import Claims, ClosureDoor, PostureDoor
+from governance.memory.memory import RepositoryMemory
+from governance.ports import Claims, ClosurePort, PosturePort
 from governance.record import Recorder
 from governance.repair.searched import Searched
 from governance.risk.codebase import Codebases
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
+class Services:
     """What all ops share: tools, provider, stores and the owner's settings."""
 
     places: Places
@@ -51,11 +51,11 @@ class Shop:
     toolbox: Toolbox
     changes: Changes
     provider: Provider
-    closures: ClosureDoor
+    closures: ClosurePort
     claims: Claims
-    posture: PostureDoor
+    posture: PosturePort
     baselines: Baselines
-    memory: Memory
+    memory: RepositoryMemory
     trust: Trust
     refused: Refused
     questions: Questions
@@ -79,7 +79,7 @@ class Regrounding:
 
 
 @dataclass(slots=True)
-class Holdings:
+class OpResources:
     """An op's mutable state.
 
     Open workspaces and uncommitted writes must be released however the op ends. The rest is kept between visits of
@@ -92,7 +92,7 @@ class Holdings:
     looked: Looked = field(default_factory=Looked)
     asked: int = 0  # questions put to the owner
     remembered: bool = False  # memory added advice to the model's prompt
-    pulse: Pulse = field(default_factory=Pulse)
+    pulse: CanaryTracker = field(default_factory=CanaryTracker)
     regrounding: Regrounding = field(default_factory=Regrounding)
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 
@@ -172,14 +172,14 @@ class OpClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class OpContext:
     """The shared resources, and those of one op."""
 
-    shop: Shop
+    shop: Services
     record: Recorder
-    asker: Asker
+    asker: ModelClient
     clock: OpClock
-    holdings: Holdings
+    holdings: OpResources
 
     async def originals(self, op: Operation, candidate: Candidate) -> dict[str, bytes | None]:
         """Contents, at the op's tree, of the files that a candidate changes; None for files that do not exist."""

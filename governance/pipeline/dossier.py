@@ -77,7 +77,7 @@ class PlannedChange(Frozen):
     after: tuple[str, ...] = ()  # paths whose change must come first
 
 
-class Plan(Output):
+class ChangePlan(Output):
     phase = State.PLAN
     schema_tag: Literal["plan.1"] = "plan.1"
     approach: str = ""
@@ -175,7 +175,7 @@ OUTPUTS: dict[State, type[Output]] = {
         Classification,
         Routing,
         Expansion,
-        Plan,
+        ChangePlan,
         Generation,
         Validation,
         Gating,
@@ -212,7 +212,7 @@ class Dossier(Frozen):
     classification: Classification | None = None
     routing: Routing | None = None
     expansion: Expansion | None = None
-    plan: Plan | None = None
+    plan: ChangePlan | None = None
     generation: Generation | None = None
     validation: Validation | None = None
     gating: Gating | None = None

@@ -10,18 +10,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from governance.approval.inbox import Inbox, Request
+from governance.approval.inbox import ApprovalRequest, Inbox
 from governance.budget import Budget
 from governance.changes.types import Rollback
-from governance.conversation.model_client import Asker
+from governance.conversation.model_client import ModelClient
 from governance.grounding.claims import condition
-from governance.grounding.grading import End
+from governance.grounding.grading import OpEnd
 from governance.grounding.ground import ground_of
 from governance.grounding.settling import settle
-from governance.irongate import g09_ceiling
+from governance.irongate.op import g09_ceiling
 from governance.phases.complete import record_outcome
 from governance.pipeline import fsm
-from governance.pipeline.context import Crew, Holdings, OpClock, Shop
+from governance.pipeline.context import OpClock, OpContext, OpResources, Services
 from governance.pipeline.dossier import Approval, Dossier, PhaseResult
 from governance.pipeline.failure_causes import blame
 from governance.pipeline.retries import may_return
@@ -36,7 +36,7 @@ from ledger.store import Ledger, Statement
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import FailureClass, Operation, RootCause, Route, Spend, State
 
-Phase = Callable[[Operation, Dossier, Crew], Awaitable[PhaseResult]]
+Phase = Callable[[Operation, Dossier, OpContext], Awaitable[PhaseResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Ending:
     cause: RootCause = RootCause.NONE
     failure: FailureClass = FailureClass.NONE
     reason: str = ""
-    request: Request | None = None
+    request: ApprovalRequest | None = None
 
     @property
     def branch(self) -> str | None:
@@ -68,7 +68,7 @@ class Progress:
     state: State
     dossier: Dossier
     task: asyncio.Task[object] | None
-    holdings: Holdings = field(default_factory=Holdings)
+    holdings: OpResources = field(default_factory=OpResources)
     stopped_by: tuple[RootCause, str] | None = None
     ending: bool = False  # its end, or its approval request, is being written: not cancellable
 
@@ -79,7 +79,7 @@ class Orchestrator:
     def __init__(
         self,
         *,
-        shop: Shop,
+        shop: Services,
         ledger: Ledger,
         budget: Budget,
         inbox: Inbox,
@@ -111,14 +111,14 @@ class Orchestrator:
         progress = Progress(op=op, state=fsm.START, dossier=Dossier(), task=asyncio.current_task())
         return await self._live(progress, await self._budget.spent_by(op.id))
 
-    async def resume(self, request: Request, approval: Approval) -> Ending:
+    async def resume(self, request: ApprovalRequest, approval: Approval) -> Ending:
         """Continue an approved op. Its earlier cost and working time count; the wait for approval does not."""
         progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task())
         left = None if request.left_ms is None else request.left_ms / 1000
         return await self._live(progress, request.spend, approval, left)
 
     async def turn_down(
-        self, request: Request, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
+        self, request: ApprovalRequest, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
     ) -> Ending:
         """End a parked op without approval. ``project`` is committed together with its terminal entry."""
         progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
@@ -272,12 +272,12 @@ class Orchestrator:
         """Run the op's current phase and count its working time."""
         began = self.shop.clock.monotonic()
         routing = progress.dossier.routing
-        crew = Crew(
+        crew = OpContext(
             shop=self.shop,
             record=record,
             clock=clock,
             holdings=progress.holdings,
-            asker=Asker(
+            asker=ModelClient(
                 provider=self.shop.provider,
                 budget=self._budget,
                 record=record,
@@ -341,7 +341,7 @@ class Orchestrator:
         op, state = progress.op, result.next
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
-        end = End(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
+        end = OpEnd(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
         settled = await settle(self._ledger, op.id, end, reason or state.value)
         entry = await record.note(
             OpEnded(

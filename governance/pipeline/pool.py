@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Literal
 
-from governance.approval.inbox import Answer, Inbox, Request
+from governance.approval.inbox import Answer, ApprovalRequest, Inbox
 from governance.approval.refusals import Refused, refusals_of
 from governance.budget import Budget
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.dossier import Approval
 from governance.pipeline.orchestrator import Ending, Orchestrator
 from governance.pipeline.retries import wanted_again
@@ -200,7 +200,7 @@ class Pool:
             self.ended.get_nowait()
         self.ended.put_nowait(ending)
 
-    async def _wait_for_person(self, request: Request) -> None:
+    async def _wait_for_person(self, request: ApprovalRequest) -> None:
         """Wait until a parked op is decided or expires. The decision is recorded before the op moves."""
         op = request.op
         future = self._waiting.setdefault(op.id, asyncio.get_running_loop().create_future())
@@ -218,7 +218,7 @@ class Pool:
         finally:
             self._rest()
 
-    async def _answered(self, request: Request, reply: Reply) -> Ending:
+    async def _answered(self, request: ApprovalRequest, reply: Reply) -> Ending:
         op, generation = request.op, request.dossier.generation
         answer, by, reason = reply
         if answer == "cancelled":  # no judgement of the diff; the terminal entry also removes the request

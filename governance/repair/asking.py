@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from governance.grounding.policy import felt
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
+from governance.repair.failure_context import FailureContext
 from governance.repair.prompt import header, hole, room_of, surroundings
-from governance.repair.ranking import Survivor, Variant
-from governance.repair.scene import Scene
+from governance.repair.ranking import PassingVariant, Variant
+from governance.repair.search_plan import Given, Step, Wave, by_function
 from governance.repair.searched import Node
-from governance.repair.spans import Move, Source, Span, lines_of
-from governance.repair.waves import Given, Step, Wave, by_function
+from governance.repair.spans import Move, ParsedFile, Span, lines_of
 from kernel.provider import (
     DivergeRequest,
     Infill,
@@ -34,7 +34,7 @@ CAUTIOUS = 0.5
 """Factor of the temperature after a collapse."""
 
 
-async def asked(node: Node, step: Step, crew: Crew, seed: int) -> tuple[list[Variant], int]:
+async def asked(node: Node, step: Step, crew: OpContext, seed: int) -> tuple[list[Variant], int]:
     """Variants that the node has not seen yet, likely ones first; and the number of the model's answers."""
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
@@ -67,7 +67,7 @@ async def prepared(provider: Provider) -> None:
 
 
 async def _ask(
-    scene: Scene, wave: Wave, places: Sequence[tuple[str, Span]], crew: Crew, seed: int
+    scene: FailureContext, wave: Wave, places: Sequence[tuple[str, Span]], crew: OpContext, seed: int
 ) -> list[tuple[str, Span, Infill]]:
     """Fill the holes of one function in one request, so that their common prefix is computed once."""
     settings, left = crew.shop.settings.repair, crew.holdings.regrounding
@@ -107,7 +107,7 @@ async def _ask(
     return [(*places[infill.span], infill) for infill in infills]
 
 
-def room_for(head: str, source: Source, line: int, crew: Crew) -> int:
+def room_for(head: str, source: ParsedFile, line: int, crew: OpContext) -> int:
     """Characters of context around a hole at ``line``, by the model's tokens per character there. For a thread."""
     first, last, _ = surroundings(source, line)
     provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
@@ -162,7 +162,7 @@ def _fresh(node: Node, variant: Variant) -> tuple[str, str] | None:
     return key if key[1] and key not in node.seen else None
 
 
-def changed_lines(source: Source, after: str) -> tuple[Span, str, str]:
+def changed_lines(source: ParsedFile, after: str) -> tuple[Span, str, str]:
     """The hole with all lines in which ``after`` differs, its text, and the text of ``after``. Pure.
 
     Neither text has the indentation of the first line.
@@ -184,7 +184,7 @@ def indentation(text: str) -> str:
     return text[: len(text) - len(text.lstrip(" \t"))]
 
 
-async def weighed(survivors: Sequence[Survivor], crew: Crew) -> list[Survivor]:
+async def weighed(survivors: Sequence[PassingVariant], crew: OpContext) -> list[PassingVariant]:
     """The variants in their order, with their likelihood where the model supports that."""
     request = await asyncio.to_thread(_request, survivors, crew)
     async with crew.shop.heavy:
@@ -195,7 +195,7 @@ async def weighed(survivors: Sequence[Survivor], crew: Crew) -> list[Survivor]:
     return [replace(survivor, gain_milli=after - before) for survivor, before, after in rows]
 
 
-def _request(survivors: Sequence[Survivor], crew: Crew) -> WeighRequest:
+def _request(survivors: Sequence[PassingVariant], crew: OpContext) -> WeighRequest:
     settings = crew.shop.settings.repair
     spans: list[InfillSpan] = []
     texts: list[str] = []

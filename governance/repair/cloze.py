@@ -13,19 +13,28 @@ from collections.abc import Collection, Sequence
 
 from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
-from governance.irongate.g19_recursion import change_hash, diff_hash
-from governance.pipeline.context import Crew
+from governance.irongate.op.g19_recursion import change_hash, diff_hash
+from governance.pipeline.context import OpContext
 from governance.repair.asking import asked, prepared, weighed
-from governance.repair.bases import Bases
-from governance.repair.bench import Bench, at_once
 from governance.repair.compared import disagreement
+from governance.repair.failure_context import FailureContext
 from governance.repair.moves import Complaint
+from governance.repair.partial_repairs import PartialRepairs
 from governance.repair.proposal import Proposal
-from governance.repair.ranking import Partial, Survivor, Variant, changed_characters, merits, order, removes, shortcut
+from governance.repair.ranking import (
+    Partial,
+    PassingVariant,
+    Variant,
+    changed_characters,
+    merits,
+    order,
+    removes,
+    shortcut,
+)
 from governance.repair.resumed import key_of, note_step, steps_before
-from governance.repair.scene import Scene
+from governance.repair.search_plan import LINES, MOVES, Step, line_at, moves_at, places_of, plan
 from governance.repair.searched import Node
-from governance.repair.waves import LINES, MOVES, Step, line_at, moves_at, places_of, plan
+from governance.repair.variant_runner import VariantRunner, at_once
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.events.repair import RepairsRanked, VariantsTested
@@ -58,7 +67,7 @@ class ClozeSearch:
     Requests and tests that were made before for the same failure (``crew.holdings.searched``) are not repeated.
     """
 
-    def __init__(self, *, op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> None:
+    def __init__(self, *, op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> None:
         self._op = op
         self._crew = crew
         self._scene = scene
@@ -68,7 +77,7 @@ class ClozeSearch:
         self._done = crew.holdings.searched
         self._key = key_of(op.tree, scene, crew.asker.provider.model, self._settings)
         self._done.begin((op.tree, scene.places), self._node(scene))
-        self._bases = Bases(crew, self._done.nodes, self._node)
+        self._bases = PartialRepairs(crew, self._done.nodes, self._node)
         self._ends = crew.shop.clock.monotonic() + self._settings.search_s
         self._began = crew.record.spend
 
@@ -77,7 +86,7 @@ class ClozeSearch:
         hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
         return hurry or self._crew.shop.clock.monotonic() > self._ends
 
-    async def run(self, bench: Bench) -> Proposal:
+    async def run(self, bench: VariantRunner) -> Proposal:
         """Take steps until a variant passes or the time is up."""
         done, waited, clock = self._done, 0, self._crew.shop.clock
         began, until = clock.monotonic(), math.inf
@@ -120,7 +129,7 @@ class ClozeSearch:
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 
-    async def _take(self, node: Node, step: Step, bench: Bench) -> list[Survivor]:
+    async def _take(self, node: Node, step: Step, bench: VariantRunner) -> list[PassingVariant]:
         """Take one step: request texts, test them, and keep the results."""
         variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
         self._done.asked += answers
@@ -139,13 +148,13 @@ class ClozeSearch:
                 await asyncio.to_thread(next, root.plan, None)
                 root.turns += 1
 
-    async def _rivals(self, found: Sequence[Survivor], bench: Bench) -> list[Survivor]:
+    async def _rivals(self, found: Sequence[PassingVariant], bench: VariantRunner) -> list[PassingVariant]:
         """Small edits and the model's texts at places of passing variants where they were not tried yet.
 
         A rewrite that passes may hide the right repair, and so may a flipped operator. The mistake may also be on
         another line: small edits are tried at the first places of the failure, too.
         """
-        rivals: list[Survivor] = []
+        rivals: list[PassingVariant] = []
         places = list(dict.fromkeys((self._node_of(s.scene), s.variant.path, s.variant.span.line) for s in found))
         for node in dict.fromkeys(node for node, *_ in places):
             near = [(p.path, p.line) for p in node.scene.places[: RIVAL_PLACES * self._settings.first_places]]
@@ -162,10 +171,10 @@ class ClozeSearch:
                     rivals += await self._take(node, wave, bench)
         return rivals
 
-    def _node_of(self, scene: Scene) -> Node:
+    def _node_of(self, scene: FailureContext) -> Node:
         return next(node for node in self._done.nodes if node.scene is scene)
 
-    async def _weighed(self, found: Sequence[Survivor]) -> list[Survivor]:
+    async def _weighed(self, found: Sequence[PassingVariant]) -> list[PassingVariant]:
         """The passing variants with the model's likelihood of the best of them, where it supports that."""
         ranked = sorted(found, key=order)
         if not ranked or self._is_late():
@@ -175,7 +184,7 @@ class ClozeSearch:
             return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
         return ranked
 
-    async def _note_rank(self, ranked: Sequence[Survivor]) -> None:
+    async def _note_rank(self, ranked: Sequence[PassingVariant]) -> None:
         await self._crew.record.note(
             RepairsRanked(
                 merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
@@ -186,7 +195,7 @@ class ClozeSearch:
             )
         )
 
-    def _node(self, scene: Scene, parent: Node | None = None, change: Partial | None = None) -> Node:
+    def _node(self, scene: FailureContext, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
         steps = plan(
             scene.places,
@@ -208,7 +217,9 @@ class ClozeSearch:
             turns=min((n.turns for n in nodes if n.live), default=0) if parent else 0,
         )
 
-    async def _test(self, node: Node, step: Step, variants: Sequence[Variant], bench: Bench) -> list[Survivor]:
+    async def _test(
+        self, node: Node, step: Step, variants: Sequence[Variant], bench: VariantRunner
+    ) -> list[PassingVariant]:
         """Run the failing tests on every variant, then the wider scope on those that turn all of them green.
 
         Those that turn some of them green may become bases.
@@ -223,7 +234,7 @@ class ClozeSearch:
             fresh = fresh[: len(turned)]
             self._done.tested += len(fresh)
             green = [v for v, fixed in zip(fresh, turned, strict=True) if fixed == goal]
-            survivors: list[Survivor] = []
+            survivors: list[PassingVariant] = []
             for variant in green:
                 if not (survivors and self._is_late()):
                     survivors.append(await self._survivor(node.scene, variant, bench))
@@ -247,11 +258,11 @@ class ClozeSearch:
                 await self._bases.keep(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]
 
-    async def _survivor(self, scene: Scene, variant: Variant, bench: Bench) -> Survivor:
+    async def _survivor(self, scene: FailureContext, variant: Variant, bench: VariantRunner) -> PassingVariant:
         passed, newly_red, still_red = await bench.wider(scene, variant)
         way_round, taken, size = await asyncio.to_thread(change_of, scene, variant)
         key = TrustKey(kind="strategy", name=f"{SEARCH}/{variant.way}")
-        return Survivor(
+        return PassingVariant(
             scene=scene,
             variant=variant,
             passed=passed,
@@ -263,11 +274,11 @@ class ClozeSearch:
             trust_bp=trust_bp(self._crew.shop.trust.of(key)),
         )
 
-    async def _partial(self, scene: Scene, variant: Variant, fixed: frozenset[str]) -> Partial:
+    async def _partial(self, scene: FailureContext, variant: Variant, fixed: frozenset[str]) -> Partial:
         way_round, _, size = await asyncio.to_thread(change_of, scene, variant)
         return Partial(variant=variant, fixed=fixed, shortcut=way_round, size=size)
 
-    def _is_rejected(self, scene: Scene, variant: Variant) -> bool:
+    def _is_rejected(self, scene: FailureContext, variant: Variant) -> bool:
         if not self._rejected:
             return False
         candidate = self._candidate(scene, variant)
@@ -276,7 +287,7 @@ class ClozeSearch:
         self._withheld |= known
         return known
 
-    def _candidate(self, scene: Scene, variant: Variant) -> Candidate:
+    def _candidate(self, scene: FailureContext, variant: Variant) -> Candidate:
         provider = self._crew.asker.provider
         why = "; ".join(part.what for part in (*self._parts(scene), variant))
         spent = self._crew.record.spend
@@ -294,7 +305,7 @@ class ClozeSearch:
             ),
         )
 
-    def _parts(self, scene: Scene) -> list[Variant]:
+    def _parts(self, scene: FailureContext) -> list[Variant]:
         """The changes that a base contains, oldest first."""
         node: Node | None = self._node_of(scene)
         parts: list[Variant] = []
@@ -303,7 +314,7 @@ class ClozeSearch:
             node = node.parent
         return parts[::-1]
 
-    def _offer(self, survivor: Survivor, others: Sequence[Survivor], doubt: str) -> Proposal:
+    def _offer(self, survivor: PassingVariant, others: Sequence[PassingVariant], doubt: str) -> Proposal:
         note = (
             f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
             f"{1 + len(others)} turned the test green"
@@ -328,7 +339,7 @@ class ClozeSearch:
         )
 
 
-def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:
+def change_of(scene: FailureContext, variant: Variant) -> tuple[str, bool, int]:
     """How it may circumvent a failing test, whether it removes code, number of changed characters. For a thread."""
     before, after = scene.sources[variant.path].text, variant.source
     tests = [text for example in scene.examples for text in (example.source, *example.data)]
@@ -336,29 +347,29 @@ def change_of(scene: Scene, variant: Variant) -> tuple[str, bool, int]:
     return way_round, removes(before, after), changed_characters(before, after)
 
 
-def complaints(scene: Scene, most: int) -> list[Complaint]:
+def complaints(scene: FailureContext, most: int) -> list[Complaint]:
     """Exceptions and messages of the failing tests that are shown."""
     return [Complaint(e.result.exception, e.result.message, scene.offered) for e in scene.shown(most)]
 
 
-def patience(found: Sequence[Survivor]) -> int:
+def patience(found: Sequence[PassingVariant]) -> int:
     """Number of further steps in search of a better variant than these."""
     if all(s.shortcut for s in found):
         return SHORTCUT_PATIENCE
     return DOUBT_PATIENCE if not any(is_likely(s) and not s.takes_away for s in found) else PATIENCE
 
 
-def is_clean(survivor: Survivor) -> bool:
+def is_clean(survivor: PassingVariant) -> bool:
     """Whether it circumvents no test and leaves none red."""
     return not survivor.shortcut and survivor.still_red == 0
 
 
-def is_likely(survivor: Survivor) -> bool:
+def is_likely(survivor: PassingVariant) -> bool:
     """Whether the model prefers it to the original, or no likelihood is known: at a mistake, a model is surprised."""
     return survivor.gain_milli is None or survivor.gain_milli > 0
 
 
-async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[str]) -> Proposal:
+async def cloze(op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> Proposal:
     """Search for a repair of ``scene``; the workspaces of the search are released in any case."""
     runner = crew.shop.runner
     if runner is None:
@@ -368,5 +379,5 @@ async def cloze(op: Operation, crew: Crew, scene: Scene, rejected: Collection[st
         for index in range(at_once(crew.shop.settings.repair)):
             workspace = await stack.enter_async_context(crew.workspace(op, suffix=f"-t{index}"))
             places.append((workspace, await stack.enter_async_context(runner.warm(workspace))))
-        bench = Bench(crew=crew, places=places)
+        bench = VariantRunner(crew=crew, places=places)
         return await ClozeSearch(op=op, crew=crew, scene=scene, rejected=rejected).run(bench)

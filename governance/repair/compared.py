@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from governance.irongate.syntax import dump, parse
-from governance.pipeline.context import Crew
-from governance.repair.bench import Bench
-from governance.repair.ranking import Survivor
-from governance.repair.scene import Scene, decode
+from governance.pipeline.context import OpContext
+from governance.repair.failure_context import FailureContext, decode
+from governance.repair.ranking import PassingVariant
 from governance.repair.spans import Function, first_line
+from governance.repair.variant_runner import VariantRunner
 from ledger.errors import OuroError
 from ledger.events.repair import RepairsCompared
-from ledger.vocabulary import Answer
+from ledger.vocabulary import ProbeAnswer
 from tools.testing.runner import Functions
 
 Named = tuple[str, str]
@@ -29,7 +29,7 @@ TESTS, TESTS_MS = 12, 3_000
 """Limits of the tests that are run because they call a function: number, and milliseconds of their earlier run."""
 
 
-def final(survivor: Survivor) -> dict[str, str]:
+def final(survivor: PassingVariant) -> dict[str, str]:
     """The files that a variant changes, with its texts."""
     return {**survivor.scene.done, survivor.variant.path: survivor.variant.source}
 
@@ -57,7 +57,7 @@ def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
         left += [(below, inner) for below in ast.iter_child_nodes(child)][::-1]
 
 
-def changed(survivor: Survivor) -> frozenset[Named]:
+def changed(survivor: PassingVariant) -> frozenset[Named]:
     """Functions that differ between a variant and the op's tree."""
     found: set[Named] = set()
     for path, text in final(survivor).items():
@@ -69,7 +69,7 @@ def changed(survivor: Survivor) -> frozenset[Named]:
     return frozenset(found)
 
 
-def original(scene: Scene, path: str) -> str:
+def original(scene: FailureContext, path: str) -> str:
     """The text of a file in the op's tree."""
     data = scene.originals.get(path)
     return (decode(data) or "") if data is not None else ""
@@ -82,7 +82,7 @@ def first_lines(named: Collection[Named], texts: Mapping[str, str]) -> tuple[tup
     return tuple((path, first_line(node), name.partition("#")[0]) for path, name, node in nodes)
 
 
-def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:
+def tests_of(named: Collection[Named], scene: FailureContext) -> tuple[str, ...]:
     """Tests that run one of the functions: the failing ones first, then quick ones."""
     spans: list[tuple[str, range]] = []
     for path, name in named:
@@ -107,30 +107,30 @@ def tests_of(named: Collection[Named], scene: Scene) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def steady(once: Sequence[Answer], again: Sequence[Answer]) -> tuple[Answer, ...]:
+def steady(once: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
     """Results that both runs of one program gave: a varying one is no difference between two programs."""
     known = set(again)
     return tuple(answer for answer in once if answer in known)
 
 
-def paired(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+def paired(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
     """Results of two programs for the same input, where both are readable."""
     known = {answer.key: answer for answer in others}
     pairs = [(answer, known[answer.key]) for answer in own if answer.key in known]
     return [(one, other) for one, other in pairs if _is_told(one) and _is_told(other)]
 
 
-def differing(own: Sequence[Answer], others: Sequence[Answer]) -> list[tuple[Answer, Answer]]:
+def differing(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
     """Inputs with two different results, short ones first. Two errors are no disagreement: their texts may vary."""
     found = [(a, b) for a, b in paired(own, others) if a.said != b.said and not (_raises(a) and _raises(b))]
     return sorted(found, key=lambda pair: (_raises(pair[0]) + _raises(pair[1]), len(pair[0].asked), pair[0].asked))
 
 
-def _raises(answer: Answer) -> bool:
+def _raises(answer: ProbeAnswer) -> bool:
     return answer.said.startswith("raises ")
 
 
-def _is_told(answer: Answer) -> bool:
+def _is_told(answer: ProbeAnswer) -> bool:
     return answer.said.startswith(("gives ", "raises ")) and answer.said != UNREADABLE
 
 
@@ -142,15 +142,17 @@ NO_WALLS = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class ProbeComparison:
     """``inputs``: least number of inputs that each repair was run with; ``problem``: why there were none."""
 
     inputs: int = 0
-    pairs: tuple[tuple[Survivor, Answer, Answer], ...] = ()
+    pairs: tuple[tuple[PassingVariant, ProbeAnswer, ProbeAnswer], ...] = ()
     problem: str = ""
 
 
-async def disagreement(chosen: Survivor, rivals: Sequence[Survivor], bench: Bench, crew: Crew) -> str:
+async def disagreement(
+    chosen: PassingVariant, rivals: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+) -> str:
     """An input on which another repair behaves differently, in a sentence; empty where none was found.
 
     The caller does not hold the heavy slot. Failures of the comparison are recorded and do not affect the repair.
@@ -176,26 +178,30 @@ async def disagreement(chosen: Survivor, rivals: Sequence[Survivor], bench: Benc
     return f"{one.asked} {one.said}; with another repair that passes the tests ({other.variant.what}) it {two.said}"
 
 
-async def _in_time(chosen: Survivor, others: Sequence[Survivor], bench: Bench, crew: Crew) -> Compared:
+async def _in_time(
+    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+) -> ProbeComparison:
     if crew.shop.sandbox_name == NO_WALLS:
-        return Compared(problem="without walls nothing is called with inputs that nobody meant")
+        return ProbeComparison(problem="without walls nothing is called with inputs that nobody meant")
     left = crew.clock.remaining_s() - crew.shop.settings.repair.reserve_s
     try:
         async with asyncio.timeout(min(MOST_S, left)):
             return await _compared(chosen, others, bench, crew)
     except TimeoutError:
-        return Compared(problem="there was no time")
+        return ProbeComparison(problem="there was no time")
     except ExceptionGroup as group:  # of runs side by side
         mine, foreign = group.split((OuroError, OSError))
         if foreign is not None or mine is None:
             raise
-        return Compared(problem=f"the runs failed: {mine.exceptions[0]}"[:200])
+        return ProbeComparison(problem=f"the runs failed: {mine.exceptions[0]}"[:200])
 
 
-async def _compared(chosen: Survivor, others: Sequence[Survivor], bench: Bench, crew: Crew) -> Compared:
+async def _compared(
+    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+) -> ProbeComparison:
     asked, tests = await asyncio.to_thread(_questions, [chosen, *others])
     if not tests:
-        return Compared(problem="no test calls what they change")
+        return ProbeComparison(problem="no test calls what they change")
     async with crew.shop.heavy:
         # Twice for the chosen one: results that differ between two runs of one program are left out.
         once, again, *said = await bench.answers([asked[0], *asked], tests)
@@ -205,15 +211,15 @@ async def _compared(chosen: Survivor, others: Sequence[Survivor], bench: Bench, 
             said[at] = steady(said[at], answers)
     inputs = min(len(paired(own, answers)) for answers in said)
     pairs = [(other, *pair) for other, answers in zip(others, said, strict=True) for pair in differing(own, answers)]
-    return Compared(
+    return ProbeComparison(
         inputs=inputs, pairs=tuple(pairs), problem="" if inputs else "no input could be made, or told apart"
     )
 
 
-def _equals(chosen: Survivor, rivals: Sequence[Survivor], most: int) -> list[Survivor]:
+def _equals(chosen: PassingVariant, rivals: Sequence[PassingVariant], most: int) -> list[PassingVariant]:
     """Repairs that are no worse by the tests and not equivalent to the chosen one; best first."""
     known = [final(chosen)]
-    found: list[Survivor] = []
+    found: list[PassingVariant] = []
     for rival in rivals:
         worse = _standing(rival) > _standing(chosen)
         if len(found) < most and not worse and final(rival) not in known:
@@ -222,13 +228,13 @@ def _equals(chosen: Survivor, rivals: Sequence[Survivor], most: int) -> list[Sur
     return found
 
 
-def _standing(survivor: Survivor) -> tuple[int, int, bool]:
+def _standing(survivor: PassingVariant) -> tuple[int, int, bool]:
     return survivor.newly_red, survivor.still_red, bool(survivor.shortcut)
 
 
-def _questions(survivors: Sequence[Survivor]) -> tuple[list[tuple[Survivor, Functions]], tuple[str, ...]]:
+def _questions(survivors: Sequence[PassingVariant]) -> tuple[list[tuple[PassingVariant, Functions]], tuple[str, ...]]:
     """For each variant the places of all functions that any of them changes; and the tests that call these."""
     named = frozenset[Named]().union(*(changed(s) for s in survivors))
     before = {path: original(s.scene, path) for s in survivors for path in final(s)}
-    asked: list[tuple[Survivor, Functions]] = [(s, first_lines(named, {**before, **final(s)})) for s in survivors]
+    asked: list[tuple[PassingVariant, Functions]] = [(s, first_lines(named, {**before, **final(s)})) for s in survivors]
     return asked, tests_of(named, survivors[0].scene) if named else ()

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from governance.repair.spans import Function, Move, Source, Span, insert_before, insert_import
+from governance.repair.spans import Function, Move, ParsedFile, Span, insert_before, insert_import
 from tools.testing.localisation.missing import missing_of
 
 SIGNS: dict[type[ast.AST], str] = {
@@ -109,7 +109,7 @@ class Complaint:
     offered: tuple[str, ...] = ()  # names in modules and classes that lack a name, by the message
 
 
-def proposals(source: Source, line: int, complaints: Collection[Complaint] = ()) -> tuple[Proposed, ...]:
+def proposals(source: ParsedFile, line: int, complaints: Collection[Complaint] = ()) -> tuple[Proposed, ...]:
     """Small edits at ``line``: those that the exceptions suggest first, then likely slips."""
     statement = _statement(source, line)
     if source.tree is None or statement is None:
@@ -135,7 +135,7 @@ def proposals(source: Source, line: int, complaints: Collection[Complaint] = ())
     return tuple(found.values())[:MOST]
 
 
-def _statement(source: Source, line: int) -> ast.stmt | None:
+def _statement(source: ParsedFile, line: int) -> ast.stmt | None:
     """The innermost statement at ``line``."""
     best: ast.stmt | None = None
     for node in source.statements:
@@ -158,22 +158,24 @@ def _on_one_line(node: ast.expr) -> bool:
     return node.lineno == node.end_lineno
 
 
-def _range(source: Source, node: ast.expr) -> tuple[int, int]:
+def _range(source: ParsedFile, node: ast.expr) -> tuple[int, int]:
     last = node.end_lineno or node.lineno
     return source.offset(node.lineno, node.col_offset), source.offset(last, node.end_col_offset or 0)
 
 
-def _text(source: Source, node: ast.expr) -> str:
+def _text(source: ParsedFile, node: ast.expr) -> str:
     start, end = _range(source, node)
     return source.text[start:end]
 
 
-def _replaced(source: Source, line: int, node: ast.expr, text: str, kind: str) -> Proposed:
+def _replaced(source: ParsedFile, line: int, node: ast.expr, text: str, kind: str) -> Proposed:
     start, end = _range(source, node)
     return Proposed(Span(start, end, line, Move.EXPRESSION), text, kind)
 
 
-def _between(source: Source, line: int, left: ast.expr, right: ast.expr, sign: str, kind: str) -> Iterator[Proposed]:
+def _between(
+    source: ParsedFile, line: int, left: ast.expr, right: ast.expr, sign: str, kind: str
+) -> Iterator[Proposed]:
     """Other operators between two operands, where nothing but the operator is between them."""
     start, end = _range(source, left)[1], _range(source, right)[0]
     gap = source.text[start:end]
@@ -183,7 +185,7 @@ def _between(source: Source, line: int, left: ast.expr, right: ast.expr, sign: s
             yield Proposed(Span(at, at + len(sign), line, Move.EXPRESSION), other, kind)
 
 
-def _signs(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+def _signs(source: ParsedFile, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
     for node in nodes:
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
@@ -196,7 +198,7 @@ def _signs(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pro
                 yield from _between(source, line, left, right, SIGNS[type(node.op)], "condition")
 
 
-def _bounds(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+def _bounds(source: ParsedFile, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
     """Off by one: constants, subscripts and slices, the ends of a range."""
     for node in nodes:
         if isinstance(node, ast.Constant) and type(node.value) is int and _text(source, node).isdigit():
@@ -215,7 +217,7 @@ def _bounds(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pr
                 yield _replaced(source, line, end, _text(source, end.left), "off by one")
 
 
-def _negations(source: Source, line: int, statement: ast.stmt, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+def _negations(source: ParsedFile, line: int, statement: ast.stmt, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
     for node in nodes:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield _replaced(source, line, node, _text(source, node.operand), "condition")
@@ -234,7 +236,7 @@ def _negations(source: Source, line: int, statement: ast.stmt, nodes: Iterable[a
         )
 
 
-def _calls(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+def _calls(source: ParsedFile, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
     others: dict[str, list[str]] = {}
     for one, other in PAIRS:
         others.setdefault(one, []).append(other)
@@ -251,7 +253,7 @@ def _calls(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Pro
 
 
 def _missing_calls(
-    source: Source, line: int, statement: ast.stmt, function: Function | None, complaints: Iterable[Complaint]
+    source: ParsedFile, line: int, statement: ast.stmt, function: Function | None, complaints: Iterable[Complaint]
 ) -> Iterator[Proposed]:
     """For a value of the wrong type: a conversion by a function that the file calls with one argument, or by a type."""
     if not any(is_about_types(complaint) for complaint in complaints):
@@ -298,7 +300,7 @@ def _look(value: str) -> str:
     return "0" if first.isdigit() or first == "-" else first.replace('"', "'") if first in "[({'\"b" else ""
 
 
-def _arguments(source: Source, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
+def _arguments(source: ParsedFile, line: int, nodes: Iterable[ast.expr]) -> Iterator[Proposed]:
     for node in nodes:
         if isinstance(node, ast.Call) and 2 <= len(node.args) <= 4:
             for left, right in zip(node.args, node.args[1:], strict=False):
@@ -319,7 +321,9 @@ def _local_names(function: Function | None) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in ("self", "cls")]
 
 
-def _other_names(source: Source, line: int, nodes: Iterable[ast.expr], function: Function | None) -> Iterator[Proposed]:
+def _other_names(
+    source: ParsedFile, line: int, nodes: Iterable[ast.expr], function: Function | None
+) -> Iterator[Proposed]:
     """Other local names for one that is read: the most similar, and the nearest."""
     names = _local_names(function)
     near = _nearest(function, line)
@@ -342,7 +346,7 @@ def _nearest(function: Function | None, line: int) -> dict[str, int]:
     return found
 
 
-def module_names(source: Source) -> list[str]:
+def module_names(source: ParsedFile) -> list[str]:
     """Names that a file defines, imports or assigns outside of functions."""
     tree = source.tree
     found = [n.name for n in ast.walk(tree) if isinstance(n, Function | ast.ClassDef)] if tree else []
@@ -356,7 +360,7 @@ def module_names(source: Source) -> list[str]:
 
 
 def _unknown_names(
-    source: Source,
+    source: ParsedFile,
     line: int,
     nodes: Iterable[ast.expr],
     function: Function | None,
@@ -376,7 +380,7 @@ def _unknown_names(
 
 
 def _guards(
-    source: Source,
+    source: ParsedFile,
     line: int,
     nodes: Iterable[ast.expr],
     function: Function | None,
@@ -400,7 +404,7 @@ def _guards(
         yield Proposed(span, f"if {name} is None:\n{inside}return None", "guard")
 
 
-def _returns(source: Source, line: int, statement: ast.stmt, function: Function | None) -> Iterator[Proposed]:
+def _returns(source: ParsedFile, line: int, statement: ast.stmt, function: Function | None) -> Iterator[Proposed]:
     """A missing return of a value that is computed at the end of a function or branch."""
     if function is None or not _ends_a_block(function, statement):
         return
@@ -429,7 +433,7 @@ def _ends_a_block(function: Function, statement: ast.stmt) -> bool:
     return False
 
 
-def _defaults(source: Source, line: int, statement: ast.stmt) -> Iterator[Proposed]:
+def _defaults(source: ParsedFile, line: int, statement: ast.stmt) -> Iterator[Proposed]:
     """Another default of a parameter; numbers and booleans are covered by bounds and negations."""
     if not isinstance(statement, Function):
         return
@@ -446,7 +450,7 @@ ALIKE = 0.5
 KIND = "renamed"
 
 
-def renamed(source: Source, line: int, complaints: Collection[Complaint]) -> Iterator[Proposed]:
+def renamed(source: ParsedFile, line: int, complaints: Collection[Complaint]) -> Iterator[Proposed]:
     """At ``line``: another name where the missing one is used, or the missing name for a similar definition."""
     missing = missing_of(c.message for c in complaints)
     if source.tree is None or not missing:
@@ -463,7 +467,7 @@ def renamed(source: Source, line: int, complaints: Collection[Complaint]) -> Ite
 
 
 def _imports(
-    source: Source, line: int, node: ast.ImportFrom, missing: Collection[str], offered: Collection[str]
+    source: ParsedFile, line: int, node: ast.ImportFrom, missing: Collection[str], offered: Collection[str]
 ) -> Iterator[Proposed]:
     for alias in node.names:
         if alias.name in missing:
@@ -477,7 +481,7 @@ def _imports(
                 yield Proposed(span, f"{other} as {alias.asname or alias.name}", KIND)
 
 
-def _attributes(source: Source, line: int, node: ast.Attribute, offered: Collection[str]) -> Iterator[Proposed]:
+def _attributes(source: ParsedFile, line: int, node: ast.Attribute, offered: Collection[str]) -> Iterator[Proposed]:
     end = source.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
     span = Span(end - len(node.attr), end, line, Move.EXPRESSION)
     for other in _alike(node.attr, offered or _attributes_of(source), least=0.0 if offered else ALIKE):
@@ -485,14 +489,14 @@ def _attributes(source: Source, line: int, node: ast.Attribute, offered: Collect
 
 
 def _definitions(
-    source: Source, line: int, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, missing: Collection[str]
+    source: ParsedFile, line: int, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, missing: Collection[str]
 ) -> Iterator[Proposed]:
     at = source.text.index(node.name, source.offset(node.lineno, node.col_offset) + len("def"))
     for name in difflib.get_close_matches(node.name, sorted(missing), n=1, cutoff=ALIKE):
         yield Proposed(Span(at, at + len(node.name), line, Move.EXPRESSION), name, KIND)
 
 
-def _attributes_of(source: Source) -> list[str]:
+def _attributes_of(source: ParsedFile) -> list[str]:
     nodes = ast.walk(source.tree) if source.tree is not None else ()
     return [*module_names(source), *(n.attr for n in nodes if isinstance(n, ast.Attribute))]
 

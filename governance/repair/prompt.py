@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from governance.repair.spans import Function, Move, Source, Span, first_line
+from governance.repair.spans import Function, Move, ParsedFile, Span, first_line
 from kernel.provider import InfillSpan
 from ledger.vocabulary import TestResult
 
@@ -60,7 +60,7 @@ def header(examples: Sequence[Example], told: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def signature(node: Function | ast.ClassDef, source: Source) -> str:
+def signature(node: Function | ast.ClassDef, source: ParsedFile) -> str:
     """The first lines of a definition, up to its body, and the first line of its docstring."""
     first = node.body[0].lineno if node.body else node.lineno + 1
     text = "".join(source.lines[node.lineno - 1 : max(first - 1, node.lineno)]).rstrip()
@@ -69,7 +69,7 @@ def signature(node: Function | ast.ClassDef, source: Source) -> str:
     return text + (f'\n{indent}"""{doc.splitlines()[0]}"""' if doc else "") + f"\n{indent}..."
 
 
-def surroundings(source: Source, line: int) -> tuple[int, int, str]:
+def surroundings(source: ParsedFile, line: int) -> tuple[int, int, str]:
     """Start and end offset of the code shown whole, and the text above it: imports, and used definitions in short.
 
     A method is shown with its class's header and constructor; module-level code with forty lines around it.
@@ -101,7 +101,7 @@ def surroundings(source: Source, line: int) -> tuple[int, int, str]:
     return source.line_start(first), source.line_end(last), "".join(above) + "\n"
 
 
-def _helpers(used: Sequence[Function], function: Function, source: Source) -> Iterator[str]:
+def _helpers(used: Sequence[Function], function: Function, source: ParsedFile) -> Iterator[str]:
     """Short functions whole and dedented, of the others the signature."""
     left = BODIES_CHARS
     for node in used:
@@ -123,7 +123,7 @@ def room_of(tokens: int, sample: str, count: Callable[[str], int]) -> int:
     return tokens * len(sample) // max(1, count(sample))
 
 
-def _class_head(owner: ast.ClassDef, function: ast.stmt, source: Source) -> str:
+def _class_head(owner: ast.ClassDef, function: ast.stmt, source: ParsedFile) -> str:
     text = "".join(source.lines[owner.lineno - 1 : max(owner.body[0].lineno - 1, owner.lineno)])
     for node in owner.body:
         fields = isinstance(node, ast.AnnAssign | ast.Assign)
@@ -142,7 +142,7 @@ def nearest(text: str, most: int) -> str:
 
 
 def hole(
-    path: str, source: Source, span: Span, head: str, *, max_tokens: int, max_chars: int, bare: bool = False
+    path: str, source: ParsedFile, span: Span, head: str, *, max_tokens: int, max_chars: int, bare: bool = False
 ) -> InfillSpan:
     """The request for one span. Prefix and suffix are cut, farthest text first, to about ``max_chars`` together.
 
@@ -163,13 +163,13 @@ def hole(
     return InfillSpan(prefix=top + before, suffix=after, max_tokens=max_tokens, stop=ends_of(source, span))
 
 
-def was(source: Source, span: Span) -> str:
+def was(source: ParsedFile, span: Span) -> str:
     """The hole's text as a comment, so that the model has read the function that it rewrites."""
     lines = comment(nearest(source.text[span.start : span.end], WAS_CHARS), WAS_LINES)
     return "\n".join(["# It was:", *lines, ""])
 
 
-def ends_of(source: Source, span: Span) -> tuple[str, ...]:
+def ends_of(source: ParsedFile, span: Span) -> tuple[str, ...]:
     """Texts before which the model's answer for a hole ends."""
     if span.move is Move.BLOCK:
         return ("\n\n\n",)

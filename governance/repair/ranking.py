@@ -7,9 +7,9 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from governance.irongate.shortcuts import catches, copied, taken_away
 from governance.irongate.syntax import parse
-from governance.repair.scene import Scene
+from governance.irongate.test_code.shortcuts import catches, copied, taken_away
+from governance.repair.failure_context import FailureContext
 from governance.repair.spans import Span
 from ledger.confidence import EVEN_BP
 from ledger.vocabulary import Frozen
@@ -54,10 +54,10 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survivor:
+class PassingVariant:
     """A variant with which every failing test passes. ``scene``: the failure that it repairs."""
 
-    scene: Scene
+    scene: FailureContext
     variant: Variant
     passed: int
     newly_red: int
@@ -139,7 +139,7 @@ class Merits(Frozen):
     logprob_milli: int
 
 
-def merits(s: Survivor) -> Merits:
+def merits(s: PassingVariant) -> Merits:
     return Merits(
         newly_red=s.newly_red,
         still_red=s.still_red,
@@ -172,6 +172,6 @@ def order_of(m: Merits) -> tuple[int | bool, ...]:
     )
 
 
-def order(s: Survivor) -> tuple[int | bool, ...]:
+def order(s: PassingVariant) -> tuple[int | bool, ...]:
     """Sort key, best first."""
     return order_of(merits(s))

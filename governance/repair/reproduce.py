@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from governance.irongate.paths import is_test_path
-from governance.pipeline.context import Crew
-from governance.repair.scene import Scene, changed_lines, look
+from governance.pipeline.context import OpContext
+from governance.repair.failure_context import FailureContext, changed_lines, look
 from ledger.events.repair import FailureReproduced, FaultLocalised
 from ledger.vocabulary import Operation, RunStatus, TestResult, TestRun
 from tools.testing.runner import TestRunner
@@ -21,7 +21,7 @@ def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
     return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
 
 
-async def reproduce(op: Operation, crew: Crew, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
+async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
     """The suite's run at the op's tree, and those of the op's tests that fail in it.
 
     If the tests failed at another commit they are run alone first; if they pass now, nothing else is run. When the
@@ -62,7 +62,7 @@ def _was_seen_elsewhere(op: Operation) -> bool:
     return any(op.tree not in (signal.base, signal.snapshot) for signal in op.signals)
 
 
-async def _mended(op: Operation, crew: Crew, runner: TestRunner) -> TestRun | None:
+async def _mended(op: Operation, crew: OpContext, runner: TestRunner) -> TestRun | None:
     """The run of the op's tests alone if all of them pass, else None."""
     async with crew.workspace(op) as workspace:
         run = await runner.run(workspace, op.test_ids)
@@ -71,11 +71,11 @@ async def _mended(op: Operation, crew: Crew, runner: TestRunner) -> TestRun | No
 
 async def set_scene(
     op: Operation,
-    crew: Crew,
+    crew: OpContext,
     workspace: Workspace,
     base: TestRun,
     failing: tuple[TestResult, ...],
-) -> Scene:
+) -> FailureContext:
     """Localise the failure and read the suspicious files. ``base`` is the run before any change, with coverage."""
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
@@ -96,7 +96,7 @@ async def set_scene(
     return scene
 
 
-async def recent_changes(op: Operation, crew: Crew, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
+async def recent_changes(op: Operation, crew: OpContext, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
     """Lines that the commit which turned the tests red has changed, by file; ``paths`` None: in any Python file."""
     parent = await crew.shop.repository.parent(op.base)
     if parent is None or paths == frozenset():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from governance.record import Recorder
-from governance.repair.scene import Scene
+from governance.repair.failure_context import FailureContext
 from governance.repair.settings import RepairSettings
 from ledger.events.op import OpEnded
 from ledger.events.repair import RepairRoundEnded, SearchStepTaken
@@ -21,7 +21,7 @@ LOOKED_AT = 64
 """Number of earlier entries that are read, newest first."""
 
 
-def key_of(tree: str, scene: Scene, model: str, settings: RepairSettings) -> str:
+def key_of(tree: str, scene: FailureContext, model: str, settings: RepairSettings) -> str:
     """Identity of a search."""
     lines = "\n".join(f"{place.path}:{place.line}" for place in scene.places)
     failing = "\n".join(result.id for result in scene.failing)

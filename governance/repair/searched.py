@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from governance.repair.ranking import Partial, Survivor
-from governance.repair.scene import Scene
-from governance.repair.waves import Step
+from governance.repair.failure_context import FailureContext
+from governance.repair.ranking import Partial, PassingVariant
+from governance.repair.search_plan import Step
 
 LINES_TOLD, FILES_TOLD = 12, 4
 
@@ -18,7 +18,7 @@ class Node:
     """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps taken on it."""
 
     number: int
-    scene: Scene
+    scene: FailureContext
     plan: Iterator[Step]
     parent: Node | None = None
     change: Partial | None = None  # difference from the parent
@@ -49,7 +49,7 @@ class Searched:
     nodes: list[Node] = field(default_factory=list)
     asked: int = 0
     tested: int = 0
-    survivors: list[Survivor] = field(default_factory=list)  # all failing tests pass, nothing else is red
+    survivors: list[PassingVariant] = field(default_factory=list)  # all failing tests pass, nothing else is red
 
     def begin(self, at: Hashable, root: Node) -> None:
         """Keep the progress if it is about ``at``, else start over."""

@@ -79,7 +79,7 @@ def lines_of(text: str) -> list[str]:
     return _LINE.findall(text)
 
 
-class Source:
+class ParsedFile:
     """A parsed Python file with character offsets. ``tree`` is None when it does not parse.
 
     ``ran``: the tests' Python has run it. That may be newer than ours, so that a file we cannot parse may be valid.
@@ -193,19 +193,19 @@ def _holds(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
-def replace_line(source: Source, line: int) -> Span:
+def replace_line(source: ParsedFile, line: int) -> Span:
     """The whole statement (or header) at ``line``, after its indentation."""
     first, last = source.statement_at(line)
     return Span(source.line_start(first) + len(source.indent(first)), source.line_end(last), line, Move.REPLACE)
 
 
-def insert_before(source: Source, line: int) -> Span:
+def insert_before(source: ParsedFile, line: int) -> Span:
     first, _ = source.statement_at(line)
     at = source.line_start(first)
     return Span(at, at, line, Move.BEFORE, lead=source.indent(first), tail="\n")
 
 
-def insert_after(source: Source, line: int) -> Span:
+def insert_after(source: ParsedFile, line: int) -> Span:
     """After the statement; after the header of a compound statement, indented as its body."""
     _, last = source.statement_at(line)
     at = source.line_end(last)
@@ -214,7 +214,7 @@ def insert_after(source: Source, line: int) -> Span:
     return Span(at, at, line, Move.AFTER, lead="\n" + indent)
 
 
-def insert_import(source: Source, line: int) -> Span:
+def insert_import(source: ParsedFile, line: int) -> Span:
     """A new import before the first statement that is neither a docstring nor ``from __future__``."""
     body = source.tree.body if source.tree else []
     first = next(
@@ -230,7 +230,7 @@ def insert_import(source: Source, line: int) -> Span:
     return Span(at, at, line, Move.IMPORT, lead="import ", tail="\n")
 
 
-def replace_block(source: Source, line: int, count: int) -> Span | None:
+def replace_block(source: ParsedFile, line: int, count: int) -> Span | None:
     """``count`` lines from the statement at ``line`` on, when they stay inside its function."""
     first, _ = source.statement_at(line)
     last = first + count - 1
@@ -241,7 +241,7 @@ def replace_block(source: Source, line: int, count: int) -> Span | None:
     return Span(source.line_start(first) + len(source.indent(first)), source.line_end(last), line, Move.BLOCK)
 
 
-def function_body(source: Source, line: int) -> Span | None:
+def function_body(source: ParsedFile, line: int) -> Span | None:
     """The body of the function at ``line`` without docstring; None outside of a function, or for a body on the
     header's line. The span's ``line`` is the body's first line."""
     function = source.function_at(line)
@@ -255,7 +255,7 @@ def function_body(source: Source, line: int) -> Span | None:
     return Span(start, source.line_end(function.end_lineno), first, Move.FUNCTION)
 
 
-def expressions(source: Source, line: int) -> Iterator[Span]:
+def expressions(source: ParsedFile, line: int) -> Iterator[Span]:
     """Single-line expressions on ``line``, larger ones first; at most :data:`MAX_EXPRESSIONS`."""
     found: dict[tuple[int, int], Span] = {}
     for node in (node for top in _at(source, line) for node in ast.walk(top)):
@@ -268,7 +268,7 @@ def expressions(source: Source, line: int) -> Iterator[Span]:
     yield from sorted(found.values(), key=lambda s: (s.start - s.end, s.start))[:MAX_EXPRESSIONS]
 
 
-def _at(source: Source, line: int) -> Iterator[ast.stmt]:
+def _at(source: ParsedFile, line: int) -> Iterator[ast.stmt]:
     """Statements of the module that hold ``line``."""
     return (
         node for node in (source.tree.body if source.tree else ()) if first_line(node) <= line <= (node.end_lineno or 0)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from governance.irongate.g02_protected import own_patterns
+from governance.irongate.candidate.g02_protected import own_patterns
 from tools.repository import Repository
 from tools.testing.selection.imports import graph as import_graph
 

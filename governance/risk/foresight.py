@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from governance.memory.prophecy import floors, foretell
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from ledger.vocabulary import Tier
 
 
@@ -19,7 +19,7 @@ class Foresight:
     record: dict[str, Any] = field(default_factory=dict)
 
 
-async def foresee(crew: Crew, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
+async def foresee(crew: OpContext, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
     """Predict the risk of changing ``paths`` from their reputations. ``tier``: the risk ladder's, which is raised."""
     reputations = await crew.shop.memory.reputations(paths)
     if not any(reputation.outcomes for reputation in reputations):

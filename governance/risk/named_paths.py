@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from governance.irongate import g02_protected
+from governance.irongate.candidate import g02_protected
 from ledger.vocabulary import Decision, Verdict
 
 

@@ -17,7 +17,7 @@ VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedBaseline:
     """A cached baseline run and the options it ran with."""
 
     run: TestRun
@@ -42,7 +42,7 @@ class Baselines:
 
     def __init__(self, *, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
-        self._runs: OrderedDict[tuple[str, bool], Kept] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, bool], CachedBaseline] = OrderedDict()
         self._under_way = asyncio.Lock()  # concurrent ops at one commit share a single run
 
     async def get(self, runner: TestRunner, commit: str, *, owner: str, coverage: bool, limit_s: float) -> TestRun:
@@ -63,7 +63,7 @@ class Baselines:
             await self._workspaces.release(workspace)
         if run.status not in VERDICTS and run.status is not RunStatus.TIMEOUT:
             return run
-        self._runs[commit, coverage] = Kept(run, coverage, limit_s)
+        self._runs[commit, coverage] = CachedBaseline(run, coverage, limit_s)
         self._runs.move_to_end((commit, coverage))
         while len(self._runs) > KEPT:
             self._runs.popitem(last=False)

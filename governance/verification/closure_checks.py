@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from governance.irongate.g14_noop import FileChange, is_noop
-from governance.pipeline.context import Crew
+from governance.irongate.candidate.g14_noop import FileChange, is_noop
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Approval, Generation
 from governance.ports import Tree
 from ledger.errors import StaleBase
@@ -31,7 +31,7 @@ from tools.testing.produce import Produced, produce
 from tools.workspace import Workspace
 
 
-class Answer(Frozen):
+class CombinedAnswer(Frozen):
     """Combined result of an op's closure checks. ``gone``: the subject of one that is open no longer exists."""
 
     closed: bool
@@ -42,7 +42,7 @@ class Answer(Frozen):
 class CommittedTree:
     """Tree port for a commit: files only, nothing can be run."""
 
-    def __init__(self, crew: Crew, commit: str) -> None:
+    def __init__(self, crew: OpContext, commit: str) -> None:
         self._crew = crew
         self._commit = commit
 
@@ -65,7 +65,7 @@ class CommittedTree:
 class CopiedTree:
     """Tree port for a workspace in its current state."""
 
-    def __init__(self, crew: Crew, workspace: Workspace) -> None:
+    def __init__(self, crew: OpContext, workspace: Workspace) -> None:
         self._crew = crew
         self._workspace = workspace
 
@@ -133,49 +133,49 @@ def beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes
     return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 
-async def _ask(closures: Sequence[Closure], crew: Crew, tree: Tree, approval: Approval | None) -> Answer:
+async def _ask(closures: Sequence[Closure], crew: OpContext, tree: Tree, approval: Approval | None) -> CombinedAnswer:
     reasons, gone = list[str](), False
     open_ = ""
     for closure in closures:
         if isinstance(closure, OwnerConfirms):
             if approval is None or approval.decision != "approved":
-                return Answer(closed=False, reason="the owner has not confirmed")
+                return CombinedAnswer(closed=False, reason="the owner has not confirmed")
             reasons.append(f"confirmed by {approval.by}")
             continue
         answer = await crew.shop.closures.is_closed(closure, tree)
         reasons.append(answer.reason)
         if not answer.closed and not answer.gone:
-            return Answer(closed=False, reason=answer.reason)
+            return CombinedAnswer(closed=False, reason=answer.reason)
         if answer.gone:
             gone, open_ = True, answer.reason
     if gone:
-        return Answer(closed=False, gone=True, reason=open_)
-    return Answer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
+        return CombinedAnswer(closed=False, gone=True, reason=open_)
+    return CombinedAnswer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
 
 
-async def at_base(op: Operation, crew: Crew) -> Answer:
+async def at_base(op: Operation, crew: OpContext) -> CombinedAnswer:
     """Whether the condition is already gone at the op's base, to detect a no-op. Only tree and run checks."""
     closures = [s.closure for s in op.signals]
     if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
-        return Answer(closed=False, reason="nothing but the owner can say so")
+        return CombinedAnswer(closed=False, reason="nothing but the owner can say so")
     if any(isinstance(closure, RunCheck) for closure in closures):
         async with crew.workspace(op) as workspace:
             return await _ask(closures, crew, CopiedTree(crew, workspace), None)
     return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
 
 
-async def of_candidate(op: Operation, crew: Crew, workspace: Workspace) -> Answer:
+async def of_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
     """Result of the tree checks on a workspace with the candidate; not of those that the daemon's marks satisfy."""
     closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
 
 
-async def as_applied(op: Operation, approval: Approval | None, crew: Crew, workspace: Workspace) -> Answer:
+async def as_applied(op: Operation, approval: Approval | None, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
     """All closure checks on the tree being verified. The owner's confirmation comes from APPROVE."""
     return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
 
 
-async def marks(op: Operation, crew: Crew) -> tuple[tuple[Edit, ...], str]:
+async def marks(op: Operation, crew: OpContext) -> tuple[tuple[Edit, ...], str]:
     """The daemon's own edits that mark work as done; or none, and the reason why they cannot be made."""
     made: dict[str, Edit] = {}
     for closure in (s.closure for s in op.signals if s.closure.marked):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from governance.irongate.paths import is_code, is_python, is_test_path
 from governance.irongate.syntax import dump, parse, without_docstrings
-from ledger.vocabulary import Edit, Frozen, Seen
+from ledger.vocabulary import Edit, Frozen, RunCoverage
 from tools.testing.runner import LookedFor
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -36,7 +36,7 @@ class Reach(Frozen):
         functions = tuple((path, line, name) for path, line, name, _ in self.functions) if by_function else ()
         return LookedFor(files=self.files, functions=functions)
 
-    def missed(self, seen: Seen | None, *, by_function: bool) -> tuple[str, ...]:
+    def missed(self, seen: RunCoverage | None, *, by_function: bool) -> tuple[str, ...]:
         """Changed code that no test reached, one sentence each."""
         loaded = seen.files if seen is not None else frozenset()
         entered = seen.functions if seen is not None else frozenset()

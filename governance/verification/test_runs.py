@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from governance.irongate.doctests import object_of
-from governance.pipeline.context import Crew
+from governance.irongate.test_code.doctests import object_of
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import RunReport
 from governance.risk.codebase import read_python
 from governance.verification.reach import Reach
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunStatus, Seen, TestRun
+from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunCoverage, RunStatus, TestRun
 from tools.testing.runner import LookedFor, SeveralRuns, TestRunner
 from tools.testing.selection.names import stands_for
 from tools.testing.selection.scope import affected
@@ -36,7 +36,7 @@ class Measured:
     total: int
     problem: str = ""
     infra: str = ""
-    seen: Seen | None = None
+    seen: RunCoverage | None = None
     """Changed code reached by the op's own tests; if it has none, by the widest run."""
 
 
@@ -122,7 +122,7 @@ def evaded(run: TestRun, ids: Collection[str]) -> tuple[str, ...]:
 
 async def measure_runs(
     op: Operation,
-    crew: Crew,
+    crew: OpContext,
     workspace: Workspace,
     *,
     stand: Stand,
@@ -154,7 +154,7 @@ async def measure_runs(
 
 
 async def _with_tests_of_base(
-    op: Operation, crew: Crew, workspace: Workspace, stand: Stand, changed: Collection[str]
+    op: Operation, crew: OpContext, workspace: Workspace, stand: Stand, changed: Collection[str]
 ) -> None:
     """Apply the change but restore the base version of the failing tests' files, so that it cannot edit its own check.
 
@@ -173,7 +173,7 @@ async def _with_tests_of_base(
 
 async def _measured(
     op: Operation,
-    crew: Crew,
+    crew: OpContext,
     runner: TestRunner,
     tests: SeveralRuns,
     *,
@@ -187,7 +187,7 @@ async def _measured(
     shop = crew.shop
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
-    seen: Seen | None = None
+    seen: RunCoverage | None = None
     looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
@@ -246,7 +246,7 @@ async def _measured(
 
 
 async def red_at_base(
-    op: Operation, crew: Crew, runner: TestRunner, scope: Sequence[str], *, limit_s: float
+    op: Operation, crew: OpContext, runner: TestRunner, scope: Sequence[str], *, limit_s: float
 ) -> frozenset[str]:
     """Tests of ``scope`` that are red at the op's tree, except the op's own. Used when the suite has no baseline."""
     async with crew.workspace(op, suffix="-base") as workspace:
@@ -254,7 +254,7 @@ async def red_at_base(
     return frozenset(r.id for r in run.red if not any(stands_for(test, r.id) for test in op.test_ids))
 
 
-def finish(reports: Sequence[RunReport], *, suite: bool, seen: Seen | None = None) -> Measured:
+def finish(reports: Sequence[RunReport], *, suite: bool, seen: RunCoverage | None = None) -> Measured:
     """The result when all runs allow the candidate."""
     widest = max(reports, key=lambda r: r.total, default=None)
     return Measured(

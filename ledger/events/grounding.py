@@ -48,7 +48,7 @@ class About(StrEnum):
     REPLY = "reply"  # a model: the answer is useful
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """Outcome of a claim. VOID closes a record without counting it."""
 
     HIT = "hit"
@@ -104,8 +104,8 @@ class Graded(Frozen):
 
     record: int  # sequence number
     about: About
-    outcome: Outcome
-    was: Outcome | None = None
+    outcome: ClaimOutcome
+    was: ClaimOutcome | None = None
     confidence_bp: int | None = None
     keys: tuple[KeyText, ...] = ()
 

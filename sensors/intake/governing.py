@@ -11,11 +11,11 @@ from ledger.events.intake import LaneGoverned, PostureInferred, QueueStep
 from ledger.sources import SOURCES
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
-from sensors.intake.board import Board
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, step
+from sensors.intake.queue_state import QueueState
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
 
@@ -31,7 +31,7 @@ class Governor:
     """Asks :func:`decide` for each lane. What it holds back stays queued; nothing is polled while nothing waits."""
 
     def __init__(
-        self, *, store: DurableQueue, board: Board, clock: Clock, settings: GovernorSettings, look: Look
+        self, *, store: DurableQueue, board: QueueState, clock: Clock, settings: GovernorSettings, look: Look
     ) -> None:
         self._store = store
         self._board = board

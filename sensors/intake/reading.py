@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ledger.clock import Clock
 from ledger.store import Ledger
-from sensors.intake.board import Board
 from sensors.intake.governor import FREE
 from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue
+from sensors.intake.queue_state import QueueState
 from sensors.intake.records import QueueSnapshot
 from sensors.intake.settings import RouterSettings
 
@@ -17,7 +17,7 @@ async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnaps
 
     Priorities are as the sensors assert them: only the daemon weighs their earlier claims.
     """
-    board = Board(RouterSettings(), lambda item: 0, no_record)
+    board = QueueState(RouterSettings(), lambda item: 0, no_record)
     if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):
         store = DurableQueue(ledger)
         for lease in await store.leases():

@@ -1,7 +1,7 @@
 """The intake router: durable first, then dedup, merging, file conflicts, priority, leases.
 
-Memory (:class:`Board`) answers every question; the ledger is written before a change is acknowledged.
-:class:`Custody` carries out the steps of an op.
+Memory (:class:`QueueState`) answers every question; the ledger is written before a change is acknowledged.
+:class:`LeaseManager` carries out the steps of an op.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
-from sensors.intake.board import Board, Held
 from sensors.intake.coalesce import wait_s
-from sensors.intake.custody import Custody
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, nobody_looks
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.leases import LeaseManager
 from sensors.intake.order import no_record
 from sensors.intake.queue import DurableQueue, step
+from sensors.intake.queue_state import Held, QueueState
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
 from sensors.ports import MayRelease, Redact, TrackRecord
@@ -81,7 +81,7 @@ class IntakeRouter:
         self._head = head
         self._redact = redact
         self.goals = goals or DeclaredGoals(files=None, clock=clock)
-        self._board = Board(settings, lambda item: self.goals.aligned(item.signal).points, record)
+        self._board = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
@@ -91,7 +91,7 @@ class IntakeRouter:
         """Set while nothing is worked on because the governor holds back all that waits."""
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._why_turned_away: dict[Source, str] = {}
-        self._custody = Custody(
+        self._custody = LeaseManager(
             store=self._store,
             board=self._board,
             goals=self.goals,

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ledger.regular import open_below
+from ledger.paths import open_below
 from sensors.watch.named import below
 
 

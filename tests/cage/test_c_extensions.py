@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.g20_unattended import UnattendedFacts, check
+from governance.irongate.candidate.g20_unattended import UnattendedFacts, check
 from ledger.vocabulary import EditKind, Tier
 from tests.cage.hostile_candidates import BAD, HostileCandidate
 from tests.tools.testing.projects import Project

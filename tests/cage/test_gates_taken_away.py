@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from governance.irongate.battery import Inspection, decide, inspect
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.candidate_gates import Inspection, decide, inspect
+from governance.irongate.op.g19_recursion import diff_hash
 from ledger.vocabulary import Complexity, Decision, Tier
 from tests.cage.play import CART, TEST, TURNED_DOWN
 from tests.cage.test_variants import ON_DISK, inputs, placed

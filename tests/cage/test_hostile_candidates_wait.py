@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate.battery import decide, inspect
+from governance.irongate.candidate_gates import decide, inspect
 from ledger.vocabulary import Decision, Tier
 from tests.cage.hostile_candidates import BAD, GOOD, PATH, HostileCandidate, candidates
 from tests.governance.irongate.builders import inspection, operation, signal

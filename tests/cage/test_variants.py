@@ -8,9 +8,9 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.irongate import g05_characters, g15_secrets, g17_dangerous
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.candidate import g05_characters, g15_secrets, g17_dangerous
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.vocabulary import Decision, Tier
 from tests.cage.corpus import Drive, Input, families
 from tools.builtin.paths import tidy

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from daemon.views.narrate import narrate
-from governance.conversation.ends import End
+from governance.conversation.ends import ConversationEnd
 from governance.conversation.manner import Manner
 from governance.conversation.rounds import Conversation
 from kernel.provider import Limits, ToolCall
@@ -94,7 +94,7 @@ async def played(land: Ground, calls: list[ToolCall]) -> tuple[Turns, Ledger]:
             crew=crew, phase=State.GENERATE, purpose="test", opening=OPENING, judge=judge, manner=Manner.NATIVE,
             context=replace(context, runner=project.runner()), limits=Limits(),
         )  # fmt: skip
-        assert (await conversation.run()).end is End.ANSWER
+        assert (await conversation.run()).end is ConversationEnd.ANSWER
     await project.workspaces.release(project.ws)
     return model, ledger
 

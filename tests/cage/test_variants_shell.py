@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.g03_commands import CommandFacts, check
 from governance.irongate.shell.examples import DENIED
+from governance.irongate.tool.g03_commands import CommandFacts, check
 from ledger.vocabulary import Decision
 from tests.cage.corpus import Input, families
 from tests.cage.outside import MARK, Outside, outside

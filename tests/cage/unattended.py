@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from governance.irongate import g20_unattended
-from governance.irongate.battery import decide, inspect
+from governance.irongate.candidate import g20_unattended
+from governance.irongate.candidate_gates import decide, inspect
 from governance.irongate.unattended.repository import Elsewhere
 from governance.phases.gate import facts_of
 from governance.risk.ladder import assess

@@ -96,7 +96,7 @@ LATER = (
     "daemon.equip",
     "governance.phases.table",
     "governance.pipeline.orchestrator",
-    "governance.irongate.battery",
+    "governance.irongate.candidate_gates",
     "tools.testing.runner",
 )
 

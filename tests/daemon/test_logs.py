@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.lifecycle.logs import Lines, LogSettings
+from daemon.lifecycle.logs import LogSettings, RedactingFormatter
 from tests.secret_corpus import corpus
 
 SECRETS = corpus()
@@ -18,7 +18,7 @@ SECRETS = corpus()
 def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(Lines(LogSettings(format=request.param)))
+    handler.setFormatter(RedactingFormatter(LogSettings(format=request.param)))
     root = logging.getLogger()
     root.addHandler(handler)
     yield written

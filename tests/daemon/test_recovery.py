@@ -14,7 +14,7 @@ from daemon.control.service_api import ServiceApi
 from daemon.lifecycle.recovery import cut_off
 from daemon.settings.config import Config
 from governance.changes.landing import REVIEW
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from kernel.provider import Price
 from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex

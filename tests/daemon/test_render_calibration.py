@@ -8,7 +8,7 @@ from daemon.record.optable import learned
 from daemon.views.render_calibration import calibration_block, picture, reliability
 from daemon.views.text import show
 from governance.grounding.calibration import Bin, Calibration, Share, Trusted
-from ledger.events.grounding import About, ClaimsGraded, Graded, Outcome
+from ledger.events.grounding import About, ClaimOutcome, ClaimsGraded, Graded
 
 VIEW = Calibration(
     records=10,
@@ -57,13 +57,13 @@ def test_nothing_claimed_is_a_sentence() -> None:
 
 def test_what_became_of_an_ops_claims_is_one_line() -> None:
     grades = [
-        Graded(record=1, about=About.CONDITION, outcome=Outcome.HIT),
-        Graded(record=2, about=About.REPLY, outcome=Outcome.MISS),
-        Graded(record=3, about=About.REPLY, outcome=Outcome.HIT),
-        Graded(record=4, about=About.REPLY, outcome=Outcome.MISS),
+        Graded(record=1, about=About.CONDITION, outcome=ClaimOutcome.HIT),
+        Graded(record=2, about=About.REPLY, outcome=ClaimOutcome.MISS),
+        Graded(record=3, about=About.REPLY, outcome=ClaimOutcome.HIT),
+        Graded(record=4, about=About.REPLY, outcome=ClaimOutcome.MISS),
     ]
     said = ClaimsGraded(why="done", grades=tuple(grades))
     assert learned(said) == "condition hit · reply 2 miss, 1 hit (done)"
-    again = [grades[0].model_copy(update={"outcome": Outcome.MISS, "was": Outcome.HIT})]
+    again = [grades[0].model_copy(update={"outcome": ClaimOutcome.MISS, "was": ClaimOutcome.HIT})]
     undone = ClaimsGraded(why="undone", grades=tuple(again))
     assert learned(undone) == "now condition miss (undone)"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.record.replay import ReplayReport, replay, replay_entries
-from governance.irongate.battery import Inspection, inspect
+from governance.irongate.candidate_gates import Inspection, inspect
 from ledger.vocabulary import Entry, EntryKind, State
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from daemon.record.verifying import RecordReport, verify_record
 from governance.changes.signing import ensure_identity
 from ledger.chain import link
-from ledger.heads import SignedHead, message_of, read_lines
+from ledger.integrity.heads import SignedHead, message_of, read_lines
 from ledger.vocabulary import Head
 from tests.daemon.records import Lived, config_of, lived_in
 from tests.ledger.drafts import TRIGGERS

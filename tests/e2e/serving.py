@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from daemon.adapters.senses import Senses
+from daemon.adapters.sensor_manager import SensorManager
 from daemon.control.service_api import ServiceApi
 from daemon.house import House
 from daemon.lifecycle.service import Service
@@ -33,7 +33,7 @@ class Serving(Service):
         return self.house
 
     @property
-    def senses_now(self) -> Senses:
+    def senses_now(self) -> SensorManager:
         assert self.senses is not None
         return self.senses
 

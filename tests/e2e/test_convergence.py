@@ -12,7 +12,7 @@ from daemon.views.render_calibration import calibration_block
 from daemon.views.text import show
 from governance.grounding.trust import Tally, from_log, in_table
 from ledger.events.event import event_in
-from ledger.events.grounding import About, ClaimMade, Outcome, TrustKey, grades_in
+from ledger.events.grounding import About, ClaimMade, ClaimOutcome, TrustKey, grades_in
 from ledger.vocabulary import State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import documenting, parked
@@ -26,7 +26,7 @@ CLOZE = TrustKey(kind="strategy", name="cloze")
 TALK = TrustKey(kind="strategy", name="conversation")
 
 
-async def outcomes(service: Serving, op_id: str) -> dict[About, set[Outcome]]:
+async def outcomes(service: Serving, op_id: str) -> dict[About, set[ClaimOutcome]]:
     """What stands last of each kind of claim of an op; each grade names a record before it."""
     entries = await service.home.ledger.entries(op_id=op_id)
     records = {entry.seq for entry in entries if event_in(entry, ClaimMade)}
@@ -56,7 +56,7 @@ async def test_a_commit_is_a_hit_and_its_undo_makes_it_a_miss(tmp_path: Path) ->
         await service.senses_now.scan(None)
         op = (await ended(service.home)).op.id
         told = await outcomes(service, op)
-        assert (told[About.CONDITION], told[About.CHANGE]) == ({Outcome.HIT}, {Outcome.HIT})
+        assert (told[About.CONDITION], told[About.CHANGE]) == ({ClaimOutcome.HIT}, {ClaimOutcome.HIT})
         trust = service.home.trust
         assert (trust.of(SENSOR), trust.of(CLOZE)) == (Tally(1, 1), Tally(1, 1))
         assert "condition hit" in await shown(api, op)
@@ -64,7 +64,7 @@ async def test_a_commit_is_a_hit_and_its_undo_makes_it_a_miss(tmp_path: Path) ->
         assert (before.accepted, before.held, before.incidents, before.agrees) == (1, 1, 0, True)
         await api.undo(OpRef(op=op))
         told = await outcomes(service, op)
-        assert (told[About.CONDITION], told[About.CHANGE]) == ({Outcome.MISS}, {Outcome.MISS})
+        assert (told[About.CONDITION], told[About.CHANGE]) == ({ClaimOutcome.MISS}, {ClaimOutcome.MISS})
         assert (trust.of(SENSOR), trust.of(CLOZE)) == (Tally(0, 1), Tally(0, 1))
         assert "now condition miss · change miss (undone by the owner)" in await shown(api, op)
         await agreed(service)
@@ -87,7 +87,7 @@ async def test_a_no_with_a_reason_is_a_miss_of_the_change_and_not_of_the_owner(t
         ending = await ended(service.home)
         assert ending.state is State.CANCELLED
         told = await outcomes(service, ending.op.id)
-        assert told[About.CHANGE] == {Outcome.MISS} and told[About.REPLY]
+        assert told[About.CHANGE] == {ClaimOutcome.MISS} and told[About.REPLY]
         assert service.home.trust.of(TALK) == Tally(0, 1)
         assert not any(key.kind == "source" for key in service.home.trust.tallies)
         assert "(not my style)" in await shown(api, ending.op.id)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from daemon.settings.config import Config
-from governance.irongate import battery
-from governance.irongate.g20_unattended import UnattendedFacts
+from governance.irongate import candidate_gates as battery
+from governance.irongate.candidate.g20_unattended import UnattendedFacts
 from governance.irongate.verdicts import passed
 from ledger.vocabulary import State, Verdict
 from sensors.requests.manual import manual_signal

@@ -65,7 +65,7 @@ async def test_an_order_in_what_is_read_only_makes_a_person_look(
 
 def test_what_was_marked_is_never_forgotten() -> None:
     """An op that begins again with PLAN has lost what GATE said of it, but not what it has read."""
-    from governance.irongate.g18_injection import InjectionFacts, check
+    from governance.irongate.tool.g18_injection import InjectionFacts, check
 
     verdict = check(InjectionFacts(where="a", text=ORDER))
     dossier = Dossier().with_marked([verdict]).with_marked([verdict]).merge(State.PLAN, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate import g16_tests
+from governance.irongate.candidate import g16_tests
 from governance.pipeline.orchestrator import Ending
 from governance.verification import test_runs
 from ledger.vocabulary import RootCause, State, Tier

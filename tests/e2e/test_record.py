@@ -12,9 +12,9 @@ from daemon.control.messages import OpRef
 from daemon.record.projections import SCRIPTS
 from daemon.record.verifying import verify_commits, verify_record
 from daemon.settings.config import Config
-from ledger.contents import BLOB_FIELDS
 from ledger.errors import ChainBroken, ControlError
-from ledger.shape import definitions, own
+from ledger.integrity.blobs import BLOB_FIELDS
+from ledger.schema import definitions, own
 from ledger.vocabulary import RootCause, State
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import CART, documenting, parked

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from governance.grounding.standing import THIN
+from governance.grounding.claim_verdict import THIN
 from governance.pipeline.retries import COLLAPSE
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Message, Report, ToolSchema
-from ledger.events.grounding import About, Graded, Outcome, TrustKey
+from ledger.events.grounding import About, ClaimOutcome, Graded, TrustKey
 from ledger.vocabulary import Entry, FailureClass, RootCause, State
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import Serving, served
@@ -198,7 +198,9 @@ async def test_who_is_little_trusted_has_to_look_further(tmp_path: Path) -> None
         async with served(config_for(base, shop(base)), Talking(glances, changes=[CART])) as (service, _):
             for number in range(misses):
                 key = TrustKey(kind="provider", name=Talking.name)
-                service.home.trust.learn(Graded(record=number, about=About.CHANGE, outcome=Outcome.MISS, keys=(key,)))
+                service.home.trust.learn(
+                    Graded(record=number, about=About.CHANGE, outcome=ClaimOutcome.MISS, keys=(key,))
+                )
             ending = await work(service, WORDY)
             assert (ending.request is not None) == bool(misses), ending.reason
             sent_back.append([e.payload["why"] for e in await service.entries(ending.op.id, "loop.sent_back")])

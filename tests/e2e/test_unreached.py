@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate import battery
+from governance.irongate import candidate_gates as battery
 from governance.irongate.verdicts import passed
 from governance.pipeline.orchestrator import Ending
 from ledger.vocabulary import State, Tier

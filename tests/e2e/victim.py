@@ -24,7 +24,7 @@ from daemon.settings.config import Config
 from governance.changes.effects import Effects
 from ledger.clock import SystemClock
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunStatus, Seen, TestResult, TestRun
+from ledger.vocabulary import Draft, Entry, Frame, Outcome, RunCoverage, RunStatus, TestResult, TestRun
 from tests.e2e.aftermath import CART
 from tests.e2e.world import Infilling
 from tests.repos import git
@@ -187,7 +187,7 @@ class QuickTests(WarmTests):
             coverage={r.id: {CART: (3, 4)} for r in results} if coverage else {},
             seen=None
             if looked_for is None
-            else Seen(files=frozenset(looked_for.files), functions=frozenset(looked_for.functions)),
+            else RunCoverage(files=frozenset(looked_for.files), functions=frozenset(looked_for.functions)),
         )
 
 

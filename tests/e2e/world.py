@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.adapters.senses import Senses
+from daemon.adapters.sensor_manager import SensorManager
 from daemon.equip import equip
 from daemon.house import House, furnish
 from daemon.settings.config import Config, Settings
@@ -89,7 +89,7 @@ def config_for(base: Path, repo: Path, **sections: Any) -> Config:
 
 
 @asynccontextmanager
-async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, Senses]]:
+async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, SensorManager]]:
     """A house that works, until the block ends."""
     clock = SystemClock()
     ledger = await Ledger.open(config.places.ledger, repo_id=config.places.repo_id, clock=clock)
@@ -100,7 +100,7 @@ async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, 
     assert house.pool is not None
     pool = asyncio.create_task(house.pool.run())
     try:
-        yield house, Senses(house)
+        yield house, SensorManager(house)
     finally:
         house.pool.stop()
         house.pool.cancel_all("the test ended")

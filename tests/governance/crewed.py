@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import Asker
-from governance.irongate.policy import ToolPolicy
-from governance.pipeline.context import Crew, Holdings, OpClock
+from governance.conversation.model_client import ModelClient
+from governance.irongate.tool.policy import ToolPolicy
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
 from governance.settings import GovernanceSettings
 from kernel.provider import Provider
@@ -29,7 +29,7 @@ from tools.workspace import Workspaces, WorkspaceSettings
 async def crew_in(
     repo: Path, ledger: Ledger, clock: ManualClock, provider: Provider, *, more: tuple[AnyTool, ...] = (),
     **loop: Any,
-) -> AsyncIterator[tuple[Crew, ToolContext]]:  # fmt: skip
+) -> AsyncIterator[tuple[OpContext, ToolContext]]:  # fmt: skip
     """``repo`` has at least one commit; ``loop`` are settings of conversations, ``more`` tools beside the standard."""
     env, places = host_env(), make_places(repo.parent, repo)
     tool = Git(places, env)
@@ -42,11 +42,11 @@ async def crew_in(
     )  # fmt: skip
     record, budget = Recorder(ledger, op_id="op-1"), Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
-    asker = Asker(
+    asker = ModelClient(
         provider=provider, budget=budget, record=record, clock=clock, op_id="op-1", route="STANDARD", turn_s=30
     )  # fmt: skip
-    crew = Crew(
-        shop=shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=1), holdings=Holdings()
+    crew = OpContext(
+        shop=shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=1), holdings=OpResources()
     )  # fmt: skip
     workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
     try:

@@ -12,10 +12,10 @@ from governance.approval.inbox import Inbox
 from governance.approval.refusals import Refused
 from governance.budget import Budget, BudgetSettings
 from governance.grounding.trust import Trust
-from governance.memory.memory import Memory
+from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
 from governance.pipeline import fsm
-from governance.pipeline.context import Crew, Shop
+from governance.pipeline.context import OpContext, Services
 from governance.pipeline.dossier import Dossier, Generation, PhaseResult
 from governance.pipeline.orchestrator import Ending, Orchestrator, Phase
 from governance.pipeline.pool import Pool
@@ -30,12 +30,12 @@ WANTED = candidate(modify("shop/cart.py", b"x = 1\n", b"x = 2\n"))
 PRICE = Price(input=1_000_000, output=0)  # one micro-dollar a token in
 
 
-def bare_shop(clock: Clock, **parts: Any) -> Shop:
+def bare_shop(clock: Clock, **parts: Any) -> Services:
     """A shop that holds ``parts``, and nothing where a test touches nothing."""
-    nothing: dict[str, Any] = dict.fromkeys(Shop.__dataclass_fields__)
+    nothing: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__)
     plain = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
     held = plain | {"trust": Trust()} | parts
-    return Shop(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
+    return Services(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
 
 
 class Priced:
@@ -94,20 +94,20 @@ class Feed:
         self.changed.set()
 
 
-async def to_generate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def to_generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     return PhaseResult(next=State.GENERATE, reason="scripted")
 
 
-async def with_candidate(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def with_candidate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     return PhaseResult(next=State.VALIDATE, output=Generation(candidate=WANTED), reason="scripted")
 
 
-async def ask_a_person(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def ask_a_person(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     return PhaseResult(next=State.APPLY, park=True, reason="only the owner can say")
 
 
 def onward(wanted: State) -> Phase:
-    async def go(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    async def go(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         return PhaseResult(next=wanted, reason="scripted")
 
     return go
@@ -138,7 +138,7 @@ class Floor:
     inbox: Inbox
     budget: Budget
     refused: Refused
-    memory: Memory
+    memory: RepositoryMemory
     ledger: Ledger
 
     async def ended(self, within_s: float = 5) -> Ending:
@@ -165,7 +165,7 @@ async def working(
     inbox, refused = Inbox(ledger=ledger, clock=clock, settings=settings.approval), Refused(ledger=ledger)
     for part in (budget, inbox, refused):
         await part.prepare()
-    memory, feed, trust = Memory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed(), Trust()
+    memory, feed, trust = RepositoryMemory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed(), Trust()
     await trust.load(ledger)
     shop = bare_shop(
         clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings, trust=trust

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from governance.phases.expand import by_script
-from governance.pipeline.context import Crew, Holdings, OpClock
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
 from governance.repair.reproduce import set_scene
 from governance.risk.codebase import Codebases
@@ -69,7 +69,7 @@ async def longest_silence(work: Awaitable[object]) -> tuple[float, float]:
     return longest, time.process_time() - began
 
 
-Work = Callable[[Any, Crew], Awaitable[object]]
+Work = Callable[[Any, OpContext], Awaitable[object]]
 WORK: dict[str, Work] = {
     "the blast radius": lambda large, crew: crew.shop.codebases.at("HEAD"),
     "context by script": lambda large, crew: by_script(operation(), crew),
@@ -84,10 +84,10 @@ async def test_the_loop_goes_on_meanwhile(name: str, ledger: Ledger, clock: Manu
     for path, data in FILES.items():
         (tmp_path / path).write_bytes(data)
     nothing: Any = None
-    crew = Crew(
+    crew = OpContext(
         shop=bare_shop(clock, repository=large, codebases=Codebases(large)),
         record=Recorder(ledger, op_id="op-1"), asker=nothing,
-        clock=OpClock(loop_time=0, limit_s=1), holdings=Holdings(),
+        clock=OpClock(loop_time=0, limit_s=1), holdings=OpResources(),
     )  # fmt: skip
     longest, whole = await longest_silence(WORK[name](large, crew))
     assert whole > 0.1, "too quick to tell"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 
@@ -19,13 +19,13 @@ from governance import irongate
 from governance.approval.inbox import Inbox
 from governance.conversation import prompts
 from governance.conversation.tool_call import call_tool
-from governance.irongate.battery import objections
-from governance.irongate.policy import ToolPolicy
+from governance.irongate.candidate_gates import objections
 from governance.irongate.registry import GATES
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from governance.phases.apply import stale
 from governance.phases.validate import said
-from governance.pipeline.context import Crew
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Feedback
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
@@ -42,6 +42,7 @@ from tools.builtin.standard import standard_tools
 from tools.manifest import Toolbox, ToolContext
 from tools.policy import NotOffered, PolicyQuestion
 
+GATE = re.compile(r"\.g(\d\d)_\w+$")
 OF_CALLS = {0, 1, 2, 3}
 OF_CANDIDATES = {1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19}
 ELSEWHERE = {7, 8, 9, 10, 11, 12}
@@ -58,8 +59,8 @@ def by_rule(verdicts: Iterator[Verdict]) -> dict[str, Verdict]:
 
 def of_gates(numbers: set[int]) -> dict[str, Verdict]:
     """A refusal of every rule that an example of these gates meets."""
-    names = [name for _, name, _ in iter_modules(irongate.__path__) if re.match(r"g\d\d_", name)]
-    gates = [import_module(f"governance.irongate.{name}") for name in names if int(name[1:3]) in numbers]
+    names = [name for _, name, _ in walk_packages(irongate.__path__, "governance.irongate.")]
+    gates = [import_module(name) for name in names if (found := GATE.search(name)) and int(found[1]) in numbers]
     return by_rule(gate.check(facts) for gate in gates for facts, _ in gate.EXAMPLES)
 
 
@@ -100,7 +101,7 @@ def test_every_gate_that_refuses_is_told_of_somewhere() -> None:
     assert of_gates(RAISES_ONLY) == {}, "what only raises the tier refuses nothing"
 
 
-async def heard(crew: Crew, context: ToolContext, arguments: str = '{"path": "a.py"}') -> tuple[str, list[Entry]]:
+async def heard(crew: OpContext, context: ToolContext, arguments: str = '{"path": "a.py"}') -> tuple[str, list[Entry]]:
     """What a model hears of a call, and what the record has of it."""
     before = len(await crew.record.ledger.entries())
     outcome = await call_tool(crew, State.GENERATE, "read_file", arguments, context)

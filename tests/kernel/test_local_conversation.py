@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from governance.conversation.ends import End, Talk
+from governance.conversation.answer_verdict import AnswerVerdict
+from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.history import Opening
-from governance.conversation.judged import Judged
 from governance.conversation.manner import Manner, manner_of
 from governance.conversation.protocol import block
 from governance.conversation.rounds import Conversation
@@ -52,8 +52,8 @@ class Led(LocalProvider):
 async def talked(model: LocalProvider, folder: Path) -> tuple[Talk, list[dict[str, Any]]]:
     """One conversation in a small repository, and its entries."""
 
-    async def judge(text: str) -> Judged:
-        return Judged(useful=text == ANSWER)
+    async def judge(text: str) -> AnswerVerdict:
+        return AnswerVerdict(useful=text == ANSWER)
 
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     ledger = await Ledger.open(folder / "ledger.sqlite3", repo_id="0123456789ab", clock=clock)
@@ -80,7 +80,7 @@ async def test_a_local_model_calls_in_plain_text_and_reads_the_results(tiny: Tin
     bad = "```call\n{\n```"
     model = Led(tiny, bad, block("read_file", json.dumps({"path": "a.py"})), ANSWER)
     talk, entries = await talked(model, tmp_path)
-    assert (talk.end, talk.answer, talk.rounds, talk.calls) == (End.ANSWER, ANSWER, 3, 1)
+    assert (talk.end, talk.answer, talk.rounds, talk.calls) == (ConversationEnd.ANSWER, ANSWER, 3, 1)
     told = [e["event"] for e in entries]
     assert told.count("loop.unreadable") == 1 and told.count("tool.called") == 1
     assert [e["manner"] for e in entries if e["event"] == "loop.ended"] == [Manner.TEXT.value]
@@ -92,6 +92,6 @@ async def test_a_local_model_calls_in_plain_text_and_reads_the_results(tiny: Tin
 async def test_a_model_that_cannot_drive_tools_ends_by_name(tiny: Tiny, tmp_path: Path) -> None:
     """Random weights write no call and no answer."""
     talk, entries = await talked(provider(tiny), tmp_path)
-    assert talk.end is End.MONOLOGUE and talk.answer == ""
+    assert talk.end is ConversationEnd.MONOLOGUE and talk.answer == ""
     ended = [e for e in entries if e["event"] == "call.ended"]
     assert len(ended) == talk.rounds == 3 and all(e["tokens_out"] == 8 for e in ended)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.heads import KEPT, SignedHead, read_file, read_lines, with_heads, write_file
+from ledger.integrity.heads import KEPT, SignedHead, read_file, read_lines, with_heads, write_file
 from tests.ledger.drafts import ORIGIN
 
 

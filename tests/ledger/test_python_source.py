@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.irongate import g13_shrink, g20_unattended
-from governance.irongate.shortcuts import skips
+from governance.irongate.candidate import g13_shrink, g20_unattended
+from governance.irongate.test_code.shortcuts import skips
 from governance.phases.gate import public_names
 from governance.phases.validate import unparsed
 from governance.repair import compared as disagreement
 from governance.repair.moves import proposals
-from governance.repair.spans import Source
+from governance.repair.spans import ParsedFile
 from kernel.providers.reprompt.confidence import _parses
 from ledger import python_source
 from ledger.python_source import parse, parse_or_why
@@ -92,7 +92,7 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     edit = Edit(path="a.py", kind=EditKind.CREATE, before=None, after=data)
     candidate = Candidate.model_construct(edits=(edit,))
     assert bool(unparsed(candidate)) == (parse(data) is None)
-    source = Source(text)
+    source = ParsedFile(text)
     assert source.statements is not None
     proposals(source, 1)
     disagreement.functions(text)

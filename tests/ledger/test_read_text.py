@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ledger.regular import read_text
+from ledger.paths import read_text
 
 
 def test_a_file_is_read_as_far_as_the_limit_goes(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.audit import audit
 from ledger.chain import genesis
 from ledger.clock import SystemClock
 from ledger.database import uri
 from ledger.errors import ChainBroken, LedgerError, LedgerReadOnly
 from ledger.events.event import LedgerEvent
 from ledger.ids import sha256_hex
+from ledger.integrity.audit import audit
 from ledger.store import Ledger, LedgerSettings
 from ledger.vocabulary import EntryKind, Head, Spend
 from tests.ledger.drafts import REPO_ID, draft, reader, tamper

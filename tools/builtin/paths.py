@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ledger.errors import ToolError
-from ledger.regular import FOLDER, open_below
+from ledger.paths import FOLDER, open_below
 
 NEVER_LISTED = frozenset({".git", "__pycache__"})
 

@@ -14,7 +14,7 @@ from tools.manifest import AnyTool, Arguments, Call, Tool
 from tools.web.body import readable
 from tools.web.fetch import Fetched, Fetcher
 from tools.web.settings import WebSettings
-from tools.web.target import LONGEST, Target, target_of
+from tools.web.target import LONGEST, WebTarget, target_of
 
 SHOWN_CHARS = 3_600  # leaves room for the heading in a result of ordinary size
 SNIPPET_CHARS = 300
@@ -78,7 +78,7 @@ class WebSearch(Tool[WebSearchArguments]):
     def hosts(self, arguments: WebSearchArguments) -> tuple[str, ...]:
         return (self._target(arguments).netloc,)
 
-    def _target(self, arguments: WebSearchArguments) -> Target:
+    def _target(self, arguments: WebSearchArguments) -> WebTarget:
         joint = "&" if "?" in self._endpoint else "?"
         return target_of(f"{self._endpoint}{joint}{urlencode({'q': arguments.query, 'format': 'json'})}")
 

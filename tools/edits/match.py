@@ -31,7 +31,7 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BlockMatch:
     """A match that begins at line index ``start``, with its indentation shifted by ``shift``."""
 
     start: int
@@ -81,21 +81,23 @@ def _shift_at(lines: Sequence[str], wanted: Sequence[str], at: int) -> Shift | N
     return shift
 
 
-def find(lines: Sequence[str], wanted: Sequence[str]) -> tuple[Found, ...]:
+def find(lines: Sequence[str], wanted: Sequence[str]) -> tuple[BlockMatch, ...]:
     """All matches of ``wanted`` at the strictest level that has any. Overlapping matches count."""
     if not wanted or len(wanted) > len(lines):
         return ()
-    exact = tuple(Found(at) for at in _starts(lines, wanted))
+    exact = tuple(BlockMatch(at) for at in _starts(lines, wanted))
     if exact:
         return exact
     if not any(line.strip() for line in wanted):
         return ()
-    loose = tuple(Found(at) for at in _starts([line.rstrip() for line in lines], [line.rstrip() for line in wanted]))
+    loose = tuple(
+        BlockMatch(at) for at in _starts([line.rstrip() for line in lines], [line.rstrip() for line in wanted])
+    )
     if loose:
         return loose
     alike = _starts([line.strip() for line in lines], [line.strip() for line in wanted])
     moved = ((at, _shift_at(lines, wanted, at)) for at in islice(alike, MOST_PLACES))
-    return tuple(Found(at, shift) for at, shift in moved if shift is not None)
+    return tuple(BlockMatch(at, shift) for at, shift in moved if shift is not None)
 
 
 def _short(line: str) -> str:
@@ -146,7 +148,7 @@ def not_found(lines: Sequence[str], wanted: Sequence[str]) -> str:
     return " ".join(parts)
 
 
-def ambiguous(found: Sequence[Found], size: int) -> str:
+def ambiguous(found: Sequence[BlockMatch], size: int) -> str:
     """Message for the model when the text matched several times."""
     places = ", ".join(f"{f.start + 1}-{f.start + size}" for f in found[:SHOWN_PLACES])
     more = f" and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""

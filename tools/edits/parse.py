@@ -34,7 +34,7 @@ def path_of(line: str) -> str | None:
 
 
 @dataclass
-class _Reader:
+class _BlockReader:
     """Walks over the lines once and collects ``parts`` and ``problems``."""
 
     lines: list[str]
@@ -164,4 +164,4 @@ def path_in_info(info: str) -> str | None:
 def parse_edits(text: str) -> ParsedEdits:
     """All edits of an answer. An answer without edits gives no parts and no problems."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    return _Reader(lines).read()
+    return _BlockReader(lines).read()

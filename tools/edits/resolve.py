@@ -19,7 +19,7 @@ from tools.edits.forms import (
     Split,
     WholeFile,
 )
-from tools.edits.match import Found, Shift, ambiguous, find, not_found
+from tools.edits.match import BlockMatch, Shift, ambiguous, find, not_found
 from tools.edits.text import FileText, Line, decode
 
 Read = Callable[[str], bytes | None]
@@ -230,7 +230,7 @@ def _apply_hunk(text: FileText, hunk: Hunk, moved: int) -> tuple[FileText, int]:
     return text, moved + len(hunk.new) - len(hunk.old)
 
 
-def _splice(text: FileText, found: Found, split: Split) -> FileText:
+def _splice(text: FileText, found: BlockMatch, split: Split) -> FileText:
     """Replace the matched lines. Lines that the edit does not change keep their bytes, endings included."""
     old = text.lines[found.start : found.start + len(split.search)]
     newline = text.newline

@@ -35,7 +35,7 @@ def _parser(language: str) -> Parser:
 def read_by_grammar(language: str, data: bytes, error: str = "") -> IndexedFile:
     """Symbols and calls, and a Python file's imports. ``error`` is the message of a parser that failed before."""
     root = _parser(language).parse(data).root_node
-    reader = _Reader(GRAMMARS[language], imports=language == PYTHON)
+    reader = _TreeReader(GRAMMARS[language], imports=language == PYTHON)
     reader.read(root)
     if root.has_error and not error:
         error = f"line {reader.fault}: not understood" if reader.fault else "a part of it is not understood"
@@ -45,7 +45,7 @@ def read_by_grammar(language: str, data: bytes, error: str = "") -> IndexedFile:
     )
 
 
-class _Reader:
+class _TreeReader:
     """One walk over a tree, without recursion: a hostile file may be nested arbitrarily deep."""
 
     def __init__(self, grammar: Grammar, *, imports: bool) -> None:

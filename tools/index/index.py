@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tools.git import Git
 from tools.index.facts import Import, IndexedFile, unread
-from tools.index.parse import Parse, Source, parse
+from tools.index.parse import Parse, SourceText, parse
 from tools.index.store import FactStore
 from tools.index.trees import batches, read_blobs, sizes
 
@@ -39,7 +39,7 @@ class CodeIndex:
         left = sorted(await self.missing(contents))
         for start in range(0, len(left), PORTION_FILES):
             keys = left[start : start + PORTION_FILES]
-            sources = [Source(key.rpartition(".")[2], contents[key]) for key in keys]
+            sources = [SourceText(key.rpartition(".")[2], contents[key]) for key in keys]
             found = await self._parse(sources, background=background)
             await asyncio.to_thread(self._store.put, dict(zip(keys, found, strict=True)))
 

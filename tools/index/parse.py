@@ -29,7 +29,7 @@ BOOT = (
 )
 
 
-class Source(NamedTuple):
+class SourceText(NamedTuple):
     """Contents to parse."""
 
     language: str
@@ -39,10 +39,10 @@ class Source(NamedTuple):
 class Parse(Protocol):
     """Returns the facts of each source, in order."""
 
-    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]: ...
+    async def __call__(self, sources: Sequence[SourceText], *, background: bool = False) -> list[IndexedFile]: ...
 
 
-async def parse(sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
+async def parse(sources: Sequence[SourceText], *, background: bool = False) -> list[IndexedFile]:
     """IndexedFile of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
 
     Raises ``ChildFailed`` or ``ToolError`` when the child itself fails; a file that crashes it has an ``error``.
@@ -59,7 +59,7 @@ async def parse(sources: Sequence[Source], *, background: bool = False) -> list[
     return [found[n] for n in range(len(sources))]
 
 
-def _batches(sources: Sequence[Source], numbers: Sequence[int]) -> Iterator[list[int]]:
+def _batches(sources: Sequence[SourceText], numbers: Sequence[int]) -> Iterator[list[int]]:
     batch: list[int] = []
     size = 0
     for n in numbers:
@@ -72,7 +72,7 @@ def _batches(sources: Sequence[Source], numbers: Sequence[int]) -> Iterator[list
         yield batch
 
 
-async def _in_child(sources: Sequence[Source], niceness: int) -> list[IndexedFile]:
+async def _in_child(sources: Sequence[SourceText], niceness: int) -> list[IndexedFile]:
     found: list[IndexedFile] = []
     while len(found) < len(sources):
         left = sources[len(found) :]

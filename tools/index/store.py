@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ledger.errors import ToolError
-from ledger.regular import not_regular, open_regular, other_kind
+from ledger.paths import not_regular, open_regular, other_kind
 from tools.index.facts import VERSION, Import, IndexedFile, from_json, imports_from, to_json
 
 SCHEMA = """

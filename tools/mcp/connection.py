@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from ledger.errors import ToolError
 from tools.mcp.names import visible
-from tools.mcp.offers import Found
+from tools.mcp.offers import ListedTool
 from tools.mcp.results import told
 from tools.mcp.sifting import Sifting
 
@@ -51,12 +51,12 @@ class Connection:
         name = " ".join(visible(f"{info.name} {info.version}", 80).split()) if info else "nameless"
         return f"{name}, protocol {self._client.protocol_version}"
 
-    async def tools(self, most: int) -> tuple[list[Found], bool]:
+    async def tools(self, most: int) -> tuple[list[ListedTool], bool]:
         """The first ``most`` tools, and whether there are more; a malformed one has a ``flaw``.
 
         Raises ``MCPError``, and validation errors for a malformed answer.
         """
-        found: list[Found] = []
+        found: list[ListedTool] = []
         cursors: set[str] = set()
         params = None
         if self._client.server_capabilities.tools is None:
@@ -64,7 +64,8 @@ class Connection:
         for _ in range(MOST_PAGES):
             page = await self._client.session.list_tools(params=params)
             found += [
-                Found(tool=one.name, description=one.description or "", schema=one.input_schema) for one in page.tools
+                ListedTool(tool=one.name, description=one.description or "", schema=one.input_schema)
+                for one in page.tools
             ]
             found += self._sifting.take()
             cursor = page.next_cursor

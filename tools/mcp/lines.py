@@ -5,7 +5,7 @@ from __future__ import annotations
 HIGH = 256 * 1024  # from here on reading pauses until lines are taken
 
 
-class Lines:
+class LineSplitter:
     """Splits added data into lines. ``flaw`` is set once a line is longer than ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:

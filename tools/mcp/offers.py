@@ -20,7 +20,7 @@ Screen = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ListedTool:
     """A tool as its server lists it. ``flaw``: why it is malformed."""
 
     tool: str
@@ -71,7 +71,7 @@ class Offers:
 
 def sort_out(
     server: str,
-    found: Sequence[Found],
+    found: Sequence[ListedTool],
     settings: ServerSettings,
     bounds: McpSettings,
     *,
@@ -103,7 +103,7 @@ def sort_out(
     return Offers(offered=MappingProxyType(offered), unlisted=unlisted - set(offered), left_out=tuple(left_out))
 
 
-def _offer(server: str, found: Found, settings: ServerSettings, bounds: McpSettings, *, shared: bool) -> Offer:
+def _offer(server: str, found: ListedTool, settings: ServerSettings, bounds: McpSettings, *, shared: bool) -> Offer:
     """A tool in its bounds, with its own words as the description."""
     if found.flaw:
         raise ToolError(found.flaw)

@@ -35,7 +35,7 @@ SHOWN_REASON = 400
 SHOWN_LEFT_OUT = 20
 
 
-class Standing(StrEnum):
+class ConnectionState(StrEnum):
     """Connection state of a server."""
 
     STOPPED = "stopped"
@@ -52,7 +52,7 @@ class ServerView:
 
     name: str
     place: str
-    standing: Standing
+    standing: ConnectionState
     about: str = ""
     tools: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
@@ -84,7 +84,7 @@ class Server:
         self._screen = screen
         self.offers = NO_TOOLS
         self.settled = asyncio.Event()  # the first attempt has succeeded or failed
-        self._standing, self._reason, self._about = Standing.STOPPED, "", ""
+        self._standing, self._reason, self._about = ConnectionState.STOPPED, "", ""
         self._connection: Connection | None = None
         self._connected_at: float | None = None
         self._news = asyncio.Event()
@@ -123,35 +123,37 @@ class Server:
         try:
             await self._keep()
         except LedgerError as error:  # nothing is offered that is not recorded
-            self._stand(Standing.REFUSED, f"the record takes no entry: {error.message}")
+            self._stand(ConnectionState.REFUSED, f"the record takes no entry: {error.message}")
         except asyncio.CancelledError:
-            self._stand(Standing.STOPPED)
+            self._stand(ConnectionState.STOPPED)
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of the task: the status shows the error
-            self._stand(Standing.REFUSED, _described(_cause(error)))
+            self._stand(ConnectionState.REFUSED, _described(_cause(error)))
 
     async def _keep(self) -> None:
         failures = 0
         while True:
-            self._stand(Standing.CONNECTING, self._reason)
+            self._stand(ConnectionState.CONNECTING, self._reason)
             self._connected_at, self._over = None, asyncio.Event()
             try:
                 way = await self._open_way(self._gone)
             except OuroError as error:
                 await self._note(McpServerRefused(server=self.name, reason=str(error)))
-                self._stand(Standing.REFUSED, str(error))
+                self._stand(ConnectionState.REFUSED, str(error))
                 return
             reason = await self._once(way)
             held_s = 0.0 if self._connected_at is None else self._clock.monotonic() - self._connected_at
             failures = 1 if held_s >= self._bounds.stable_s else failures + 1
             if failures > self.settings.restarts:
                 await self._note(McpServerGivenUp(server=self.name, reason=reason, failures=failures))
-                self._stand(Standing.GIVEN_UP, f"{reason} ({failures} failures in a row; `ouro reload` tries again)")
+                self._stand(
+                    ConnectionState.GIVEN_UP, f"{reason} ({failures} failures in a row; `ouro reload` tries again)"
+                )
                 return
             wait_s = self._wait_s(failures, self._bounds.backoff_s)
             lost = McpServerLost(server=self.name, reason=reason, failures=failures, wait_ms=round(wait_s * 1000))
             await self._note(lost)
-            self._stand(Standing.WAITING, reason)
+            self._stand(ConnectionState.WAITING, reason)
             await self._pause(wait_s)
 
     async def _once(self, way: Way) -> str:
@@ -211,7 +213,7 @@ class Server:
         self.offers, self._connection, self._about = offers, connection, connection.about
         if first:
             self._connected_at = self._clock.monotonic()
-        self._stand(Standing.CONNECTED)
+        self._stand(ConnectionState.CONNECTED)
         return not (first or same)
 
     def _connected(self, event: type[McpServerConnected], connection: Connection, offers: Offers) -> McpServerConnected:
@@ -231,9 +233,9 @@ class Server:
     def _wait_s(self, times: int, first_s: float) -> float:
         return delay_s(times, first_s=first_s, most_s=self._bounds.backoff_most_s, draw=self._draw())
 
-    def _stand(self, standing: Standing, reason: str = "") -> None:
+    def _stand(self, standing: ConnectionState, reason: str = "") -> None:
         self._standing, self._reason = standing, reason
-        if standing is not Standing.CONNECTING:
+        if standing is not ConnectionState.CONNECTING:
             self.settled.set()
 
 

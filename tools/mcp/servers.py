@@ -13,7 +13,7 @@ from tools.manifest import AnyTool
 from tools.mcp.names import server_of
 from tools.mcp.offers import Screen
 from tools.mcp.secrets import Lookup
-from tools.mcp.server import Note, Pause, Server, ServerView, Standing
+from tools.mcp.server import ConnectionState, Note, Pause, Server, ServerView
 from tools.mcp.settings import McpSettings
 from tools.mcp.tool import McpTool
 from tools.mcp.ways import NO_SANDBOX, Ways
@@ -113,7 +113,7 @@ class McpServers:
         return tuple(
             self._servers[name].view()
             if name in self._servers
-            else ServerView(name=name, place=one.place, standing=Standing.REFUSED, reason=NO_SANDBOX)
+            else ServerView(name=name, place=one.place, standing=ConnectionState.REFUSED, reason=NO_SANDBOX)
             for name, one in self._settings.servers.items()
         )
 

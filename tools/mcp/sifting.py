@@ -16,7 +16,7 @@ from mcp_types.methods import validate_server_result
 from pydantic import ValidationError
 
 from tools.mcp.names import visible
-from tools.mcp.offers import Found
+from tools.mcp.offers import ListedTool
 
 if TYPE_CHECKING:
     from mcp.client import Transport
@@ -29,10 +29,10 @@ AT_ONCE, A_SECOND = 1000, 100
 """Messages that are read as fast as they come; then no more of them than this."""
 
 
-def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
+def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[ListedTool]]:
     """The well-formed tools, and the others with their flaw. Pure."""
     good: list[dict[str, Any]] = []
-    bad: list[Found] = []
+    bad: list[ListedTool] = []
     for raw in tools:
         one = {key: raw[key] for key in KEPT if key in raw} if isinstance(raw, dict) else raw
         try:
@@ -40,7 +40,9 @@ def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Found]]:
             good.append(one)
         except ValidationError as error:
             name = raw.get("name") if isinstance(raw, dict) else None
-            bad.append(Found(tool=name if isinstance(name, str) else "", description="", schema=None, flaw=_why(error)))
+            bad.append(
+                ListedTool(tool=name if isinstance(name, str) else "", description="", schema=None, flaw=_why(error))
+            )
     return good, bad
 
 
@@ -72,17 +74,17 @@ class Sifting:
     def __init__(self, transport: Transport, most: int) -> None:
         self._transport, self._most = transport, most
         self._stack = AsyncExitStack()
-        self._out: list[Found] = []
+        self._out: list[ListedTool] = []
         self._pace = Pace(AT_ONCE, A_SECOND)
 
-    def take(self) -> list[Found]:
+    def take(self) -> list[ListedTool]:
         """The removed tools, at most ``most``."""
         out, self._out = self._out, []
         return out
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._stack.enter_async_context(self._transport)
-        return _Reading(read, self), write
+        return _SiftedStream(read, self), write
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -100,7 +102,7 @@ class Sifting:
         return message
 
 
-class _Reading:
+class _SiftedStream:
     """The read stream of a server, sifted."""
 
     def __init__(self, inner: ReadStream[SessionMessage | Exception], sifting: Sifting) -> None:
@@ -115,13 +117,13 @@ class _Reading:
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def __aiter__(self) -> _Reading:
+    def __aiter__(self) -> _SiftedStream:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
         return await self._sift(await self._inner.__anext__())
 
-    async def __aenter__(self) -> _Reading:
+    async def __aenter__(self) -> _SiftedStream:
         await self._inner.__aenter__()
         return self
 

@@ -16,7 +16,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
 from ledger.tasks import wait_until_done
-from tools.mcp.lines import Lines
+from tools.mcp.lines import LineSplitter
 from tools.mcp.names import visible
 from tools.process import Finished
 from tools.sandbox.types import Job, Sandbox
@@ -43,7 +43,7 @@ class StdioTransport:
         over: Callable[[], None],
     ) -> None:
         self._sandbox, self._job, self._stop_s, self._over = sandbox, job, stop_s, over
-        self._lines = Lines(message_bytes)
+        self._lines = LineSplitter(message_bytes)
         self._talk = Talk(self._took)
         self._news = asyncio.Event()
         self._flaw = ""

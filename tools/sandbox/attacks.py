@@ -1,7 +1,7 @@
 """The program that the probe runs inside a sandbox: one attack on each wall.
 
-Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (see :class:`Target`). Standard library only. Writes
-``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An attack that fails in a way
+Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (see :class:`AttackTarget`). Standard library only.
+Writes ``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An attack that fails in a way
 that was not foreseen ends the program, and then no wall counts as proven. Damage is judged outside, where it would be.
 """
 
@@ -38,7 +38,7 @@ LONGEST_WAIT_S = 1.0
 SURVIVES_S = 3.0
 
 
-class Target(TypedDict):
+class AttackTarget(TypedDict):
     """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
 
     token: str  # name of every file that is made
@@ -69,7 +69,7 @@ Answer = tuple[bool, str]
 MADE: dict[str, str] = {}  # wall: a path; a file there on the host is damage
 
 
-def network(target: Target) -> Answer:
+def network(target: AttackTarget) -> Answer:
     """Reach a listener of the host: by IPv4 and IPv6, with and without a connection, and by netlink."""
     reached: list[str] = []
     why: str | None = None
@@ -99,7 +99,7 @@ def _reach(way: str, port: int, data: bytes) -> bool:
     return kind == socket.SOCK_STREAM
 
 
-def socket_families(target: Target) -> Answer:
+def socket_families(target: AttackTarget) -> Answer:
     """Make sockets of kinds that no namespace covers, and netlink sockets that reach more than interfaces."""
     ways = [(name, family, 0) for name, family in FAMILIES.items()]
     ways += [(f"netlink {protocol}", socket.AF_NETLINK, protocol) for protocol in (NETLINK_USERSOCK, 15, 16)]
@@ -116,7 +116,7 @@ def socket_families(target: Target) -> Answer:
     return False, f"None of {len(ways)} other kinds of sockets can be made."
 
 
-def unix_sockets(target: Target) -> Answer:
+def unix_sockets(target: AttackTarget) -> Answer:
     """Reach a unix socket of the host by its path (relative, so that its length does not matter)."""
     here, answer = os.getcwd(), (False, "")
     for folder in (target["socket_folder"], target["served"]):
@@ -132,7 +132,7 @@ def unix_sockets(target: Target) -> Answer:
     return answer
 
 
-def abstract_sockets(target: Target) -> Answer:
+def abstract_sockets(target: AttackTarget) -> Answer:
     """Reach an abstract unix socket of the host: such a name lies in no file system."""
     return _connect("\0" + target["abstract"], "\0" + target["abstract"] + "d", "an abstract name")
 
@@ -155,7 +155,7 @@ def _connect(stream: str, datagrams: str, how: str) -> Answer:
         return False, f"A unix socket of the host cannot be reached by {how} ({why})."
 
 
-def write_outside(target: Target) -> Answer:
+def write_outside(target: AttackTarget) -> Answer:
     """Make files outside, and change one: contents, length, mode, name; open files of the kernel for writing.
 
     Whether files were made is judged outside: a folder of that name may be the sandbox's own.
@@ -200,7 +200,7 @@ def _open_to_all(path: str) -> None:
     os.chmod(path, 0o777)
 
 
-def file_marks(target: Target) -> Answer:
+def file_marks(target: AttackTarget) -> Answer:
     """Set a flag and a lease on a read-only file, and watch its folder for changes."""
     libc, folder = ctypes.CDLL(None, use_errno=True), target["shown"]
     fds = [os.open(path, os.O_RDONLY) for path in (os.path.join(folder, "f"), folder)]
@@ -225,7 +225,7 @@ def file_marks(target: Target) -> Answer:
     return False, "What may only be read takes no flag, no lease and no watch."
 
 
-def read_outside(target: Target) -> Answer:
+def read_outside(target: AttackTarget) -> Answer:
     """Open files and folders of the host that no mount shows: configuration, logs, the owner's home."""
     opened = [path for path in target["unseen"] if _opens(path, os.O_RDONLY)]
     if opened:
@@ -233,7 +233,7 @@ def read_outside(target: Target) -> Answer:
     return False, f"None of {len(target['unseen'])} files and folders of the host and its owner can be opened."
 
 
-def daemon_state(target: Target) -> Answer:
+def daemon_state(target: AttackTarget) -> Answer:
     """Read the daemon's folders."""
     try:
         with open(target["secret"], encoding="utf-8") as file:
@@ -250,12 +250,12 @@ def daemon_state(target: Target) -> Answer:
     return False, f"The daemon's folders cannot be read ({why})."
 
 
-def private_tmp(target: Target) -> Answer:
+def private_tmp(target: AttackTarget) -> Answer:
     """Write into /tmp; whether it is the host's is judged outside."""
     return _left("private_tmp", os.path.join("/tmp", target["token"]), "/tmp")
 
 
-def private_home(target: Target) -> Answer:
+def private_home(target: AttackTarget) -> Answer:
     """Write into HOME; whether anything of it stays is judged outside."""
     home = os.environ.get("HOME", "")
     if os.path.realpath(home) == os.path.realpath(target["home"]):
@@ -263,7 +263,7 @@ def private_home(target: Target) -> Answer:
     return _left("private_home", os.path.join(home, target["token"]), "HOME")
 
 
-def private_devices(target: Target) -> Answer:
+def private_devices(target: AttackTarget) -> Answer:
     """Open the host's devices; write into shared memory, which is judged outside."""
     opened = [path for path in target["devices"] if _opens(path, os.O_RDONLY)]
     if opened:
@@ -278,7 +278,7 @@ def _left(wall: str, path: str, place: str) -> Answer:
     return False, f"{place} of the host cannot be written."
 
 
-def terminal(target: Target) -> Answer:
+def terminal(target: AttackTarget) -> Answer:
     """Write to a terminal of the host (whether it came is judged outside), or reach the one that controls us."""
     for fd in (0, 1, 2):
         if os.isatty(fd):
@@ -295,7 +295,7 @@ def terminal(target: Target) -> Answer:
     return False, "No terminal of the host can be opened, and none controls what runs inside."
 
 
-def environment(target: Target) -> Answer:
+def environment(target: AttackTarget) -> Answer:
     """Find a variable from outside: in one's own environment, in that of process 1, in that of a process outside."""
     leaked = set(os.environ) - set(target["variables"])
     if leaked:
@@ -310,14 +310,14 @@ def environment(target: Target) -> Answer:
     return False, "Only the sandbox's own variables are seen."
 
 
-def process_namespace(target: Target) -> Answer:
+def process_namespace(target: AttackTarget) -> Answer:
     """See a process of the host."""
     if _start_of(target["pid"]) == target["started"]:
         return True, "Processes of the host are seen in /proc."
     return False, "Processes of the host are not seen."
 
 
-def tracing(target: Target) -> Answer:
+def tracing(target: AttackTarget) -> Answer:
     """Take a process of the host over: trace it, read its memory, open its memory for writing."""
     if _is_ours(target):
         return False, "Processes of the host cannot be named."
@@ -327,7 +327,7 @@ def tracing(target: Target) -> Answer:
     return False, f"A process of the host can neither be traced, read nor written ({why})."
 
 
-def monitor(target: Target) -> Answer:
+def monitor(target: AttackTarget) -> Answer:
     """Take over the process that watches us, which has our user."""
     pid = os.getppid()
     ways, why = _taken_over(pid)
@@ -339,7 +339,7 @@ def monitor(target: Target) -> Answer:
     return False, f"The process that watches the run can neither be traced, read nor written ({why})."
 
 
-def scheduling(target: Target) -> Answer:
+def scheduling(target: AttackTarget) -> Answer:
     """Give a process of the host another scheduler, priority and CPUs: it would get no time any more."""
     if _is_ours(target):
         return False, "Processes of the host cannot be named."
@@ -392,7 +392,7 @@ def _mapped(pid: int) -> int:
     return int(lines[0].split(b"-")[0], 16) if lines[0] else 0
 
 
-def signals(target: Target) -> Answer:
+def signals(target: AttackTarget) -> Answer:
     """Kill a process of the host; whether it lives is judged outside."""
     if _is_ours(target):
         return False, "Processes of the host cannot be named."
@@ -403,12 +403,12 @@ def signals(target: Target) -> Answer:
     return True, "A process of the host can be signalled."
 
 
-def _is_ours(target: Target) -> bool:
+def _is_ours(target: AttackTarget) -> bool:
     """Whether the number names a process of our own namespace."""
     return _start_of(target["pid"]) not in (None, target["started"])
 
 
-def killed_as_one(target: Target) -> Answer:
+def killed_as_one(target: AttackTarget) -> Answer:
     """Start a process that outlives the run, in its own session and with another parent. It holds a lock."""
     ready, done = os.pipe()
     if os.fork():
@@ -429,7 +429,7 @@ def killed_as_one(target: Target) -> Answer:
     os._exit(0)
 
 
-def new_privileges(target: Target) -> Answer:
+def new_privileges(target: AttackTarget) -> Answer:
     """Use a privilege, or keep the way to one open: a program with the set-user-id bit would give it."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = os.uname().nodename.encode()
@@ -446,7 +446,7 @@ def new_privileges(target: Target) -> Answer:
     return False, "No privilege is held, and no program can give one."
 
 
-def nested_namespaces(target: Target) -> Answer:
+def nested_namespaces(target: AttackTarget) -> Answer:
     """Become root in a user namespace of one's own."""
     libc = ctypes.CDLL(None, use_errno=True)
     child = os.fork()
@@ -458,7 +458,7 @@ def nested_namespaces(target: Target) -> Answer:
     return False, f"A new user namespace is refused ({os.strerror(abs(code))})."
 
 
-def key_rings(target: Target) -> Answer:
+def key_rings(target: AttackTarget) -> Answer:
     """Use the kernel's key rings, which belong to the user and not to any namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     number = target["calls"]["add_key"]
@@ -467,7 +467,7 @@ def key_rings(target: Target) -> Answer:
     return False, f"Key rings are refused ({os.strerror(ctypes.get_errno())})."
 
 
-def system_calls(target: Target) -> Answer:
+def system_calls(target: AttackTarget) -> Answer:
     """Use parts of the kernel that tests do not need and that have been ways out."""
     libc = ctypes.CDLL(None, use_errno=True)
     calls = target["calls"]
@@ -485,12 +485,12 @@ def system_calls(target: Target) -> Answer:
     return False, f"io_uring and userfaultfd are refused ({os.strerror(ctypes.get_errno())})."
 
 
-def cpu_limit(target: Target) -> Answer:
+def cpu_limit(target: AttackTarget) -> Answer:
     """Have more CPU seconds than the limit."""
     return _lifted(target, "cpu") or (False, f"{target['limits']['cpu'][1]} CPU seconds a process, and no more.")
 
 
-def memory_limit(target: Target) -> Answer:
+def memory_limit(target: AttackTarget) -> Answer:
     """Take more memory than the limit; it is not touched, so that nothing is used up."""
     lifted, size = _lifted(target, "data"), target["limits"]["data"][1]
     try:
@@ -500,7 +500,7 @@ def memory_limit(target: Target) -> Answer:
     return True, f"A process can take over {size >> 20} MiB."
 
 
-def file_size_limit(target: Target) -> Answer:
+def file_size_limit(target: AttackTarget) -> Answer:
     """Make too large a file."""
     lifted, size = _lifted(target, "fsize"), target["limits"]["fsize"][1]
     fd = os.open("large", os.O_RDWR | os.O_CREAT)
@@ -513,7 +513,7 @@ def file_size_limit(target: Target) -> Answer:
         os.close(fd)
 
 
-def open_files_limit(target: Target) -> Answer:
+def open_files_limit(target: AttackTarget) -> Answer:
     """Open more files than the limit."""
     lifted, most = _lifted(target, "nofile"), target["limits"]["nofile"][1]
     held: list[int] = []
@@ -528,7 +528,7 @@ def open_files_limit(target: Target) -> Answer:
             os.close(fd)
 
 
-def scratch_limit(target: Target) -> Answer:
+def scratch_limit(target: AttackTarget) -> Answer:
     """Find more room in the private folders than was given; it is counted, not filled."""
     room = 0
     for folder in {os.environ.get("TMPDIR", "/tmp"), os.environ.get("HOME", "/"), "/dev/shm"}:
@@ -542,7 +542,7 @@ def scratch_limit(target: Target) -> Answer:
     return False, f"No private folder has room for more than {target['scratch'] >> 20} MiB."
 
 
-def process_limit(target: Target) -> Answer:
+def process_limit(target: AttackTarget) -> Answer:
     """Start a process above one's own limit."""
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     if not 0 <= hard <= target["most_processes"]:
@@ -562,7 +562,7 @@ def process_limit(target: Target) -> Answer:
     return False, "A process above the limit is refused."
 
 
-def _lifted(target: Target, option: str) -> Answer | None:
+def _lifted(target: AttackTarget, option: str) -> Answer | None:
     """Try to exceed a limit by one."""
     kind, value = target["limits"][option]
     hard = resource.getrlimit(kind)[1]
@@ -592,12 +592,12 @@ _FILES = (write_outside, file_marks, read_outside, daemon_state, private_tmp, pr
 _PROCESSES = (terminal, environment, process_namespace, tracing, scheduling, monitor, signals)
 _KERNEL = (new_privileges, nested_namespaces, key_rings, system_calls)
 _LIMITS = (cpu_limit, memory_limit, file_size_limit, open_files_limit, scratch_limit, process_limit, killed_as_one)
-ATTACKS: tuple[Callable[[Target], Answer], ...] = (*_SOCKETS, *_FILES, *_PROCESSES, *_KERNEL, *_LIMITS)
+ATTACKS: tuple[Callable[[AttackTarget], Answer], ...] = (*_SOCKETS, *_FILES, *_PROCESSES, *_KERNEL, *_LIMITS)
 
 
 def main(text: str, report_fd: int, *only: str) -> None:
     """Attack every wall, or ``only`` some, and write the answers."""
-    target: Target = json.loads(text)
+    target: AttackTarget = json.loads(text)
     answers = {attack.__name__: attack(target) for attack in ATTACKS if not only or attack.__name__ in only}
     os.write(report_fd, json.dumps({"answers": answers, "made": MADE}).encode())
 

@@ -54,7 +54,7 @@ class Bait:
     workspace: Path
     shown: Path
     served: Path
-    target: attacks.Target
+    target: attacks.AttackTarget
     waits: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
@@ -133,7 +133,7 @@ def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: S
             waits=waits,
             listeners=listeners,
             terminal=master,
-            target=attacks.Target(
+            target=attacks.AttackTarget(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],

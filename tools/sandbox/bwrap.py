@@ -22,7 +22,7 @@ from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import FIRST_PROCESS, NAMESPACED, NETWORKED, program, without_unix_sockets
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.sockets import unix_sockets_for
-from tools.sandbox.tree import HOME, Placed, Step, base_environment, extra_mounts, mount_steps, system_steps
+from tools.sandbox.tree import HOME, Placed, TreeStep, base_environment, extra_mounts, mount_steps, system_steps
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 ROOT = Path("/")
@@ -198,7 +198,7 @@ def _with_secrets(command: Command, fd: int) -> Command:
 
 
 def _words(placed: Placed) -> tuple[str, ...]:
-    if placed.step in (Step.EMPTY, Step.SEAL):
+    if placed.step in (TreeStep.EMPTY, TreeStep.SEAL):
         return (placed.step, str(placed.target))
     return (placed.step, placed.source, str(placed.target))
 

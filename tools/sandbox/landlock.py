@@ -16,7 +16,7 @@ from tools.process import Command, Finished
 from tools.sandbox.launch import launch, launch_command
 from tools.sandbox.launcher import EXECUTE, READ, WRITE
 from tools.sandbox.limits import MIB, limits
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
@@ -61,12 +61,12 @@ class Landlock:
         plan = self.plan(job, own=own, env=env, status_fd=status_fd)
         return launch_command(job, plan, python=self.python, settings=self.settings)
 
-    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
+    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> RunPlan:
         """The launcher's instructions."""
         code = program(SHARED_NETWORKED if job.network else SHARED)
         if code is None:
             raise SandboxError(f"There is no system-call table for {platform.machine()}.", remedy="Install bubblewrap.")
-        return Plan(
+        return RunPlan(
             argv=list(job.argv),
             cwd=str(job.cwd),
             env=env,

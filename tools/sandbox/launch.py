@@ -12,7 +12,7 @@ from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run
 from tools.sandbox.channel import status_pipe
 from tools.sandbox.limits import MIB
-from tools.sandbox.plan import Plan, encoded
+from tools.sandbox.plan import RunPlan, encoded
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job
 
@@ -33,7 +33,7 @@ def launcher() -> Path:
         return LAUNCHER
 
 
-def launch_command(job: Job, plan: Plan, *, python: Path, settings: SandboxSettings) -> Command:
+def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSettings) -> Command:
     """The launcher's own command line. The daemon's variables are not seen, but for the secrets of the job."""
     argv = [str(python), "-I", "-S", str(launcher()), encoded(plan)]
     if job.report_env is not None:

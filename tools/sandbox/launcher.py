@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing alone would take longer to import than all else here
     from typing import NoReturn
 
-    from tools.sandbox.plan import Plan
+    from tools.sandbox.plan import RunPlan
 
 READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
@@ -86,7 +86,7 @@ def landlock_abi(libc: Libc) -> int:
 
 def main(text: str, *report: str) -> NoReturn:
     """Confine, run, clean up; the exit code is the command's, or 128 and the signal that ended it."""
-    plan: Plan = marshal.loads(bytes.fromhex(text))
+    plan: RunPlan = marshal.loads(bytes.fromhex(text))
     plan["env"].update((name, os.environ[name]) for name in plan["inherit"])
     if report:
         plan["env"][report[0]] = report[1]
@@ -322,7 +322,7 @@ def _without_files(folder: str) -> list[str]:
     return inner
 
 
-def _become(plan: Plan, libc: Libc, launcher: int) -> NoReturn:
+def _become(plan: RunPlan, libc: Libc, launcher: int) -> NoReturn:
     """In the forked child: raise the walls, from the widest to the one that forbids raising more; then exec."""
     try:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -346,7 +346,7 @@ def _go_first() -> None:
         file.write("1000")
 
 
-def _raise_walls(plan: Plan, libc: Libc) -> None:
+def _raise_walls(plan: RunPlan, libc: Libc) -> None:
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1)
     tasks = _tasks_of_user()
     kept = plan["keep_capabilities"] & _permitted()
@@ -377,7 +377,7 @@ def _exec(argv: list[str], env: dict[str, str]) -> NoReturn:
     os._exit(code)
 
 
-def _landlock(plan: Plan, libc: Libc) -> None:
+def _landlock(plan: RunPlan, libc: Libc) -> None:
     abi = landlock_abi(libc)
     if abi < 3:
         raise ValueError(f"Landlock ABI {abi} cannot forbid truncation; 3 is needed")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.process import Command, Finished
 from tools.sandbox.launch import launch, launch_command
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.probe import interpreter
 from tools.sandbox.room import within_room
 from tools.sandbox.settings import SandboxSettings
@@ -42,7 +42,7 @@ class Plain:
         env = {**base_environment(home=own, tmp=own), **job.env}
         if job.talk is not None:
             env[PRIVATE_ENV] = str(own)
-        plan = Plan(
+        plan = RunPlan(
             argv=list(job.argv),
             cwd=str(job.cwd),
             env=env,

@@ -6,7 +6,7 @@ import marshal
 from typing import TypedDict
 
 
-class Plan(TypedDict):
+class RunPlan(TypedDict):
     """Instructions for one run. ``grants``: path and right (read, execute or write), for everything below the path."""
 
     argv: list[str]
@@ -27,6 +27,6 @@ class Plan(TypedDict):
     folders: list[str]  # folders to make in it
 
 
-def encoded(plan: Plan) -> str:
+def encoded(plan: RunPlan) -> str:
     """As the launcher reads it: it is run by this very interpreter, so that the format is the same on both sides."""
     return marshal.dumps(dict(plan)).hex()

@@ -31,7 +31,7 @@ HOME = Path("/home/sandbox")
 KERNEL_TREES = (Path("/proc"), Path("/dev"), Path("/sys"))
 
 
-class Step(StrEnum):
+class TreeStep(StrEnum):
     """Steps of building the tree, as bubblewrap's options."""
 
     READ_ONLY = "--ro-bind"
@@ -45,7 +45,7 @@ class Step(StrEnum):
 class Placed:
     """One step: put ``source`` (host path, or text of a link) at ``target``."""
 
-    step: Step
+    step: TreeStep
     source: str
     target: Path
 
@@ -68,10 +68,10 @@ def system_steps() -> tuple[Placed, ...]:
     for name in SYSTEM:
         path = Path(name)
         if path.is_symlink():
-            found.append(Placed(Step.LINK, str(path.readlink()), path))
+            found.append(Placed(TreeStep.LINK, str(path.readlink()), path))
         elif path.is_dir():
-            found.append(Placed(Step.READ_ONLY, name, path))
-    found += (Placed(Step.READ_ONLY, str(path), path) for path in configuration())
+            found.append(Placed(TreeStep.READ_ONLY, name, path))
+    found += (Placed(TreeStep.READ_ONLY, str(path), path) for path in configuration())
     return tuple(found)
 
 
@@ -98,13 +98,15 @@ def mount_steps(mounts: Iterable[Mount], hidden: Iterable[Path]) -> tuple[Placed
         _check(mount)
         _refuse_links(mount, wanted)
     empty = _shown(wanted, hidden)
-    steps = [Placed(Step.EMPTY, "", inside) for inside in empty]  # first, so that a mount at the same place covers it
+    steps = [
+        Placed(TreeStep.EMPTY, "", inside) for inside in empty
+    ]  # first, so that a mount at the same place covers it
     for mount in wanted:
-        step = Step.WRITABLE if mount.writable else Step.READ_ONLY
+        step = TreeStep.WRITABLE if mount.writable else TreeStep.READ_ONLY
         steps.append(Placed(step, str(mount.source), mount.target))
     steps.sort(key=lambda placed: len(placed.target.parts))  # stable: of two at one place the later is seen
     # sealed last: a mount below an emptied folder needs a place made in it
-    return (*steps, *(Placed(Step.SEAL, "", inside) for inside in empty))
+    return (*steps, *(Placed(TreeStep.SEAL, "", inside) for inside in empty))
 
 
 def exposed(paths: Iterable[Path], hidden: Iterable[Path]) -> tuple[Path, ...]:

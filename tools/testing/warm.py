@@ -32,7 +32,7 @@ BACKSTOP_S = 10.0
 """Seconds after a run's limit at which a process that does not answer is ended from outside."""
 
 
-class _End(Frozen):
+class _EndFrame(Frozen):
     """The process's last frame of a run."""
 
     model_config = ConfigDict(strict=True)
@@ -83,7 +83,7 @@ class Frames:
         self._report = Collected(report_bytes)
         self._left = report_bytes
         self._longest = {b"R": CHUNK, b"X": 6 * output_bytes + END_BYTES}
-        self.end: _End | None = None
+        self.end: _EndFrame | None = None
         self.flaw = ""
 
     def take(self, data: bytes) -> None:
@@ -109,7 +109,7 @@ class Frames:
             self.flaw = "the test process sent too long a report" if self._left < 0 else ""
             return
         try:
-            self.end = _End.model_validate_json(payload) if is_modest(payload) else None
+            self.end = _EndFrame.model_validate_json(payload) if is_modest(payload) else None
         except ValidationError:
             self.end = None
         if self.end is None:

@@ -18,7 +18,7 @@ from ledger.vocabulary import Decision, Verdict
 from tools.web.body import Body, kind_of
 from tools.web.hosts import is_public
 from tools.web.settings import WebSettings
-from tools.web.target import Target, target_of
+from tools.web.target import WebTarget, target_of
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +34,7 @@ ACCEPT = "text/html, text/plain, application/json, application/xml;q=0.9, */*;q=
 class Fetched:
     """A response. ``cut``: the page is longer than ``data``."""
 
-    target: Target
+    target: WebTarget
     kind: str
     charset: str
     data: bytes
@@ -57,7 +57,7 @@ class Fetcher:
         self._resolve = resolve
         self._trust = trust
 
-    async def get(self, target: Target, reachable: Reachable) -> Fetched:
+    async def get(self, target: WebTarget, reachable: Reachable) -> Fetched:
         """Fetch a page, following redirects. Raises ``PolicyRefused`` for a refused host, else ``ToolError``."""
         try:
             async with asyncio.timeout(self._settings.timeout_s):
@@ -70,7 +70,7 @@ class Fetcher:
             raise ToolError(f"{target.netloc} took longer than {self._settings.timeout_s:g} s.") from error
         raise ToolError(f"The address redirects more than {self._settings.redirects} times, at last to {target.url}.")
 
-    async def _hop(self, target: Target, reachable: Reachable) -> Fetched | Target:
+    async def _hop(self, target: WebTarget, reachable: Reachable) -> Fetched | WebTarget:
         import httpx
 
         _allowed(target, reachable, private=False)
@@ -84,7 +84,7 @@ class Fetcher:
                 raise ToolError(f"{target.netloc} broke off: {type(error).__name__}: {error}.") from error
         raise ToolError(f"{target.netloc} cannot be reached: {problem or 'it has no address'}.")
 
-    async def _ways(self, target: Target, reachable: Reachable) -> Sequence[str]:
+    async def _ways(self, target: WebTarget, reachable: Reachable) -> Sequence[str]:
         """URLs to try: one for each checked address, or the host name itself where a proxy resolves it."""
         if self._settings.proxy:
             return (target.url,)
@@ -96,7 +96,7 @@ class Fetcher:
             _allowed(target, reachable, private=True)
         return [target.at(address) for address in addresses]
 
-    async def _ask(self, target: Target, url: str) -> Fetched | Target:
+    async def _ask(self, target: WebTarget, url: str) -> Fetched | WebTarget:
         """One request, with a client of its own; a redirect gives the next target."""
         import httpx
 
@@ -125,7 +125,7 @@ class Fetcher:
                 raise ToolError(f"{target.netloc} answered {response.status_code} {response.reason_phrase[:80]}.")
             return await self._read(target, response)
 
-    async def _read(self, target: Target, response: httpx.Response) -> Fetched:
+    async def _read(self, target: WebTarget, response: httpx.Response) -> Fetched:
         kind, charset = kind_of(response.headers.get("content-type", ""))
         encoding = response.headers.get("content-encoding", "").strip().lower()
         body = Body(encoding=encoding, limit=self._settings.max_bytes)
@@ -134,7 +134,7 @@ class Fetcher:
                 break
         return Fetched(target=target, kind=kind, charset=charset, data=body.data, cut=body.cut)
 
-    async def _context(self, target: Target) -> ssl.SSLContext:
+    async def _context(self, target: WebTarget) -> ssl.SSLContext:
         """The TLS context with the trusted certificates; created once, because that reads a large file."""
         if target.scheme == "http":
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and cheap
@@ -145,7 +145,7 @@ class Fetcher:
         return self._trust
 
 
-def _allowed(target: Target, reachable: Reachable, *, private: bool) -> None:
+def _allowed(target: WebTarget, reachable: Reachable, *, private: bool) -> None:
     verdict = reachable(target.netloc, private)
     if verdict.decision is not Decision.ALLOW:
         raise PolicyRefused(verdict.reason, rule=verdict.rule)

@@ -14,7 +14,7 @@ SAFE = "!$%&'()*+,-./:;=?@_~[]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class WebTarget:
     """``host`` in canonical form; ``path`` includes the query."""
 
     scheme: str
@@ -42,7 +42,7 @@ class Target:
         return f"{self.scheme}://{joined(address, self.port)}{self.path}"
 
 
-def target_of(url: str, base: Target | None = None) -> Target:
+def target_of(url: str, base: WebTarget | None = None) -> WebTarget:
     """Parse a URL, relative to ``base`` for a redirect. Raises ``ToolError`` for unsupported or ambiguous ones."""
     if len(url) > LONGEST or any(char <= " " or char in "\\\x7f" for char in url):
         raise ToolError("The address is too long, or holds blanks, control characters or backslashes.")
@@ -59,4 +59,4 @@ def target_of(url: str, base: Target | None = None) -> Target:
     if port == 0:
         raise ToolError("Port 0 is no port.")
     path = quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
-    return Target(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme], path=path)
+    return WebTarget(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme], path=path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from governance.irongate.shell.source import Source
+from governance.irongate.shell.source import NodeText
 from governance.irongate.shell.words import (
     ANSI,
     Piece,
@@ -42,7 +42,7 @@ class Script:
     evaluates: bool = False
 
 
-class WordReader(Source):
+class WordReader(NodeText):
     """Reads words. What is substituted in them is read by :meth:`visit`."""
 
     def __init__(self, source: bytes) -> None:

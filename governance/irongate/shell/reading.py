@@ -37,7 +37,7 @@ NAMING = frozenset({"export", "declare", "typeset", "local", "readonly", "read",
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CommandFinding:
     """A reason against. ``segment`` is the simple command that it is about; empty where it is about the whole."""
 
     rule: str
@@ -46,7 +46,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FileTarget:
     """A file that is written (or read), as it is named, and the folders from which it may be meant."""
 
     path: str
@@ -55,22 +55,22 @@ class Target:
 
 
 @dataclass(slots=True)
-class Reading:
+class CommandReading:
     """All that can be told of a command before it runs."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CommandFinding] = field(default_factory=list)
     commands: list[tuple[Word, ...]] = field(default_factory=list)  # wrappers and what they wrap alike
     segments: list[str] = field(default_factory=list)  # the same as text
     certain: list[bool] = field(default_factory=list)  # whether every word of it is known
-    written: list[Target] = field(default_factory=list)
-    named: list[Target] = field(default_factory=list)  # words that may be files
+    written: list[FileTarget] = field(default_factory=list)
+    named: list[FileTarget] = field(default_factory=list)  # words that may be files
     unread: list[str] = field(default_factory=list)  # code that is run and was not read, by what runs it
 
 
 @functools.lru_cache(maxsize=512)
-def read(command: str) -> Reading:
+def read(command: str) -> CommandReading:
     """Pure: what ``command`` would do. Never raises; what is not understood is a finding. Not to be changed."""
-    reader = _Reader()
+    reader = _CommandReader()
     reader.script(command, 0)
     reading = reader.reading
     if sum(len(target.folders) for target in (*reading.written, *reading.named)) > MOST_NAMES:
@@ -79,13 +79,13 @@ def read(command: str) -> Reading:
     return reading
 
 
-class _Reader:
+class _CommandReader:
     def __init__(self) -> None:
-        self.reading = Reading()
+        self.reading = CommandReading()
         self.folders: list[str] = [""]
 
     def deny(self, rule: str, reason: str, segment: str = "") -> None:
-        self.reading.findings.append(Finding(rule, reason, segment))
+        self.reading.findings.append(CommandFinding(rule, reason, segment))
 
     def script(self, text: str, depth: int) -> None:
         if depth > DEEPEST:
@@ -213,7 +213,7 @@ class _Reader:
         if not operands or operands[0].text is None or any(word.text == "-" for word in words[1:]):
             raise Unreadable(f"where {name} goes is only known when it runs")
         path = operands[0].text
-        self.reading.written.append(Target(path, tuple(self.folders), shown))
+        self.reading.written.append(FileTarget(path, tuple(self.folders), shown))
         if path.startswith("/"):
             return
         for folder in tuple(self.folders):
@@ -225,13 +225,13 @@ class _Reader:
             raise Unreadable("the folder is changed too often")
 
     def _write(self, word: Word, shown: str) -> None:
-        self.reading.written.append(Target(word.text or "", tuple(self.folders), shown))
+        self.reading.written.append(FileTarget(word.text or "", tuple(self.folders), shown))
 
     def _name(self, word: Word, shown: str) -> None:
         text = word.text or ""
         for part in (text, text.partition("=")[2]) if "=" in text else (text,):
             if part and len(part) < 1024:
-                self.reading.named.append(Target(part, tuple(self.folders), shown))
+                self.reading.named.append(FileTarget(part, tuple(self.folders), shown))
 
     def _recursion(self, script: Script) -> None:
         """A function that starts itself can start without end."""

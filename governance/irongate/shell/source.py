@@ -15,7 +15,7 @@ _BEHIND = frozenset({"|", "|&", "&&", "||"})
 """Operators that stand on the line of what is before them."""
 
 
-class Source:
+class NodeText:
     """Text of nodes, and the blanks between them."""
 
     def __init__(self, source: bytes) -> None:

@@ -20,7 +20,7 @@ from governance.irongate.unattended.names import Names, chain
 from governance.irongate.unattended.steps import Steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
-from governance.irongate.unattended.values import Told
+from governance.irongate.unattended.values import GivenAway
 
 MOST_PLACES = 8
 """Functions, classes and modules that a small repair changes."""
@@ -39,7 +39,7 @@ class Change:
         scopes = dict.fromkeys((*self._old, *self._new))
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
-    def problems(self, told: Told, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
+    def problems(self, told: GivenAway, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
         """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
         if len(self.differing) > MOST_PLACES:
             yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from governance.irongate.unattended.units import Found
-from governance.irongate.unattended.values import Told, constants
+from governance.irongate.unattended.values import GivenAway, constants
 
 SMALL, PLAIN = frozenset(range(-1, 10)), frozenset({-1, 0, 1})
 """Numbers that may be written, and those of them that a condition may ask for."""
@@ -25,7 +25,7 @@ TELLING = 3
 class Literals:
     """What may be written in one file. ``tree``: the file as it was."""
 
-    def __init__(self, tree: ast.Module, told: Told) -> None:
+    def __init__(self, tree: ast.Module, told: GivenAway) -> None:
         self._told = told
         self._had = list(constants(tree))
         self._texts = frozenset(one for one in self._had if isinstance(one, str | bytes))

@@ -88,7 +88,7 @@ class Elsewhere:
 
     def __init__(self, files: Iterable[tuple[str, bytes]]) -> None:
         self._files = {path: data for path, data in files if not is_test_path(path)}
-        self._read_files: dict[str, Source | None] = {}
+        self._read_files: dict[str, ModuleSource | None] = {}
         self._known: dict[tuple[str, str, bool], bool] = {}
         self._steps, self._is_mild = 0, False
 
@@ -343,14 +343,14 @@ class Elsewhere:
         """Attributes that objects or classes are given."""
         return frozenset(name for data in self._files.values() for pair in GIVES.findall(data) for name in pair)
 
-    def _read(self, path: str) -> Source | None:
+    def _read(self, path: str) -> ModuleSource | None:
         if path not in self._read_files:
             tree = parse(self._files[path]) if path in self._files else None
-            self._read_files[path] = Source(tree) if tree is not None else None
+            self._read_files[path] = ModuleSource(tree) if tree is not None else None
         return self._read_files[path]
 
 
-class Source:
+class ModuleSource:
     """One file: its tree, its names, its functions by qualified name."""
 
     def __init__(self, tree: ast.Module) -> None:

@@ -51,7 +51,7 @@ def shown_by(said: Collection[str]) -> Iterator[object]:
         yield from (line.lstrip("E+- ").strip() for line in part.splitlines() if len(line) > SHORT)
 
 
-class Told:
+class GivenAway:
     """What the failing tests give away."""
 
     def __init__(self, tests: Collection[str], said: Collection[str] = ()) -> None:
@@ -109,9 +109,9 @@ class Told:
 
 
 @lru_cache(maxsize=8)
-def told_by(tests: tuple[str, ...], said: tuple[str, ...] = ()) -> Told:
+def told_by(tests: tuple[str, ...], said: tuple[str, ...] = ()) -> GivenAway:
     """The same, made once for all candidates of an op."""
-    return Told(tests, said)
+    return GivenAway(tests, said)
 
 
 def _digits(value: Number) -> str:

@@ -24,7 +24,7 @@ from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.choice import candidates
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.launcher import WRITE
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.probe import interpreter
 from tools.sandbox.seccomp import SHARED
 from tools.sandbox.settings import SandboxSettings
@@ -154,7 +154,7 @@ def _bwrap(show: Iterable[Path]) -> type[Bwrap]:
 
 def _landlock(show: Iterable[Path], *, sockets: bool) -> type[Landlock]:
     class Shown(Landlock):
-        def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
+        def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> RunPlan:
             plan = super().plan(job, own=own, env=env, status_fd=status_fd)
             plan["grants"] += [(str(path), WRITE) for path in show]
             if sockets:

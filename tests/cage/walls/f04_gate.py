@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from governance.irongate import g20_unattended
+from governance.irongate.candidate import g20_unattended
 from governance.irongate.verdicts import passed
 from tests.cage.unattended import FAULTY, MENDED, PATH, silent, sources, tier_of
 

@@ -14,7 +14,7 @@ from tests.tools.sandbox.filters import without
 from tests.tools.sandbox.test_landlock_walls import Changed
 from tools.process import Finished
 from tools.sandbox.bwrap import Bwrap
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.seccomp import NAMESPACED, SHARED
 from tools.sandbox.types import Job, Mount
 
@@ -40,7 +40,7 @@ FILES = ("set", "short", "extended", "call", ".")
 
 
 class Unfiltered(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "ioctl", "file_setattr").hex()
 
 

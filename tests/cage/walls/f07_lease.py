@@ -11,7 +11,7 @@ from tests.cage.walls.confined import box_of, run
 from tests.tools.sandbox.filters import without
 from tests.tools.sandbox.test_landlock_walls import Changed
 from tools.sandbox.bwrap import Bwrap
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.seccomp import NAMESPACED, SHARED
 from tools.sandbox.types import Mount
 
@@ -40,7 +40,7 @@ CALLS = ("fcntl", "fanotify_init")
 
 
 class Unfiltered(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, *CALLS).hex()
 
 

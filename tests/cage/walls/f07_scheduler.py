@@ -15,7 +15,7 @@ from tests.tools.sandbox.test_bwrap_walls import WithoutProcessNamespace
 from tests.tools.sandbox.test_landlock_walls import Changed
 from tools.sandbox.bait import WAITING
 from tools.sandbox.calls import number
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.seccomp import NAMESPACED, SHARED
 
 CALLS = ("sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity", "setpriority", "ioprio_set")
@@ -42,7 +42,7 @@ except OSError:
 
 
 class Unfiltered(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, *CALLS, "prlimit64").hex()
 
 

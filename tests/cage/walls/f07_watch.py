@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.cage.walls.confined import box_of, run
 from tests.tools.sandbox.filters import without
 from tests.tools.sandbox.test_landlock_walls import Changed
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.seccomp import SHARED
 
 BACKENDS = ("landlock",)  # bubblewrap does not show the folder
@@ -29,7 +29,7 @@ open("seen", "wb").write(seen)
 
 
 class Watching(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "inotify_init1", "inotify_add_watch").hex()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.record.verifying import verify_record
-from ledger import audit
+from ledger.integrity import audit
 from tests.daemon.records import config_of, lived
 from tests.ledger.drafts import tamper
 

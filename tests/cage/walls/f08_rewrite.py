@@ -12,7 +12,7 @@ from daemon.record.verifying import verify_record
 from daemon.settings.config import Config
 from governance.changes.signing import ensure_identity
 from ledger.chain import genesis, link
-from ledger.heads import SignedHead, message_of
+from ledger.integrity.heads import SignedHead, message_of
 from ledger.vocabulary import Head
 from tests.daemon.records import Lived, config_of, lived
 from tests.ledger.drafts import tamper

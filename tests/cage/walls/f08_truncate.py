@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.record import verifying
 from daemon.record.verifying import verify_record
-from ledger import audit
+from ledger.integrity import audit
 from tests.daemon.records import config_of, lived
 from tests.ledger.drafts import tamper
 from tests.repos import git

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from governance.irongate import secrets
+from governance.irongate.secrets import redaction as secrets
 from tests.leaks import leaks, played
 from tests.secret_corpus import TOLD_BY_THEIR_END, corpus
 

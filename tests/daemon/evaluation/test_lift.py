@@ -14,18 +14,18 @@ from daemon.evaluation.features import FEATURES, by_default, without
 from daemon.evaluation.lift import WITH, label_without, lift_of, lift_table, median_of, share_more
 from daemon.evaluation.paired import chain_of, trials
 from daemon.evaluation.tasks import Task, TaskFile
-from daemon.evaluation.trial import Outcome, Result
+from daemon.evaluation.trial import TrialOutcome, TrialResult
 from daemon.settings.config import Settings
 from daemon.settings.layers import leaves, read_environment
 
 
-def row(number: int, label: str, outcome: Outcome, seconds: float = 10.0) -> Result:
-    return Result(task=f"t-{number}", kind="k", label=label, outcome=outcome, seconds=seconds)
+def row(number: int, label: str, outcome: TrialOutcome, seconds: float = 10.0) -> TrialResult:
+    return TrialResult(task=f"t-{number}", kind="k", label=label, outcome=outcome, seconds=seconds)
 
 
-def both(with_: list[bool], alone: list[bool], *, slower: float = 0.0) -> list[Result]:
+def both(with_: list[bool], alone: list[bool], *, slower: float = 0.0) -> list[TrialResult]:
     """Results by task: repaired with the feature, repaired without it."""
-    said = {True: Outcome.RESOLVED, False: Outcome.UNRESOLVED}
+    said = {True: TrialOutcome.RESOLVED, False: TrialOutcome.UNRESOLVED}
     rows = [row(n, WITH, said[good]) for n, good in enumerate(with_)]
     return rows + [row(n, label_without("moves"), said[good], 10.0 + slower + n) for n, good in enumerate(alone)]
 
@@ -76,13 +76,13 @@ def test_a_median_needs_six() -> None:
         (both([True] * 9 + [False] * 3, [True] * 8 + [False] * 4, slower=-5.0), "not shown"),
     ],
 )
-def test_the_verdict(results: list[Result], verdict: str) -> None:
+def test_the_verdict(results: list[TrialResult], verdict: str) -> None:
     assert lift_of("moves", results).verdict == verdict
 
 
 def test_what_was_not_tried_on_both_sides_or_is_no_task_is_left_out() -> None:
-    rows = [row(1, WITH, Outcome.RESOLVED), row(2, WITH, Outcome.INVALID), row(3, WITH, Outcome.WRONG)]
-    rows += [row(n, label_without("moves"), Outcome.RESOLVED) for n in (2, 3)]
+    rows = [row(1, WITH, TrialOutcome.RESOLVED), row(2, WITH, TrialOutcome.INVALID), row(3, WITH, TrialOutcome.WRONG)]
+    rows += [row(n, label_without("moves"), TrialOutcome.RESOLVED) for n in (2, 3)]
     found = lift_of("moves", rows)
     assert (found.pairs, found.repaired, found.wrong) == (1, (0, 1), (1, 0))
     assert "| moves | 1 | 0, 1 | -100% (" in lift_table(["moves"], rows, {"moves": True})

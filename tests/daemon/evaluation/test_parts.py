@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.evaluation.judge import Judged, Verdict, verdict
+from daemon.evaluation.judge import HiddenVerdict, Verdict, verdict
 from daemon.evaluation.mine import by_file, half_of, without
 from daemon.evaluation.report import append, at, median, read_results, table
 from daemon.evaluation.tasks import Task, TaskFile, read_tasks
-from daemon.evaluation.trial import Outcome as End
-from daemon.evaluation.trial import Result, settled, usage
+from daemon.evaluation.trial import TrialOutcome as End
+from daemon.evaluation.trial import TrialResult, settled, usage
 from governance.verification.evidence import function_of
 from ledger.errors import ConfigError
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tools.process import Finished
 
 
-def result(task: str = "t", outcome: End = End.RESOLVED, seconds: float = 1.0, kind: str = "k") -> Result:
-    return Result(task=task, kind=kind, label="l", outcome=outcome, seconds=seconds, tested=3, tokens_in=10)
+def result(task: str = "t", outcome: End = End.RESOLVED, seconds: float = 1.0, kind: str = "k") -> TrialResult:
+    return TrialResult(task=task, kind=kind, label="l", outcome=outcome, seconds=seconds, tested=3, tokens_in=10)
 
 
 def make(folder: Path, name: str, about: str, repo: bool = True) -> None:
@@ -141,11 +141,11 @@ def test_a_commit_in_time_counts_and_an_end_says_why() -> None:
     late = Finished(code=None, signal=15, output=output, cut_bytes=0, timed_out=True, flooded=False, duration_ms=1)
     done = Finished(code=1, signal=None, output=output, cut_bytes=0, timed_out=False, flooded=False, duration_ms=1)
     idle = Finished(code=5, signal=None, output=b"", cut_bytes=0, timed_out=False, flooded=False, duration_ms=1)
-    assert settled(late, Judged(Verdict.RIGHT)) == (End.RESOLVED, "")
-    assert settled(done, Judged(Verdict.WRONG, "x")) == (End.WRONG, "x")
-    assert settled(late, Judged(Verdict.NOTHING)) == (End.TIMEOUT, "")
-    assert settled(done, Judged(Verdict.NOTHING)) == (End.UNRESOLVED, "nothing found")
-    assert settled(idle, Judged(Verdict.NOTHING)) == (End.INVALID, "nothing was red")
+    assert settled(late, HiddenVerdict(Verdict.RIGHT)) == (End.RESOLVED, "")
+    assert settled(done, HiddenVerdict(Verdict.WRONG, "x")) == (End.WRONG, "x")
+    assert settled(late, HiddenVerdict(Verdict.NOTHING)) == (End.TIMEOUT, "")
+    assert settled(done, HiddenVerdict(Verdict.NOTHING)) == (End.UNRESOLVED, "nothing found")
+    assert settled(idle, HiddenVerdict(Verdict.NOTHING)) == (End.INVALID, "nothing was red")
     assert usage(output)["model_s"] == 1.5 and usage(output)["tokens_in"] == 7
     assert usage(output)["tier"] == usage(output)["doubt"] == ""
 

@@ -14,7 +14,7 @@ import pytest
 from daemon.record.replay import replay
 from daemon.webhook.desk import admit
 from daemon.webhook.endpoint import NO_SECRET, WebhookEndpoint
-from daemon.webhook.http import Refusal, Request
+from daemon.webhook.http import HttpRequest, Refusal
 from daemon.webhook.server import WebhookServer
 from daemon.webhook.settings import WebhookSettings
 from ledger.clock import ManualClock
@@ -267,7 +267,7 @@ async def test_a_request_that_is_being_judged_keeps_its_place(tmp_path: Path) ->
     judging, go_on = asyncio.Event(), asyncio.Event()
     refused: list[str] = []
 
-    async def take(request: Request) -> HTTPStatus:
+    async def take(request: HttpRequest) -> HTTPStatus:
         judging.set()
         await go_on.wait()
         return HTTPStatus.ACCEPTED

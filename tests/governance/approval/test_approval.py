@@ -9,7 +9,7 @@ import pytest
 from daemon.lifecycle.recovery import end_of, ops_in
 from governance.approval.inbox import Answer, Inbox
 from governance.approval.refusals import Refused
-from governance.irongate.g19_recursion import diff_hash
+from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.dossier import Classification, Dossier, Generation
 from governance.record import Recorder
 from governance.settings import ApprovalSettings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from governance.approval.questions import Owner, Questions
-from governance.pipeline.context import Crew, Holdings, OpClock
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
 from governance.settings import ApprovalSettings, GovernanceSettings
 from ledger.clock import ManualClock
@@ -133,11 +133,11 @@ async def test_no_secret_is_asked_or_kept(desk: Desk) -> None:
     assert KEY not in str(await desk.ledger.entries(op_id=desk.op.id))
 
 
-def crew_of(desk: Desk, clock: ManualClock, op_clock: OpClock) -> Crew:
+def crew_of(desk: Desk, clock: ManualClock, op_clock: OpClock) -> OpContext:
     settings = GovernanceSettings(approval=desk.settings)
     nobody: Any = None
     shop = bare_shop(clock, questions=desk.questions, settings=settings)
-    return Crew(shop=shop, record=desk.record, asker=nobody, clock=op_clock, holdings=Holdings())
+    return OpContext(shop=shop, record=desk.record, asker=nobody, clock=op_clock, holdings=OpResources())
 
 
 async def test_an_op_asks_as_often_as_it_may(desk: Desk, clock: ManualClock) -> None:

@@ -14,7 +14,7 @@ from governance.changes.settings import ChangeSettings
 from governance.changes.signing import Keyring, ensure_identity, keyring
 from governance.changes.sshsig import BEGIN, END, fingerprint, pack, problem_with, sign, signer_of, unpack
 from ledger.errors import ConfigError
-from ledger.heads import Standing
+from ledger.integrity.heads import SignatureResult
 from ledger.places import Places
 from tests.repos import make_places, make_repo
 
@@ -119,7 +119,7 @@ def test_whatever_stands_there_is_no_signature_and_no_error(armoured: str) -> No
     with pytest.raises(ValueError, match=r"\w"):
         signer_of(armoured, b"x", namespace="git")
     found = Keyring(own=b"x" * 32).judge(armoured, b"x")
-    assert found.standing is Standing.NONE and found.why
+    assert found.standing is SignatureResult.NONE and found.why
 
 
 def test_a_signature_is_ours_listed_or_unknown(tmp_path: Path) -> None:
@@ -129,11 +129,11 @@ def test_a_signature_is_ours_listed_or_unknown(tmp_path: Path) -> None:
     identity = ensure_identity(places, ChangeSettings())
     signature = identity.sign_head(b"head")
     ring, why = keyring(places, ChangeSettings())
-    assert (ring.judge(signature, b"head").standing, why) == (Standing.OURS, "")
-    assert ring.judge(signature, b"other").standing is Standing.NONE
+    assert (ring.judge(signature, b"head").standing, why) == (SignatureResult.OURS, "")
+    assert ring.judge(signature, b"other").standing is SignatureResult.NONE
     assert ring.judge(identity.sign(b"head"), b"head").why == "it was made for another purpose"
     name = fingerprint(identity.public)
-    for listed, standing in ((frozenset(), Standing.UNKNOWN), (frozenset({name}), Standing.LISTED)):
+    for listed, standing in ((frozenset(), SignatureResult.UNKNOWN), (frozenset({name}), SignatureResult.LISTED)):
         found = Keyring(own=None, listed=listed).judge(signature, b"head")
         assert (found.standing, found.signer) == (standing, name)
     identity.key.chmod(0o644)

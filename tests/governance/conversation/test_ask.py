@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import Asker
+from governance.conversation.model_client import ModelClient
 from governance.record import Recorder
 from kernel.provider import (
     Capabilities,
@@ -101,17 +101,17 @@ class Unpriced(Speaker):
 
 async def asking(
     ledger: Ledger, clock: ManualClock, provider: Speaker, *, turn_s: float = 30.0, **ceilings: object
-) -> tuple[Asker, Budget, Recorder]:
+) -> tuple[ModelClient, Budget, Recorder]:
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings().model_copy(update=ceilings))
     await budget.prepare()
     record = Recorder(ledger, op_id=OP)
-    asker = Asker(
+    asker = ModelClient(
         provider=provider, budget=budget, record=record, clock=clock, op_id=OP, route="STANDARD", turn_s=turn_s
     )
     return asker, budget, record
 
 
-async def ask(asker: Asker, text: str = "a question of thirty-six letters!!!!") -> str:
+async def ask(asker: ModelClient, text: str = "a question of thirty-six letters!!!!") -> str:
     return (await asker.turn(State.GENERATE, "test", [Message(role="user", text=text)], limits=LIMITS)).text
 
 
@@ -239,7 +239,7 @@ async def test_a_call_that_cannot_be_announced_is_not_made_and_holds_nothing(
 ) -> None:
     speaker = Speaker()
     asker, budget, _ = await asking(ledger, clock, speaker, per_op_usd_micro=60)
-    deaf = Asker(
+    deaf = ModelClient(
         provider=speaker,
         budget=budget,
         record=Deaf(ledger, op_id=OP),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from governance.conversation.calls import run_calls
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from kernel.provider import ToolCall
 from ledger.clock import ManualClock
 from ledger.store import Ledger

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.conversation.compaction import ARGUMENT_CHARS, TEXT_CHARS, compact, shortened
-from governance.conversation.history import Exchange, History, Opening, Result, as_messages, as_texts, recallable, size
+from governance.conversation.history import (
+    Exchange,
+    History,
+    Opening,
+    QuotedResult,
+    as_messages,
+    as_texts,
+    recallable,
+    size,
+)
 from kernel.provider import Message, ToolCall
 
 RESULT_CHARS = 300
@@ -19,8 +28,8 @@ Form = Callable[..., list[Message]]
 forms = pytest.mark.parametrize("form", [as_messages, as_texts])
 
 
-def result(number: int, tool: str, text: str, arguments: str) -> Result:
-    return Result(ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps({"q": arguments})), text)
+def result(number: int, tool: str, text: str, arguments: str) -> QuotedResult:
+    return QuotedResult(ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps({"q": arguments})), text)
 
 
 Spec = list[tuple[int, list[tuple[str, int]], int]]  # of each turn: length of text, tool and size of results, remark
@@ -171,6 +180,6 @@ def test_arguments_of_earlier_calls_can_always_be_read_again(arguments: str, kep
 
 
 def test_no_name_of_a_tool_makes_the_line_long() -> None:
-    calls: Sequence[Result] = [result(n, f"tool_{n}", "r", "a") for n in range(3_000)]
+    calls: Sequence[QuotedResult] = [result(n, f"tool_{n}", "r", "a") for n in range(3_000)]
     after = compact(History().plus(Exchange(results=tuple(calls))), keep=6)
     assert len(after.left_out) < 1_000 and "2994 earlier results" in after.left_out

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.calls import batches
 from governance.conversation.conversation import Stated, nothing_stated
-from governance.conversation.ends import End, Talk
+from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.history import Opening
-from governance.conversation.judged import Judged
 from governance.conversation.manner import Manner, deadline_s, manner_of
 from governance.conversation.protocol import block
 from governance.conversation.rounds import NUDGE, Conversation
@@ -56,11 +56,11 @@ def read(number: int) -> ToolCall:
     return tool_call("read_file", path=f"f{number}.py")
 
 
-async def judge(text: str) -> Judged:
+async def judge(text: str) -> AnswerVerdict:
     """What begins with ANSWER is one; BAD is an answer that does not fit."""
     if text.startswith("BAD"):
-        return Judged(useful=False, problem="It does not fit.", rule="test.bad")
-    return Judged(useful=text.startswith("ANSWER"))
+        return AnswerVerdict(useful=False, problem="It does not fit.", rule="test.bad")
+    return AnswerVerdict(useful=text.startswith("ANSWER"))
 
 
 class Turns(Priced):
@@ -144,7 +144,12 @@ def hold(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> Callable[..., An
 async def test_an_answer_behind_calls(hold: Callable[..., Any]) -> None:
     model = Turns([read(1), read(2)], ANSWER)
     said = await hold(model)
-    assert (said.talk.end, said.talk.answer, said.talk.rounds, said.talk.calls) == (End.ANSWER, ANSWER, 2, 2)
+    assert (said.talk.end, said.talk.answer, said.talk.rounds, said.talk.calls) == (
+        ConversationEnd.ANSWER,
+        ANSWER,
+        2,
+        2,
+    )
     roles = [m.role for m in model.sent[1]]
     assert roles == ["system", "user", "assistant", "tool", "tool", "user"]
     assert "RULES AND GOAL AGAIN" in model.sent[1][-1].text, "said again each round"
@@ -156,7 +161,7 @@ async def test_an_answer_behind_calls(hold: Callable[..., Any]) -> None:
 async def test_the_last_round_has_no_tools_and_a_nudge_and_its_calls_are_ignored(hold: Callable[..., Any]) -> None:
     model = Turns(lambda n: [read(n)])
     said = await hold(model, rounds=3)
-    assert (said.talk.end, said.talk.rounds, said.talk.calls) == (End.ROUNDS, 3, 2)
+    assert (said.talk.end, said.talk.rounds, said.talk.calls) == (ConversationEnd.ROUNDS, 3, 2)
     assert [bool(n) for n in model.offered] == [True, True, False]
     last = model.sent[-1][-1]
     assert (last.role, last.text) == ("system", NUDGE)
@@ -169,7 +174,7 @@ async def test_the_last_round_has_no_tools_and_a_nudge_and_its_calls_are_ignored
 async def test_exploration_alone_has_a_bound_of_its_own(hold: Callable[..., Any]) -> None:
     model = Turns(lambda n: [read(n)] if n < 4 else ANSWER)
     said = await hold(model, rounds=20, explore_rounds=3)
-    assert (said.talk.end, said.talk.rounds) == (End.ANSWER, 4)
+    assert (said.talk.end, said.talk.rounds) == (ConversationEnd.ANSWER, 4)
     assert model.sent[-1][-1].text == NUDGE and model.offered[-1] == 0
 
 
@@ -178,12 +183,12 @@ async def test_who_edits_does_not_explore(hold: Callable[..., Any]) -> None:
         return [tool_call("edit_file", path=f"new{number}.py", search="", replace="y = 1")] if number < 6 else ANSWER
 
     said = await hold(Turns(turn), rounds=20, explore_rounds=3)
-    assert (said.talk.end, said.talk.rounds) == (End.ANSWER, 6)
+    assert (said.talk.end, said.talk.rounds) == (ConversationEnd.ANSWER, 6)
 
 
 async def test_the_deadline_keeps_the_last_useful_text_and_what_tools_wrote(hold: Callable[..., Any]) -> None:
     said = await hold(Mixed(), deadline_s=2)
-    assert (said.talk.end, said.talk.answer, said.wrote) == (End.DEADLINE, ANSWER, {"new.py"})
+    assert (said.talk.end, said.talk.answer, said.wrote) == (ConversationEnd.DEADLINE, ANSWER, {"new.py"})
     assert said.of("loop.ended")[0]["wrote"] == ["new.py"]
     assert said.of("call.ended")[-1]["problem"] == "cancelled", "the call that ran is settled"
 
@@ -219,16 +224,16 @@ async def test_calls_beyond_the_cap_of_a_turn_are_not_run(hold: Callable[..., An
 
 
 CIRCLES = {
-    "the same": (lambda n: [read(1)], End.REPEAT, 4),
-    "to and fro": (lambda n: [read(n % 2)], End.ALTERNATION, 5),
-    "nothing": (lambda n: "I think.", End.MONOLOGUE, 3),
-    "the same thrice in a turn": (lambda n: [read(1)] * 3, End.REPEAT, 2),
+    "the same": (lambda n: [read(1)], ConversationEnd.REPEAT, 4),
+    "to and fro": (lambda n: [read(n % 2)], ConversationEnd.ALTERNATION, 5),
+    "nothing": (lambda n: "I think.", ConversationEnd.MONOLOGUE, 3),
+    "the same thrice in a turn": (lambda n: [read(1)] * 3, ConversationEnd.REPEAT, 2),
 }
 
 
 @pytest.mark.parametrize(("turn", "end", "rounds"), CIRCLES.values(), ids=CIRCLES.keys())
 async def test_a_circle_is_pointed_out_once_and_then_the_end(
-    hold: Callable[..., Any], turn: Callable[[int], Turn], end: End, rounds: int
+    hold: Callable[..., Any], turn: Callable[[int], Turn], end: ConversationEnd, rounds: int
 ) -> None:
     model = Turns(turn)
     said = await hold(model)
@@ -241,22 +246,25 @@ async def test_a_circle_is_pointed_out_once_and_then_the_end(
 
 async def test_who_takes_the_nudge_goes_on(hold: Callable[..., Any]) -> None:
     said = await hold(Turns([read(1)], [read(1)], [read(1)], [read(2)], ANSWER))
-    assert (said.talk.end, said.talk.rounds) == (End.ANSWER, 5)
+    assert (said.talk.end, said.talk.rounds) == (ConversationEnd.ANSWER, 5)
 
 
 async def test_an_answer_that_does_not_fit_is_sent_back_twice_and_then_taken(hold: Callable[..., Any]) -> None:
     model = Turns("BAD 1", "BAD 2", "BAD 3", "BAD 4")
     said = await hold(model)
-    assert (said.talk.end, said.talk.answer, said.talk.problem) == (End.ANSWER, "BAD 3", "It does not fit.")
+    assert (said.talk.end, said.talk.answer, said.talk.problem) == (ConversationEnd.ANSWER, "BAD 3", "It does not fit.")
     assert any("It does not fit. (test.bad)" in m.text for m in model.sent[1])
     mended = await hold(Turns("BAD 1", ANSWER))
-    assert (mended.talk.end, mended.talk.answer, mended.talk.problem) == (End.ANSWER, ANSWER, "")
+    assert (mended.talk.end, mended.talk.answer, mended.talk.problem) == (ConversationEnd.ANSWER, ANSWER, "")
 
 
 async def test_an_endless_answer_is_not_read(hold: Callable[..., Any]) -> None:
     model = Turns("ANSWER " + "x" * 300_000)
     said = await hold(model)
-    assert (said.talk.end, said.talk.answer) == (End.ANSWER, "") and "300007 characters" in said.talk.problem
+    assert (said.talk.end, said.talk.answer) == (
+        ConversationEnd.ANSWER,
+        "",
+    ) and "300007 characters" in said.talk.problem
     assert all(sum(len(m.text) for m in sent) < 60_000 for sent in model.sent)
 
 
@@ -268,7 +276,7 @@ async def test_a_long_conversation_is_compacted_and_goes_on(hold: Callable[..., 
 
     model = Turns(turn)
     said = await hold(model, prompt_chars=60_000)
-    assert (said.talk.end, said.talk.calls) == (End.ANSWER, 40)
+    assert (said.talk.end, said.talk.calls) == (ConversationEnd.ANSWER, 40)
     packed = said.of("loop.compacted")
     assert len(packed) == 3 and all(e["after"] < 45_000 <= e["before"] for e in packed)
     assert sum(m.role == "tool" for m in model.sent[-1]) == 6
@@ -284,7 +292,7 @@ async def test_two_compactions_without_anything_new_are_the_end(hold: Callable[.
         return [tool_call("flood", size=9_000 + 10 * n) for n in range(12)][:: 1 if number % 2 else -1]
 
     said = await hold(Turns(turn), prompt_chars=50_000, rounds=20, explore_rounds=20)
-    assert said.talk.end is End.COMPACTION
+    assert said.talk.end is ConversationEnd.COMPACTION
     assert [e["idle"] for e in said.of("loop.compacted")] == [0, 1, 2]
 
 
@@ -318,13 +326,13 @@ def test_batches() -> None:
 
 
 ERRORS = {
-    End.PROVIDER: ProviderUnavailable("Gone.", provider="p", kind="connection"),
-    End.COLLAPSE: CollapseDetected(1.0, "loop", 3, provider="p"),
+    ConversationEnd.PROVIDER: ProviderUnavailable("Gone.", provider="p", kind="connection"),
+    ConversationEnd.COLLAPSE: CollapseDetected(1.0, "loop", 3, provider="p"),
 }
 
 
 @pytest.mark.parametrize("end", ERRORS)
-async def test_an_error_ends_it_by_name_and_is_handed_on(hold: Callable[..., Any], end: End) -> None:
+async def test_an_error_ends_it_by_name_and_is_handed_on(hold: Callable[..., Any], end: ConversationEnd) -> None:
     said = await hold(Turns([read(1)], ERRORS[end]))
     assert (said.talk.end, said.talk.error, said.talk.rounds) == (end, ERRORS[end], 2)
     assert said.of("loop.ended")[0]["end"] == end.value
@@ -356,7 +364,7 @@ def test_the_manner_is_what_the_provider_can_and_the_owner_wants(tools: bool, se
 async def test_calls_in_plain_text(hold: Callable[..., Any]) -> None:
     model = Turns(f"I look.\n{block('read_file', json.dumps({'path': 'f1.py'}))}", ANSWER, tools=False)
     said = await hold(model, manner=Manner.TEXT)
-    assert (said.talk.end, said.talk.answer, said.talk.calls) == (End.ANSWER, ANSWER, 1)
+    assert (said.talk.end, said.talk.answer, said.talk.calls) == (ConversationEnd.ANSWER, ANSWER, 1)
     assert "- read_file: " in model.sent[0][0].text and set(model.offered) == {0}
     assert [m.role for m in model.sent[1]] == ["system", "user", "assistant", "user"]
     assert "x = 1" in model.sent[1][-1].text and "Result of call 1" in model.sent[1][-1].text
@@ -372,20 +380,20 @@ async def test_a_block_that_cannot_be_read_is_answered_with_one_sentence_and_not
     assert said.of("loop.unreadable")[0]["fault"].startswith("Call block 2 of 2 is not one JSON object")
     assert "None of them was run." in model.sent[1][-1].text
     never = await hold(Turns(bad, tools=False), manner=Manner.TEXT)
-    assert never.talk.end is End.MONOLOGUE
+    assert never.talk.end is ConversationEnd.MONOLOGUE
 
 
 async def test_a_block_at_the_last_round_is_ignored_and_recorded(hold: Callable[..., Any]) -> None:
     model = Turns(lambda n: block("read_file", json.dumps({"path": f"f{n}.py"})), tools=False)
     said = await hold(model, manner=Manner.TEXT, rounds=3)
-    assert (said.talk.end, said.talk.calls, len(said.of("loop.ignored"))) == (End.ROUNDS, 2, 1)
+    assert (said.talk.end, said.talk.calls, len(said.of("loop.ignored"))) == (ConversationEnd.ROUNDS, 2, 1)
     assert model.sent[-1][-1].text.endswith(NUDGE)
 
 
 async def test_one_shot_is_one_turn_without_tools(hold: Callable[..., Any]) -> None:
     model = Turns("BAD 1")
     said = await hold(model, manner=Manner.ONE_SHOT)
-    assert (said.talk.end, said.talk.answer, said.talk.rounds) == (End.ANSWER, "BAD 1", 1)
+    assert (said.talk.end, said.talk.answer, said.talk.rounds) == (ConversationEnd.ANSWER, "BAD 1", 1)
     assert model.offered == [0] and [m.role for m in model.sent[0]] == ["system", "user"]
 
 
@@ -393,30 +401,30 @@ async def test_one_shot_is_one_turn_without_tools(hold: Callable[..., Any]) -> N
 async def test_calls_of_a_provider_that_was_offered_none_are_ignored(hold: Callable[..., Any], manner: Manner) -> None:
     said = await hold(Turns([read(1)], ANSWER), manner=manner)
     assert said.of("loop.ignored")[0]["calls"] == 1 and not said.of("tool.called")
-    assert said.talk.end is End.ANSWER
+    assert said.talk.end is ConversationEnd.ANSWER
 
 
 # --- what an op is told of an end without an answer -------------------------------------------------------------------
 
 NO, BAD = RootCause.NO_CANDIDATE, RootCause.PROVIDER_BAD_OUTPUT
 CAUSES = {
-    End.ANSWER: (BAD, True, "generate.edits"),
-    End.ROUNDS: (NO, True, "loop.rounds"),
-    End.DEADLINE: (RootCause.TIMEOUT, False, "loop.deadline"),
-    End.REPEAT: (NO, True, "loop.stuck:repeat"),
-    End.COMPACTION: (NO, True, "loop.compaction"),
+    ConversationEnd.ANSWER: (BAD, True, "generate.edits"),
+    ConversationEnd.ROUNDS: (NO, True, "loop.rounds"),
+    ConversationEnd.DEADLINE: (RootCause.TIMEOUT, False, "loop.deadline"),
+    ConversationEnd.REPEAT: (NO, True, "loop.stuck:repeat"),
+    ConversationEnd.COMPACTION: (NO, True, "loop.compaction"),
 }
 
 
 @pytest.mark.parametrize("end", CAUSES)
-def test_an_end_without_an_answer_has_its_cause_and_its_name(end: End) -> None:
+def test_an_end_without_an_answer_has_its_cause_and_its_name(end: ConversationEnd) -> None:
     cause, retry, rule = CAUSES[end]
     context = ToolContext(workspace=Any, op_id="op-1", tier=Tier.SAFE_AUTO, git=Any)  # type: ignore[arg-type]
     talk = Talk(end=end, answer="", rounds=3, calls=4, problem="It does not fit.")
     proposal = nothing_stated(Stated(), talk, context)
     assert (proposal.cause, proposal.retry, proposal.rule) == (cause, retry, rule)
     assert "It does not fit." in proposal.reason
-    assert end is End.ANSWER or f"({end.value})" in proposal.reason
+    assert end is ConversationEnd.ANSWER or f"({end.value})" in proposal.reason
     refusal = Verdict(gate=2, rule="gate02.built_in", decision=Decision.DENY, reason="Hands off.")
     refused = nothing_stated(Stated(), replace(talk, refused=(refusal,)), context)
     assert (refused.cause, refused.rule) == (RootCause.POLICY_REFUSED, "gate02.built_in")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from governance.conversation.conversation import read_files
-from governance.conversation.exploration import Found, enclosing, explore, module_name, nearest_first, reached
-from governance.irongate.g04_exploration import FLOORS, ExplorationFacts, check, standing
-from governance.pipeline.context import Crew
+from governance.conversation.exploration import FileExploration, enclosing, explore, module_name, nearest_first, reached
+from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, standing
+from governance.pipeline.context import OpContext
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Decision, EntryKind
@@ -29,7 +29,7 @@ FILES = {
 
 
 @pytest.fixture
-async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIterator[tuple[Crew, ToolContext]]:
+async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIterator[tuple[OpContext, ToolContext]]:
     """A crew with the real tools, and their context on a workspace of a real repository."""
     repo = make_repo(tmp_path / "shop", FILES)
     commit(repo, "Change the tax", {"shop/tax.py": FILES["shop/tax.py"] + "\n"})
@@ -38,7 +38,7 @@ async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIter
 
 
 async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
-    scout: tuple[Crew, ToolContext], ledger: Ledger
+    scout: tuple[OpContext, ToolContext], ledger: Ledger
 ) -> None:
     crew, context = scout
     found = (await explore(crew, context, ["shop/cart.py", "shop/tax.py", "shop/cart.py"])).files
@@ -53,7 +53,7 @@ async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
 
 
 async def test_files_that_are_read_for_a_prompt_leave_entries_too(
-    scout: tuple[Crew, ToolContext], ledger: Ledger
+    scout: tuple[OpContext, ToolContext], ledger: Ledger
 ) -> None:
     crew, context = scout
     assert list(await read_files(crew, context, ["shop/cart.py", "shop/none.py"])) == ["shop/cart.py"]
@@ -66,9 +66,11 @@ def suspect(path: str, line: int, score: int = 5_000) -> Suspicion:
 
 
 FOUND = {
-    "a.py": Found(symbols=((1, 9, "far"), (10, 20, "near")), changed="2026-01-01"),
-    "b.py": Found(symbols=((1, 9, "other"),), mentioned_in=frozenset({"tests/test_x.py"}), changed="2026-01-01"),
-    "c.py": Found(changed="2026-02-01"),
+    "a.py": FileExploration(symbols=((1, 9, "far"), (10, 20, "near")), changed="2026-01-01"),
+    "b.py": FileExploration(
+        symbols=((1, 9, "other"),), mentioned_in=frozenset({"tests/test_x.py"}), changed="2026-01-01"
+    ),
+    "c.py": FileExploration(changed="2026-02-01"),
 }
 
 
@@ -134,15 +136,15 @@ def test_a_circle_of_calls_has_an_end() -> None:
 
 
 def test_the_innermost_symbol_is_the_one_around_a_line() -> None:
-    found = Found(symbols=((1, 9, "Cart"), (2, 4, "total"), (6, 8, "items")))
+    found = FileExploration(symbols=((1, 9, "Cart"), (2, 4, "total"), (6, 8, "items")))
     assert [enclosing(found, line) for line in (1, 3, 5, 7, 12)] == ["Cart", "total", "Cart", "items", ""]
 
 
 def test_what_changed_since_the_failing_test_comes_before_what_did_not() -> None:
     found = {
-        "a.py": Found(changed="2026-01-01"),
-        "b.py": Found(changed="2026-03-01"),
-        "t.py": Found(changed="2026-02-01"),
+        "a.py": FileExploration(changed="2026-01-01"),
+        "b.py": FileExploration(changed="2026-03-01"),
+        "t.py": FileExploration(changed="2026-02-01"),
     }
     ordered = nearest_first([suspect("a.py", 1), suspect("b.py", 1)], found, test_files={"t.py"}, said="")
     assert [p.path for p in ordered] == ["b.py", "a.py"]

@@ -11,18 +11,18 @@ import pytest
 
 from governance.budget import Budget, BudgetSettings
 from governance.conversation import prompts
+from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.history import History, Opening, as_texts
-from governance.conversation.judged import Judged
 from governance.conversation.manner import Manner
-from governance.conversation.model_client import Asker
+from governance.conversation.model_client import ModelClient
 from governance.conversation.protocol import described
 from governance.conversation.rounds import Conversation
 from governance.conversation.tree import too_large
-from governance.irongate.policy import ToolPolicy
+from governance.irongate.tool.policy import ToolPolicy
 from governance.phases.apply import stale
 from governance.phases.plan import plan
-from governance.pipeline.context import Crew, Holdings, OpClock
-from governance.pipeline.dossier import ContextFile, Dossier, Expansion, Feedback, Plan, PlannedChange
+from governance.pipeline.context import OpClock, OpContext, OpResources
+from governance.pipeline.dossier import ChangePlan, ContextFile, Dossier, Expansion, Feedback, PlannedChange
 from governance.record import Recorder
 from governance.repair.prompt import Example, header
 from governance.repair.settings import RepairSettings
@@ -48,7 +48,7 @@ def unquoted(text: str) -> str:
 def test_nothing_from_outside_stands_outside_of_data_marks() -> None:
     change = PlannedChange(path="a.py", what=EVIL)
     dossier = Dossier(
-        plan=Plan(
+        plan=ChangePlan(
             approach=EVIL, ordered_changes=(change,), risk_factors=(EVIL,), test_strategy=EVIL,
             architectural_notes=EVIL,
         ),
@@ -84,7 +84,7 @@ def test_a_turn_that_may_call_tools_is_asked_once() -> None:
 
 
 def test_the_plan_reaches_the_one_who_carries_it_out() -> None:
-    made = Plan(approach="Mend it.", risk_factors=("callers",), test_strategy="unit", architectural_notes="none")
+    made = ChangePlan(approach="Mend it.", risk_factors=("callers",), test_strategy="unit", architectural_notes="none")
     user = prompts.generate(operation(), Dossier(plan=made), (), {}, []).user
     assert all(text in user for text in ("Mend it.", "callers", "unit", "none"))
 
@@ -119,17 +119,17 @@ class Files:
         return ("shop/cart.py",)
 
 
-async def crew_with(ledger: Ledger, clock: ManualClock, model: Calling) -> Crew:
+async def crew_with(ledger: Ledger, clock: ManualClock, model: Calling) -> OpContext:
     toolbox = Toolbox(tools=[GitLog()], policy=ToolPolicy(tools=["git_log"]))
     shop = bare_shop(clock, provider=model, repository=Files(), toolbox=toolbox)
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
     record = Recorder(ledger, op_id="op-1")
-    asker = Asker(
+    asker = ModelClient(
         provider=model, budget=budget, record=record, clock=clock, op_id="op-1", route="STANDARD", turn_s=5
     )  # fmt: skip
     clock_of_op = OpClock(loop_time=0, limit_s=1)
-    return Crew(shop=shop, record=record, asker=asker, clock=clock_of_op, holdings=Holdings())
+    return OpContext(shop=shop, record=record, asker=asker, clock=clock_of_op, holdings=OpResources())
 
 
 async def test_what_a_tool_says_is_quoted(ledger: Ledger, clock: ManualClock) -> None:
@@ -148,9 +148,9 @@ async def test_what_a_tool_says_is_quoted(ledger: Ledger, clock: ManualClock) ->
     assert ORDER in told.text and unquoted(told.text) == ""
 
 
-async def useful(text: str) -> Judged:
+async def useful(text: str) -> AnswerVerdict:
     """Every text is an answer."""
-    return Judged(useful=True)
+    return AnswerVerdict(useful=True)
 
 
 class NoWorkspace:

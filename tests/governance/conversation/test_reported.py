@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import Asker, of_collapse, of_infills, of_report
+from governance.conversation.model_client import ModelClient, of_collapse, of_infills, of_report
 from governance.pipeline.failure_causes import blame
 from governance.record import Recorder
 from kernel.canary import CollapseDetected
@@ -55,15 +55,17 @@ def plays(*turns: dict[str, object], **fields: object) -> ScriptedProvider:
     return ScriptedProvider(script=ProviderScript.model_validate({"price": price, "turns": turns, **fields}))
 
 
-async def asking(ledger: Ledger, clock: ManualClock, provider: Provider, **ceilings: int) -> tuple[Asker, Budget]:
+async def asking(ledger: Ledger, clock: ManualClock, provider: Provider, **ceilings: int) -> tuple[ModelClient, Budget]:
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings().model_copy(update=ceilings))
     await budget.prepare()
     record = Recorder(ledger, op_id=OP)
-    asker = Asker(provider=provider, budget=budget, record=record, clock=clock, op_id=OP, route="STANDARD", turn_s=30)
+    asker = ModelClient(
+        provider=provider, budget=budget, record=record, clock=clock, op_id=OP, route="STANDARD", turn_s=30
+    )
     return asker, budget
 
 
-async def ask(asker: Asker) -> str:
+async def ask(asker: ModelClient) -> str:
     return (await asker.turn(State.GENERATE, "generate", FIX, limits=ROOM)).text
 
 

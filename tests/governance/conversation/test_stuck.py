@@ -6,24 +6,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.conversation.ends import TOLD, End
-from governance.conversation.stuck import MONOLOGUE, REPEATS, Step, stuck, stuck_within
+from governance.conversation.ends import TOLD, ConversationEnd
+from governance.conversation.stuck import MONOLOGUE, REPEATS, ConversationStep, stuck, stuck_within
 
-A, B, C = Step("read_file a", "1"), Step("read_file b", "1"), Step("run_tests", "red")
-OTHER_RESULT = Step("read_file a", "2")
-NOTHING = Step("", "")
+A, B, C = (
+    ConversationStep("read_file a", "1"),
+    ConversationStep("read_file b", "1"),
+    ConversationStep("run_tests", "red"),
+)
+OTHER_RESULT = ConversationStep("read_file a", "2")
+NOTHING = ConversationStep("", "")
 
 CASES = {
     "nothing yet": ((), None),
     "twice the same": ((A, A), None),
-    "three times the same": ((B, A, A, A), End.REPEAT),
+    "three times the same": ((B, A, A, A), ConversationEnd.REPEAT),
     "the same call, another result": ((A, OTHER_RESULT, A), None),
-    "the same call, results that change": ((A, OTHER_RESULT, Step("read_file a", "3")), None),
+    "the same call, results that change": ((A, OTHER_RESULT, ConversationStep("read_file a", "3")), None),
     "to and fro once": ((A, B, A), None),
-    "to and fro": ((C, A, B, A, B), End.ALTERNATION),
+    "to and fro": ((C, A, B, A, B), ConversationEnd.ALTERNATION),
     "to and fro, another result": ((A, B, OTHER_RESULT, B), None),
     "one turn of nothing": ((A, NOTHING), None),
-    "two turns of nothing": ((A, NOTHING, NOTHING), End.MONOLOGUE),
+    "two turns of nothing": ((A, NOTHING, NOTHING), ConversationEnd.MONOLOGUE),
     "nothing, a call, nothing": ((NOTHING, A, NOTHING), None),
     "calls and nothing in turn": ((NOTHING, A, NOTHING, A), None),
     "three in a circle": ((A, B, C, A, B, C), None),
@@ -31,7 +35,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("steps", "end"), CASES.values(), ids=CASES.keys())
-def test_circles_by_name(steps: tuple[Step, ...], end: End | None) -> None:
+def test_circles_by_name(steps: tuple[ConversationStep, ...], end: ConversationEnd | None) -> None:
     assert stuck(steps) is end
 
 
@@ -40,26 +44,28 @@ steps = st.lists(st.sampled_from([A, B, C, OTHER_RESULT, NOTHING]), max_size=14)
 
 @settings(deadline=None)
 @given(steps, steps)
-def test_only_the_end_counts(before: list[Step], tail: list[Step]) -> None:
+def test_only_the_end_counts(before: list[ConversationStep], tail: list[ConversationStep]) -> None:
     """What was long ago changes nothing, and what goes on adding to a circle stays in it."""
     if len(tail) >= 4:
         assert stuck([*before, *tail]) is stuck(tail)
-    if stuck(tail) is End.REPEAT:
-        assert stuck([*tail, tail[-1]]) is End.REPEAT
-    if stuck(tail) is End.ALTERNATION:
-        assert stuck([*tail, tail[-2]]) is End.ALTERNATION
+    if stuck(tail) is ConversationEnd.REPEAT:
+        assert stuck([*tail, tail[-1]]) is ConversationEnd.REPEAT
+    if stuck(tail) is ConversationEnd.ALTERNATION:
+        assert stuck([*tail, tail[-2]]) is ConversationEnd.ALTERNATION
 
 
 @settings(deadline=None)
 @given(steps)
-def test_steps_that_all_differ_are_no_circle(found: list[Step]) -> None:
-    fresh = [Step(f"{number} {step.call}", step.result) for number, step in enumerate(found)]
+def test_steps_that_all_differ_are_no_circle(found: list[ConversationStep]) -> None:
+    fresh = [ConversationStep(f"{number} {step.call}", step.result) for number, step in enumerate(found)]
     assert stuck(fresh) is None
 
 
 @settings(deadline=None)
 @given(steps, steps)
-def test_a_circle_within_a_turn_is_seen_whatever_follows_in_it(before: list[Step], fresh: list[Step]) -> None:
+def test_a_circle_within_a_turn_is_seen_whatever_follows_in_it(
+    before: list[ConversationStep], fresh: list[ConversationStep]
+) -> None:
     each = [stuck([*before, *fresh[:count]]) for count in range(1, len(fresh) + 1)]
     assert stuck_within(before, fresh) is next((end for end in each if end), None)
 
@@ -67,9 +73,9 @@ def test_a_circle_within_a_turn_is_seen_whatever_follows_in_it(before: list[Step
 @settings(deadline=None)
 @given(st.integers(0, 6))
 def test_repeats_and_monologues_need_their_number(count: int) -> None:
-    assert (stuck([A] * count) is End.REPEAT) is (count >= REPEATS)
-    assert (stuck([NOTHING] * count) is End.MONOLOGUE) is (count >= MONOLOGUE)
+    assert (stuck([A] * count) is ConversationEnd.REPEAT) is (count >= REPEATS)
+    assert (stuck([NOTHING] * count) is ConversationEnd.MONOLOGUE) is (count >= MONOLOGUE)
 
 
 def test_every_circle_is_told_in_words() -> None:
-    assert all(end in TOLD for end in End if end.value.startswith("stuck"))
+    assert all(end in TOLD for end in ConversationEnd if end.value.startswith("stuck"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from hypothesis import strategies as st
 
 from governance.grounding.trust import statements
-from ledger.events.grounding import About, Band, ClaimMade, ClaimsGraded, Graded, Outcome, TrustKey
+from ledger.events.grounding import About, Band, ClaimMade, ClaimOutcome, ClaimsGraded, Graded, TrustKey
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, Entry
 
@@ -33,7 +33,7 @@ def grades_of(grades: Sequence[Graded], why: str = "the op ended") -> Draft:
     return ClaimsGraded(why=why, grades=tuple(grades), beyond=0).draft(op_id="op-1")
 
 
-def grade(seq: int, of: ClaimMade, outcome: Outcome, was: Outcome | None = None) -> Graded:
+def grade(seq: int, of: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcome | None = None) -> Graded:
     return Graded(
         record=seq, about=of.about, outcome=outcome, was=was, confidence_bp=of.confidence_bp, keys=of.keys
     )  # fmt: skip
@@ -50,13 +50,13 @@ STEPS = st.lists(
     st.tuples(
         st.integers(0, 11),
         st.sampled_from(sorted(About)),
-        st.sampled_from(sorted(Outcome)),
+        st.sampled_from(sorted(ClaimOutcome)),
         st.none() | st.integers(0, 10_000),
         st.lists(st.sampled_from(KEYS), min_size=1, max_size=3, unique=True).map(tuple),
     ),
     max_size=40,
 )  # fmt: skip
-Step = tuple[int, About, Outcome, int | None, tuple[TrustKey, ...]]
+Step = tuple[int, About, ClaimOutcome, int | None, tuple[TrustKey, ...]]
 
 
 def grades_from(steps: Iterable[Step]) -> list[Graded]:

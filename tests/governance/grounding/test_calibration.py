@@ -11,7 +11,7 @@ from governance.grounding.calibration import Calibration, Reckoning
 from governance.grounding.reckoned import calibration_of
 from governance.grounding.trust import Trust
 from ledger.events.change import ChangeRollingBack, UndoMade
-from ledger.events.grounding import About, Graded, Outcome
+from ledger.events.grounding import About, ClaimOutcome, Graded
 from ledger.events.op import OpEnded
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, Entry, FailureClass, State
@@ -27,7 +27,7 @@ from tests.governance.grounding.histories import (
     record,
 )
 
-HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
+HIT, MISS, VOID = ClaimOutcome.HIT, ClaimOutcome.MISS, ClaimOutcome.VOID
 
 
 def entry(draft: Draft, seq: int = 1) -> Entry:
@@ -63,8 +63,8 @@ def test_brier_and_bins_are_those_of_the_last_grades(steps: list[Step]) -> None:
         assert each.mean_bp == sum(said for said, _ in inside) // len(inside)
 
 
-@given(ends=st.lists(st.tuples(st.sampled_from(sorted(Outcome)), st.booleans()), max_size=30))
-def test_what_was_committed_and_what_of_it_held(ends: list[tuple[Outcome, bool]]) -> None:
+@given(ends=st.lists(st.tuples(st.sampled_from(sorted(ClaimOutcome)), st.booleans()), max_size=30))
+def test_what_was_committed_and_what_of_it_held(ends: list[tuple[ClaimOutcome, bool]]) -> None:
     """Each change as it was graded first, and whether it was taken back where that was a hit."""
     grades = [grade(number, record(), first) for number, (first, _) in enumerate(ends)]
     grades += [grade(number, record(), MISS, HIT) for number, (first, back) in enumerate(ends) if first is HIT and back]

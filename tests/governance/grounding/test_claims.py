@@ -9,15 +9,15 @@ import pytest
 
 from governance import record as recording
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import Asker
+from governance.conversation.model_client import ModelClient
 from governance.grounding.claims import likeliest_bp, stated_bp
-from governance.grounding.grading import READ, End, at_end
+from governance.grounding.grading import READ, OpEnd, at_end
 from governance.record import Recorder
 from kernel.provider import Done, Event, Infill, Limits, Message, TextDelta, Usage
 from ledger.clock import ManualClock
 from ledger.errors import ProviderBadOutput
 from ledger.events.event import event_in
-from ledger.events.grounding import About, ClaimMade, Outcome
+from ledger.events.grounding import About, ClaimMade, ClaimOutcome
 from ledger.store import Ledger
 from ledger.vocabulary import State
 from tests.governance.shopfloor import Priced
@@ -44,7 +44,7 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
     model, record = Sure(), Recorder(ledger, op_id="op-1")
-    asker = Asker(
+    asker = ModelClient(
         provider=model, budget=budget, record=record, clock=clock, op_id="op-1", route="STANDARD", turn_s=30
     )  # fmt: skip
     for fails in (False, True, False):
@@ -59,8 +59,8 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
     assert [claim.confidence_bp for _, claim in claims] == [9_000, None]
     assert {str(key) for _, claim in claims for key in claim.keys} == {"reply priced/generate"}
     assert all("hunter2" not in entry.model_dump_json() for entry in entries)
-    grades, beyond = at_end(entries, End(state=State.COMPLETE))
-    assert [(g.about, g.outcome) for g in grades] == [(About.REPLY, Outcome.HIT), (About.REPLY, Outcome.MISS)]
+    grades, beyond = at_end(entries, OpEnd(state=State.COMPLETE))
+    assert [(g.about, g.outcome) for g in grades] == [(About.REPLY, ClaimOutcome.HIT), (About.REPLY, ClaimOutcome.MISS)]
     assert beyond == 1
 
 

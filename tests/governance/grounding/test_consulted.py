@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from daemon.record.replay import replay_entries
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
-from governance.grounding.consulted import confidence_of, doubts, standings
 from governance.grounding.trust import Tally, Trust, trust_bp
+from governance.grounding.trust_lookup import confidence_of, doubts, standings
 from governance.phases.route import route
-from governance.pipeline.context import Crew, Holdings
+from governance.pipeline.context import OpContext, OpResources
 from governance.pipeline.dossier import Classification, Dossier, Routing
 from governance.pipeline.routes import choose_route
 from governance.record import Recorder
@@ -20,7 +20,7 @@ from governance.repair.ranking import Merits, order_of
 from governance.risk.ladder import ChangeFacts, assess
 from ledger.clock import ManualClock
 from ledger.confidence import CERTAIN_BP
-from ledger.events.grounding import About, Band, Graded, Outcome, TrustKey, band_of, weight_bp
+from ledger.events.grounding import About, Band, ClaimOutcome, Graded, TrustKey, band_of, weight_bp
 from ledger.store import Ledger
 from ledger.vocabulary import Complexity, Route, Source, SourceClass, Tier, Urgency
 from tests.governance.ops import candidate, modify, operation, signal
@@ -38,7 +38,7 @@ def trusting(tallies: dict[TrustKey, Tally]) -> Trust:
     trust = Trust()
     for key, tally in tallies.items():
         for number in range(tally.n):
-            outcome = Outcome.HIT if number < tally.hits else Outcome.MISS
+            outcome = ClaimOutcome.HIT if number < tally.hits else ClaimOutcome.MISS
             trust.learn(Graded(record=number + 1, about=About.CHANGE, outcome=outcome, keys=(key,)))
     return trust
 
@@ -136,7 +136,7 @@ async def test_doubt_gives_an_op_no_more_time(ledger: Ledger, clock: ManualClock
     for trust in (Trust(), trusting({source_key(Source("test_failure")): Tally(0, 8)})):
         shop = bare_shop(clock, provider=Priced(), trust=trust)
         record = Recorder(ledger, op_id="op-1")
-        crew = Crew(shop=shop, record=record, asker=None, clock=None, holdings=Holdings())  # type: ignore[arg-type]
+        crew = OpContext(shop=shop, record=record, asker=None, clock=None, holdings=OpResources())  # type: ignore[arg-type]
         told.append((await route(urgent, sized, crew)).output)
     sure, doubted = told
     assert isinstance(sure, Routing) and isinstance(doubted, Routing)

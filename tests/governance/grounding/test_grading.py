@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from governance.grounding.grading import End, at_end, taken_back
+from governance.grounding.grading import OpEnd, at_end, taken_back
 from governance.pipeline.retries import WAITED
 from ledger.events.event import CLASSES, LedgerEvent
-from ledger.events.grounding import About, Graded, Outcome, grades_in
+from ledger.events.grounding import About, ClaimOutcome, Graded, grades_in
 from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
 from tests.governance.grounding.histories import grades_of, record
 
-HIT, MISS, VOID = Outcome.HIT, Outcome.MISS, Outcome.VOID
-DONE = End(state=State.COMPLETE, origin=State.VERIFY)
+HIT, MISS, VOID = ClaimOutcome.HIT, ClaimOutcome.MISS, ClaimOutcome.VOID
+DONE = OpEnd(state=State.COMPLETE, origin=State.VERIFY)
 
 
 class Told:
@@ -46,7 +46,7 @@ class Told:
     def tested(self, wave: str, *, green: int = 0, partial: int = 0) -> None:
         self.add(EntryKind.RUN, "candidates.tested", wave=wave, green=green, partial=partial)
 
-    def ended(self, end: End = DONE) -> dict[int, Outcome]:
+    def ended(self, end: OpEnd = DONE) -> dict[int, ClaimOutcome]:
         grades, self.beyond = at_end(self.entries, end)
         assert all(grade.was is None for grade in grades)
         self.entries.append(
@@ -55,8 +55,8 @@ class Told:
         return {grade.record: grade.outcome for grade in grades}
 
 
-def ends(state: State, failure: FailureClass = FailureClass.NONE, cause: RootCause = RootCause.NONE) -> End:
-    return End(state=state, origin=State.GENERATE, cause=cause, failure=failure)
+def ends(state: State, failure: FailureClass = FailureClass.NONE, cause: RootCause = RootCause.NONE) -> OpEnd:
+    return OpEnd(state=state, origin=State.GENERATE, cause=cause, failure=failure)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def ends(state: State, failure: FailureClass = FailureClass.NONE, cause: RootCau
     [
         (DONE, HIT, HIT),
         (ends(State.NOOP), MISS, VOID),
-        (End(state=State.NOOP, origin=State.VERIFY), VOID, VOID),  # a dry run
+        (OpEnd(state=State.NOOP, origin=State.VERIFY), VOID, VOID),  # a dry run
         (ends(State.CANCELLED, FailureClass.USER, RootCause.APPROVAL_REJECTED), MISS, MISS),
         (ends(State.CANCELLED, FailureClass.USER, RootCause.APPROVAL_EXPIRED), VOID, VOID),
         (ends(State.CANCELLED, FailureClass.USER, RootCause.CANCELLED_BY_OWNER), VOID, VOID),
@@ -75,7 +75,7 @@ def ends(state: State, failure: FailureClass = FailureClass.NONE, cause: RootCau
         (ends(State.FAILED_PERMANENT, FailureClass.INTERNAL, RootCause.INTERNAL), VOID, VOID),
     ],
 )  # fmt: skip
-def test_the_end_of_an_op_grades_what_is_open(end: End, of_condition: Outcome, of_change: Outcome) -> None:
+def test_the_end_of_an_op_grades_what_is_open(end: OpEnd, of_condition: ClaimOutcome, of_change: ClaimOutcome) -> None:
     told = Told()
     seen, plan, change = told.claims(About.CONDITION), told.replies("plan", phase=State.PLAN), told.claims(About.CHANGE)
     assert told.ended(end) == {seen: of_condition, plan: of_change, change: of_change}

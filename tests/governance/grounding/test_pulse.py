@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from governance.budget import Budget, BudgetSettings
+from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.history import Opening
-from governance.conversation.judged import Judged
 from governance.conversation.manner import Manner
-from governance.conversation.model_client import Asker
+from governance.conversation.model_client import ModelClient
 from governance.conversation.rounds import Conversation
+from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.policy import Ground, PolicySettings, grounding
-from governance.grounding.pulse import Pulse
 from governance.record import Recorder
 from kernel.canary import CollapseDetected
 from kernel.provider import (
@@ -70,16 +70,16 @@ class Nearing(Priced):
         return InfillAnswer(infills=(Infill(span=0, text="x", report=self._report),), usage=Usage())
 
 
-async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings: PolicySettings) -> Asker:
+async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings: PolicySettings) -> ModelClient:
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
-    return Asker(
+    return ModelClient(
         provider=model, budget=budget, record=Recorder(ledger, op_id="op-1"), clock=clock, op_id="op-1",
-        route="STANDARD", turn_s=TURN_S, pulse=Pulse(), ground=Ground(settings=settings),
+        route="STANDARD", turn_s=TURN_S, pulse=CanaryTracker(), ground=Ground(settings=settings),
     )  # fmt: skip
 
 
-async def one_call(asker: Asker, *, holes: bool) -> None:
+async def one_call(asker: ModelClient, *, holes: bool) -> None:
     if holes:
         hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),))
         await asker.infill(State.GENERATE, "infill: lines", hole)
@@ -121,8 +121,8 @@ async def test_a_restless_conversation_has_fewer_rounds(
     repo, model = make_repo(tmp_path / "repo", {f"f{n}.py": f"x = {n}\n" for n in range(9)}), Nearing()
     model.near = near
 
-    async def judge(text: str) -> Judged:
-        return Judged(useful=False)
+    async def judge(text: str) -> AnswerVerdict:
+        return AnswerVerdict(useful=False)
 
     async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (crew, context):
         conversation = Conversation(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governance.grounding.claim_verdict import GroundingFacts, Stand, judge
 from governance.grounding.policy import EVEN_BP, PolicySettings, grounding
 from governance.grounding.sources import weight_of
-from governance.grounding.standing import GroundingFacts, Stand, judge
 from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Tier
 

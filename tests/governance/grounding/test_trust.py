@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from governance.grounding.trust import Tally, Trust, folded, from_log, in_table, rebuild, trust_bp
 from ledger.clock import SystemClock
 from ledger.confidence import calibrated_bp
-from ledger.events.grounding import Outcome, TrustKey
+from ledger.events.grounding import ClaimOutcome, TrustKey
 from ledger.store import Ledger, SqlValue
 from ledger.vocabulary import Entry
 from tests.governance.conftest import REPO_ID
@@ -60,8 +60,8 @@ def test_each_claim_counts_once_as_it_was_graded_last(steps: list[Step]) -> None
     hits, n = Counter[TrustKey](), Counter[TrustKey]()
     for made in last.values():
         for key in made.keys:
-            hits[key] += made.outcome is Outcome.HIT
-            n[key] += made.outcome is not Outcome.VOID
+            hits[key] += made.outcome is ClaimOutcome.HIT
+            n[key] += made.outcome is not ClaimOutcome.VOID
     trust = folded(entries_of(steps))
     assert {key: trust.of(key) for key in KEYS} == {key: Tally(hits[key], n[key]) for key in KEYS}
 
@@ -106,7 +106,7 @@ async def test_a_table_that_is_lost_is_made_anew_at_the_next_boot(tmp_path: Path
         ledger = await Ledger.open(path, repo_id=REPO_ID, clock=SystemClock())
         stack.push_async_callback(ledger.close)
         await Trust().load(ledger)
-        await asyncio.gather(*(land(ledger, grade(number, record(), Outcome.HIT)) for number in range(1, 9)))
+        await asyncio.gather(*(land(ledger, grade(number, record(), ClaimOutcome.HIT)) for number in range(1, 9)))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE trust")
     async with AsyncExitStack() as stack:
@@ -123,9 +123,9 @@ class Busy(Ledger):
     async def query(self, sql: str, params: tuple[SqlValue, ...] = ()) -> list[tuple[SqlValue, ...]]:
         if "FROM entries" not in sql or "trust" not in sql:
             return await super().query(sql, params)
-        await land(self, grade(2, record(), Outcome.HIT))
+        await land(self, grade(2, record(), ClaimOutcome.HIT))
         rows = await super().query(sql, params)
-        await land(self, grade(3, record(), Outcome.HIT))
+        await land(self, grade(3, record(), ClaimOutcome.HIT))
         return rows
 
 
@@ -133,7 +133,7 @@ async def test_a_grade_that_lands_while_the_table_is_read_counts_once(tmp_path: 
     ledger = await Busy.open(tmp_path / "ledger.sqlite3", repo_id=REPO_ID, clock=SystemClock())
     try:
         await rebuild(ledger)
-        await land(ledger, grade(1, record(), Outcome.HIT))
+        await land(ledger, grade(1, record(), ClaimOutcome.HIT))
         trust = Trust()
         await trust.load(ledger)
         assert trust.of(KEYS[0]) == Tally(3, 3)
@@ -145,7 +145,7 @@ async def test_a_grade_that_lands_while_the_table_is_read_counts_once(tmp_path: 
 GRADING = """
 import asyncio, itertools, sys
 from pathlib import Path
-from ledger.events.grounding import Outcome
+from ledger.events.grounding import ClaimOutcome
 from governance.grounding.trust import Trust
 from ledger.clock import SystemClock
 from ledger.store import Ledger, SqlValue
@@ -157,9 +157,10 @@ async def main():
     trust, of = Trust(), record()
     await trust.load(ledger)
     for number in itertools.count(1):
-        await land(ledger, grade(number, of, Outcome.HIT if number % 3 else Outcome.MISS))
+        await land(ledger, grade(number, of, ClaimOutcome.HIT if number % 3 else ClaimOutcome.MISS))
         if number % 5 == 0:
-            await land(ledger, grade(number, of, Outcome.MISS, Outcome.HIT if number % 3 else Outcome.MISS))
+            correction = ClaimOutcome.HIT if number % 3 else ClaimOutcome.MISS
+            await land(ledger, grade(number, of, ClaimOutcome.MISS, correction))
         tally = trust.of(of.keys[0])
         print(tally.hits, tally.n, flush=True)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate.battery import Inspection, decide, inspect
-from governance.irongate.g01_containment import ContainmentFacts as Place
-from governance.irongate.g19_recursion import change_hash, diff_hash
+from governance.irongate.candidate.g01_containment import ContainmentFacts as Place
+from governance.irongate.candidate_gates import Inspection, decide, inspect
+from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from ledger.vocabulary import Complexity, Decision, Edit, EditKind, Tier, Verdict
 from tests.governance.irongate.builders import candidate, edit, inspection, operation, signal
 

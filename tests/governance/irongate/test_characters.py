@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate import g05_characters
-from governance.irongate.confusables import deceptive
+from governance.irongate.candidate import g05_characters
+from governance.irongate.injection.confusables import deceptive
 from governance.irongate.syntax import kinds
 from ledger.vocabulary import Decision
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.g03_commands import CommandFacts, check, gather, segments, written
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.reading import read
+from governance.irongate.tool.g03_commands import CommandFacts, check, gather, segments, written
 from ledger.vocabulary import Decision
 
 ROWS = [(rule, command) for rule, commands in DENIED.items() for command in commands]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate import g01_containment, g02_protected, g11_staleness
+from governance.irongate.candidate import g01_containment, g02_protected, g11_staleness
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Decision
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate import g16_tests
-from governance.irongate.doctests import as_python, lost_examples, object_of
+from governance.irongate.candidate import g16_tests
+from governance.irongate.test_code.doctests import as_python, lost_examples, object_of
 from ledger.vocabulary import Decision, Tier
 
 TEXT = '''"""Prices.

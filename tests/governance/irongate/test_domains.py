@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from governance.irongate.domains import refusal
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.domains import refusal
+from governance.irongate.tool.owner_rules import ToolPolicySettings
 
 LISTED = ("docs.python.org", "*.example.org", "localhost:8888", "bücher.example", "[::1]:9000", "*.deep.example:8443")
 

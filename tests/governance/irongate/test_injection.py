@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.confusables import ALIKE
-from governance.irongate.g18_injection import InjectionFacts, check, defuse
+from governance.irongate.injection.confusables import ALIKE
+from governance.irongate.tool.g18_injection import InjectionFacts, check, defuse
 from ledger.vocabulary import Decision, Tier
 
 ASKS, SHOWN = Tier.APPROVAL_REQUIRED, Tier.NOTIFY_APPLY

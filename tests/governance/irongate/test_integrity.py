@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate import g16_tests
+from governance.irongate.candidate import g16_tests
 from governance.irongate.paths import is_runner_file, is_test_path
-from governance.irongate.testdiff import weakened
+from governance.irongate.test_code.diff import weakened
 from ledger.vocabulary import Decision, Tier
 
 HEAD = "import math\nimport unittest\n\nimport pytest\n\nfrom calc import add\n\nLIMIT = 3\n\n\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Tier
 from tools.policy import NotOffered, PolicyQuestion

@@ -10,30 +10,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from governance.irongate import (
+from governance.irongate.candidate import (
     g01_containment,
     g02_protected,
-    g03_commands,
     g04_exploration,
     g05_characters,
     g06_coverage,
-    g07_cost,
-    g08_approval,
-    g09_ceiling,
-    g10_signatures,
     g11_staleness,
-    g12_lock,
     g13_shrink,
     g14_noop,
     g15_secrets,
     g16_tests,
     g17_dangerous,
-    g18_injection,
-    g19_recursion,
     g20_unattended,
 )
-from governance.irongate.battery import SEVERITY, decide, inspect
+from governance.irongate.candidate_gates import SEVERITY, decide, inspect
+from governance.irongate.op import g07_cost, g08_approval, g09_ceiling, g10_signatures, g12_lock, g19_recursion
 from governance.irongate.registry import GATES
+from governance.irongate.tool import g03_commands, g18_injection
 from ledger.vocabulary import Complexity, Decision, EditKind, Frozen, Tier, Verdict
 from tests.governance.irongate.builders import inspection
 from tools.manifest import Category, ToolUse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate import g07_cost, g16_tests
+from governance.irongate.candidate import g16_tests
+from governance.irongate.op import g07_cost
 from governance.irongate.registry import GATES, gate
 from ledger.errors import ConfigError
 from ledger.vocabulary import Decision, Verdict

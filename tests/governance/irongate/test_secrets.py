@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate import g15_secrets, secrets
-from governance.irongate.secret_detector import detected
-from governance.irongate.secrets import Finding, findings, redact
+from governance.irongate.candidate import g15_secrets
+from governance.irongate.secrets import redaction as secrets
+from governance.irongate.secrets.detector import detected
+from governance.irongate.secrets.redaction import SecretSpan, findings, redact
 from ledger.vocabulary import Decision
 from tests.secret_corpus import DRESSES, SHAPES, TOLD_BY_THEIR_END, Secret, corpus
 
@@ -108,7 +109,7 @@ def test_ordinary_lines_stay(line: str) -> None:
 def test_no_text_takes_for_ever() -> None:
     """Whoever blots out holds up all else: a result of nothing but lines' ends must not stop the daemon."""
     texts = ["\n", " ", "a ", "export ", "password=", "password: 1\n", "x" * 60 + "token=1a"]
-    code = f"from governance.irongate.secrets import redact\nfor t in {texts}: redact(t * (50_000 // len(t)))"
+    code = f"from governance.irongate.secrets.redaction import redact\nfor t in {texts}: redact(t * (50_000 // len(t)))"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], timeout=60, check=True)
 
 
@@ -281,7 +282,8 @@ def test_hostile_texts_take_no_longer_than_their_length_allows(units: list[str])
 
 def test_the_detector_is_loaded_with_the_first_hint_only() -> None:
     code = (
-        "import sys\nfrom governance.irongate.secrets import redact\nredact('nothing to see here, no key at all' * 9)\n"
+        "import sys\nfrom governance.irongate.secrets.redaction import redact\n"
+        "redact('nothing to see here, no key at all' * 9)\n"
         "assert 'detect_secrets' not in sys.modules\nredact('softlayer_api_key = ' + 'a1b2c3d4' * 8)\n"
         "assert 'detect_secrets' in sys.modules\n"
     )
@@ -293,7 +295,7 @@ def test_the_detector_finds_what_our_shapes_do_not_know(monkeypatch: pytest.Monk
     assert "detected" in {f.rule for f in _only_detected(monkeypatch, text)}
 
 
-def _only_detected(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[Finding, ...]:
+def _only_detected(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[SecretSpan, ...]:
     monkeypatch.setattr(secrets, "beside", lambda text, lower, *, guesses: iter(()))
     monkeypatch.setattr(secrets, "SHAPES", ())
     return findings(text)

@@ -15,7 +15,7 @@ import detect_secrets.plugins
 import pytest
 from detect_secrets.plugins.base import RegexBasedDetector
 
-from governance.irongate.secrets import findings, redact
+from governance.irongate.secrets.redaction import findings, redact
 from tests.governance.irongate.test_secrets import HEX, KEYS, made
 
 
@@ -84,6 +84,6 @@ def test_every_shape_of_theirs_is_among_the_examples() -> None:
 
 
 def test_our_own_text_holds_none_for_either() -> None:
-    for path in (ROOMS / "governance/irongate").glob("*.py"):
+    for path in (ROOMS / "governance/irongate").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert findings(text) == () and set(theirs(text)) <= {"Basic Auth Credentials"}, path  # ``user:password@``

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from governance.irongate.g15_secrets import SecretFacts, check
-from governance.irongate.secrets import redact
+from governance.irongate.candidate.g15_secrets import SecretFacts, check
+from governance.irongate.secrets.redaction import redact
 from ledger.vocabulary import Decision
 
 FISH, HUNTER = "sword" + "fish", "hunt" + "er2!"

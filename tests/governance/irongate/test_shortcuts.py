@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.irongate import g16_tests, g17_dangerous
-from governance.irongate.support import is_support
+from governance.irongate.candidate import g16_tests, g17_dangerous
+from governance.irongate.test_code.support import is_support
 from ledger.vocabulary import Decision, Tier
 
 CODE = "import os\n\n\ndef price(kind, amount):\n    rate = RATES[kind]\n    return rate * amount\n"

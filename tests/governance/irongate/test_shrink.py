@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate import g13_shrink
+from governance.irongate.candidate import g13_shrink
 from ledger.vocabulary import Decision, EditKind, Source, Tier
 from tests.governance.irongate.builders import operation, signal
 

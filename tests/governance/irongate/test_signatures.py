@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.irongate.g10_signatures import Headers, Scheme, Signature, SignatureFacts, check, gather
+from governance.irongate.op.g10_signatures import Headers, Scheme, Signature, SignatureFacts, check, gather
 from ledger.vocabulary import Decision
 
 SECRET = "It's a Secret to Everybody"

@@ -6,10 +6,10 @@ import ast
 
 import pytest
 
-from governance.irongate import g19_recursion
-from governance.irongate.battery import inspect
+from governance.irongate.candidate_gates import inspect
+from governance.irongate.op import g19_recursion
 from governance.irongate.syntax import parse, parse_copy, without_docstrings
-from governance.irongate.testdiff import weakened
+from governance.irongate.test_code.diff import weakened
 from tests.cage.hostile_candidates import BAD, PATH, candidates
 from tests.governance.irongate.builders import inspection
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate import g20_unattended
+from governance.irongate.candidate import g20_unattended
 from governance.irongate.unattended.files import Kind, kind_of
 from governance.irongate.unattended.repository import Elsewhere
 from ledger.vocabulary import EditKind, Tier

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.memory.memory import Memory
+from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
 from governance.pipeline.dossier import Dossier, PhaseResult
@@ -29,7 +29,7 @@ class Diary:
 
     def __init__(self, ledger: Ledger, clock: ManualClock) -> None:
         self.ledger, self.clock = ledger, clock
-        self.memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings(lessons=True))
+        self.memory = RepositoryMemory(ledger=ledger, clock=clock, settings=MemorySettings(lessons=True))
 
     async def ends(
         self, state: State, cause: RootCause = RootCause.NONE, failure: FailureClass = FailureClass.NONE,
@@ -99,7 +99,7 @@ async def test_lessons_have_to_keep_up_with_what_earlier_boots_came_to(diary: Di
         await diary.ends(State.COMPLETE)
         await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
     for good, kept in ((5, True), (4, False)):
-        memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings(lessons=True))
+        memory = RepositoryMemory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings(lessons=True))
         await memory.load()
         ends = [State.POSTMORTEM] + [State.COMPLETE] * good + [State.POSTMORTEM] * (10 - good)
         for state in ends:
@@ -110,6 +110,6 @@ async def test_lessons_have_to_keep_up_with_what_earlier_boots_came_to(diary: Di
 async def test_what_is_switched_off_says_nothing(diary: Diary) -> None:
     await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
     off = MemorySettings(reputation=False, history=False, lessons=False)
-    memory = Memory(ledger=diary.ledger, clock=diary.clock, settings=off)
+    memory = RepositoryMemory(ledger=diary.ledger, clock=diary.clock, settings=off)
     assert (await memory.reputations((CART,)), await memory.advice((CART,)), memory.taught()) == ((), (), ())
     assert len(diary.memory.taught()) == 1

@@ -13,9 +13,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from governance.grounding.claims import goal_key
-from governance.grounding.consulted import standings
 from governance.grounding.trust import Tally, Trust
-from governance.memory.memory import Memory
+from governance.grounding.trust_lookup import standings
+from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
 from governance.phases.complete import record_outcome
 from governance.phases.gate import gate, raised_by
@@ -24,7 +24,7 @@ from governance.record import Recorder
 from governance.risk.codebase import Codebases
 from governance.risk.ladder import ChangeFacts
 from ledger.clock import SystemClock
-from ledger.events.grounding import About, Graded, Outcome, TrustKey
+from ledger.events.grounding import About, ClaimOutcome, Graded, TrustKey
 from ledger.events.session import SessionStarted
 from ledger.store import Ledger
 from ledger.vocabulary import (
@@ -58,7 +58,7 @@ ENDS = st.lists(st.sampled_from([WELL, FAILED, REJECTED]), max_size=5)
 def trusting(tallies: dict[TrustKey, tuple[int, int]]) -> Trust:
     trust = Trust()
     for key, (hits, misses) in tallies.items():
-        ends = [Outcome.HIT] * hits + [Outcome.MISS] * misses
+        ends = [ClaimOutcome.HIT] * hits + [ClaimOutcome.MISS] * misses
         for number, outcome in enumerate(ends, start=1):
             trust.learn(Graded(record=number, about=About.CHANGE, outcome=outcome, keys=(key,)))
         assert trust.of(key) == Tally(hits, hits + misses)
@@ -80,7 +80,7 @@ async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[PhaseResul
     clock = SystemClock()
     ledger = await Ledger.open(base / "ledger.sqlite3", repo_id=REPO_ID, clock=clock)
     try:
-        memory = Memory(ledger=ledger, clock=clock, settings=MemorySettings())
+        memory = RepositoryMemory(ledger=ledger, clock=clock, settings=MemorySettings())
         first = await Recorder(ledger).note(SessionStarted())
         for end in ends:
             past = operation(targets=(CART,))

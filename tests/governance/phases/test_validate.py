@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from governance.approval.refusals import Refused
-from governance.irongate.battery import decide
+from governance.irongate.candidate_gates import decide
 from governance.phases.validate import syntax_problem, unread, validate
 from governance.pipeline.dossier import Classification, Dossier, Generation, PhaseResult, Validation
 from governance.risk.codebase import Codebases

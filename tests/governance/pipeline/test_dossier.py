@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.pipeline.dossier import Classification, Dossier, Feedback, Plan, Routing
+from governance.pipeline.dossier import ChangePlan, Classification, Dossier, Feedback, Routing
 from governance.pipeline.retries import COLLAPSE, may_return, wants_repair
 from governance.settings import GovernanceSettings, PipelineSettings
 from ledger.errors import PhaseContract
@@ -22,7 +22,7 @@ def test_an_output_of_another_phase_is_refused() -> None:
 
 
 def test_an_earlier_phase_drops_what_later_ones_said() -> None:
-    dossier = Dossier().merge(State.CLASSIFY, CLASSIFIED).merge(State.ROUTE, ROUTED).merge(State.PLAN, Plan())
+    dossier = Dossier().merge(State.CLASSIFY, CLASSIFIED).merge(State.ROUTE, ROUTED).merge(State.PLAN, ChangePlan())
     again = dossier.merge(State.ROUTE, ROUTED)
     assert again.classification == CLASSIFIED
     assert again.plan is None
@@ -30,8 +30,8 @@ def test_an_earlier_phase_drops_what_later_ones_said() -> None:
 
 def test_a_plan_may_raise_the_complexity_and_never_lower_it() -> None:
     dossier = Dossier().merge(State.CLASSIFY, CLASSIFIED)
-    assert dossier.merge(State.PLAN, Plan(complexity=Complexity.COMPLEX)).complexity is Complexity.COMPLEX
-    assert dossier.merge(State.PLAN, Plan(complexity=Complexity.TRIVIAL)).complexity is Complexity.SIMPLE
+    assert dossier.merge(State.PLAN, ChangePlan(complexity=Complexity.COMPLEX)).complexity is Complexity.COMPLEX
+    assert dossier.merge(State.PLAN, ChangePlan(complexity=Complexity.TRIVIAL)).complexity is Complexity.SIMPLE
 
 
 def test_a_dossier_survives_being_stored() -> None:

@@ -6,9 +6,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from daemon.views.narrate import narrate
-from governance.approval.inbox import Request
-from governance.irongate.g19_recursion import diff_hash
-from governance.pipeline.context import Crew
+from governance.approval.inbox import ApprovalRequest
+from governance.irongate.op.g19_recursion import diff_hash
+from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.pipeline.orchestrator import Phase
 from governance.pipeline.pool import KEPT_ENDINGS
@@ -26,7 +26,7 @@ from tests.governance.shopfloor import PRICE, WANTED, Floor, Priced, onward, wit
 DAY = {"per_call_usd_micro": 100, "per_op_usd_micro": 1_000, "per_day_usd_micro": 250}
 
 
-async def thinks(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+async def thinks(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """GENERATE that asks the model once; the call is estimated at 100 micro-dollars."""
     await crew.asker.turn(
         State.GENERATE, "test", [Message(role="user", text="x" * 360)], limits=Limits(max_tokens=10)
@@ -123,7 +123,7 @@ async def spend(floor: Floor, usd_micro: int, op_id: str = "op-x") -> None:
 # --- a person's answer ---
 
 
-async def parked(floor: Floor, op: Operation) -> Request:
+async def parked(floor: Floor, op: Operation) -> ApprovalRequest:
     floor.feed.waiting.put_nowait(op)
     ending = await floor.ended()
     assert ending.request is not None, ending.reason
@@ -179,7 +179,7 @@ async def test_nobodys_answer_leaves_an_outcome_too(ledger: Ledger, clock: Manua
 def works_for(seconds: float, then: Phase) -> Phase:
     """The phase with so much working time, by the clock of the test."""
 
-    async def phase(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    async def phase(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         assert isinstance(crew.shop.clock, ManualClock)
         crew.shop.clock.advance(seconds)
         return await then(op, dossier, crew)
@@ -191,11 +191,11 @@ async def test_the_time_before_a_yes_counts_and_the_waiting_does_not(ledger: Led
     """An op with one second of working time that has used most of it before it was parked."""
     left: list[float] = []
 
-    async def slow(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    async def slow(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         await asyncio.sleep(0.6)
         return await with_candidate(op, dossier, crew)
 
-    async def endless(op: Operation, dossier: Dossier, crew: Crew) -> PhaseResult:
+    async def endless(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         left.append(crew.clock.remaining_s())
         await asyncio.sleep(10)
         raise AssertionError("the op's time was over long ago")

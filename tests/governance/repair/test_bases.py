@@ -9,15 +9,15 @@ from typing import TypeVar
 
 import pytest
 
-from governance.pipeline.context import Crew, Holdings, OpClock
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
-from governance.repair.bases import Bases
-from governance.repair.bench import Bench
+from governance.repair.failure_context import FailureContext
+from governance.repair.partial_repairs import PartialRepairs
 from governance.repair.ranking import Partial, Variant
-from governance.repair.scene import Scene
 from governance.repair.searched import Node
 from governance.repair.settings import RepairSettings
-from governance.repair.spans import Source, replace_line
+from governance.repair.spans import ParsedFile, replace_line
+from governance.repair.variant_runner import VariantRunner
 from governance.settings import GovernanceSettings
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -39,18 +39,20 @@ def run_of(*red: str) -> TestRun:
     )
 
 
-class Board(Bench):
+class Board(VariantRunner):
     """Gives one run for every variant."""
 
     def __init__(self, folder: Path, run: TestRun) -> None:
         self._folder, self._run = folder, run
 
-    async def looked_at(self, scene: Scene, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]) -> T:
+    async def looked_at(
+        self, scene: FailureContext, variant: Variant, look: Callable[[Workspace, TestRun], Awaitable[T]]
+    ) -> T:
         return await look(Folder(self._folder), self._run)
 
 
 def partial(text: str, *fixed: str, line: int = 3) -> Partial:
-    variant = Variant(path=PATH, base=TEXT, span=replace_line(Source(TEXT), line), text=text)
+    variant = Variant(path=PATH, base=TEXT, span=replace_line(ParsedFile(TEXT), line), text=text)
     return Partial(variant=variant, fixed=frozenset(fixed), shortcut="", size=1)
 
 
@@ -63,13 +65,13 @@ class Tree:
         root = replace(scene(), failing=base.red, base=base)
         self.nodes = [Node(number=0, scene=root, plan=iter(()))]
         settings = GovernanceSettings(repair=RepairSettings.model_validate(repair))
-        crew = Crew(
+        crew = OpContext(
             shop=bare_shop(clock, settings=settings), record=Recorder(ledger, op_id="op-1"), asker=None,  # type: ignore[arg-type]  # nobody is asked
-            clock=OpClock(loop_time=0, limit_s=60), holdings=Holdings(),
+            clock=OpClock(loop_time=0, limit_s=60), holdings=OpResources(),
         )  # fmt: skip
-        self._bases, self._folder = Bases(crew, self.nodes, self._made), folder
+        self._bases, self._folder = PartialRepairs(crew, self.nodes, self._made), folder
 
-    def _made(self, scene: Scene, parent: Node, change: Partial) -> Node:
+    def _made(self, scene: FailureContext, parent: Node, change: Partial) -> Node:
         mended = parent.mended + len(change.fixed)
         return Node(number=len(self.nodes), scene=scene, plan=iter(()), parent=parent, change=change, mended=mended)
 

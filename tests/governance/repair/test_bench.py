@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from governance.pipeline.context import Crew, Holdings, OpClock
-from governance.repair.bench import Bench, at_once
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.repair.ranking import Variant
 from governance.repair.settings import RepairSettings
-from governance.repair.spans import Source, replace_line
+from governance.repair.spans import ParsedFile, replace_line
+from governance.repair.variant_runner import VariantRunner, at_once
 from ledger.clock import ManualClock
 from ledger.vocabulary import Edit, Outcome, RunStatus, TestResult, TestRun
 from tests.governance.repair.test_cloze import PATH, RED, TEXT, scene
@@ -56,12 +56,12 @@ class Meeting(WarmTests):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 async def test_as_many_at_once_as_there_are_copies(clock: ManualClock, count: int) -> None:
-    crew = Crew(
-        shop=bare_shop(clock), record=None, asker=None, clock=OpClock(loop_time=0, limit_s=60), holdings=Holdings()  # type: ignore[arg-type]  # neither is used
+    crew = OpContext(
+        shop=bare_shop(clock), record=None, asker=None, clock=OpClock(loop_time=0, limit_s=60), holdings=OpResources()  # type: ignore[arg-type]  # neither is used
     )  # fmt: skip
     meets, copies = asyncio.Barrier(count), [Copy() for _ in range(count)]
-    bench = Bench(crew=crew, places=[(copy, Meeting(copy, meets)) for copy in copies])
-    span = replace_line(Source(TEXT), 3)
+    bench = VariantRunner(crew=crew, places=[(copy, Meeting(copy, meets)) for copy in copies])
+    span = replace_line(ParsedFile(TEXT), 3)
     variants = [Variant(path=PATH, base=TEXT, span=span, text=f"return subtotal - {n}") for n in range(6)]
     turned = await bench.turned(scene(), variants, lambda: False)
     assert turned == [frozenset({RED.id} if n == 2 else ()) for n in range(6)]

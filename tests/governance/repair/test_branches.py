@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.repair.bases import carried, worth_keeping
+from governance.repair.partial_repairs import carried, worth_keeping
 from governance.repair.ranking import Partial, Variant
 from governance.repair.spans import Move, Span
 

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import Asker
-from governance.irongate.g19_recursion import diff_hash
-from governance.pipeline.context import Crew, Holdings, OpClock
+from governance.conversation.model_client import ModelClient
+from governance.irongate.op.g19_recursion import diff_hash
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
-from governance.repair.bases import around
-from governance.repair.bench import Bench
 from governance.repair.cloze import ClozeSearch
+from governance.repair.failure_context import FailureContext
+from governance.repair.partial_repairs import around
 from governance.repair.proposal import Proposal
 from governance.repair.ranking import Variant
-from governance.repair.scene import Scene
 from governance.repair.settings import RepairSettings
-from governance.repair.spans import Move, Source, Span
+from governance.repair.spans import Move, ParsedFile, Span
+from governance.repair.variant_runner import VariantRunner
 from governance.settings import GovernanceSettings
 from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest, Usage, WeighAnswer, WeighRequest
 from ledger.clock import ManualClock
@@ -34,10 +34,10 @@ PATH, TEXT = "shop/cart.py", "def total(a, b):\n    subtotal = a\n    return sub
 RED = TestResult(id="tests/test_cart.py::test_total", outcome=Outcome.FAILED)
 
 
-def scene() -> Scene:
-    source = Source(TEXT)
+def scene() -> FailureContext:
+    source = ParsedFile(TEXT)
     assert source.tree is not None
-    return Scene(
+    return FailureContext(
         title=RED.id,
         failing=(RED,),
         base=TestRun(status=RunStatus.RED, results=(RED,)),
@@ -49,7 +49,7 @@ def scene() -> Scene:
     )
 
 
-class Board(Bench):
+class Board(VariantRunner):
     """Says green for what it is told to; remembers what it was asked to test."""
 
     def __init__(self, *good: str) -> None:
@@ -57,13 +57,13 @@ class Board(Bench):
         self.tested: list[str] = []
 
     async def turned(
-        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+        self, scene: FailureContext, variants: Sequence[Variant], is_late: Callable[[], bool]
     ) -> list[frozenset[str]]:
         self.tested += [v.source for v in variants]
         goal = frozenset(r.id for r in scene.failing)
         return [goal if any(text in v.source for text in self.good) else frozenset() for v in variants]
 
-    async def wider(self, scene: Scene, variant: Variant) -> tuple[int, int, int]:
+    async def wider(self, scene: FailureContext, variant: Variant) -> tuple[int, int, int]:
         return 1, 0, 0
 
 
@@ -73,7 +73,7 @@ class Searches:
     def __init__(self, ledger: Ledger, clock: ManualClock, model: Infilling, **repair: object) -> None:
         self._ledger, self._clock, self._model = ledger, clock, model
         self.op: Operation = operation()
-        self._holdings = Holdings()
+        self._holdings = OpResources()
         settings = GovernanceSettings(repair=RepairSettings.model_validate(repair))
         self._shop = bare_shop(clock, provider=model, settings=settings)
 
@@ -81,11 +81,11 @@ class Searches:
         budget = Budget(ledger=self._ledger, clock=self._clock, settings=BudgetSettings())
         await budget.prepare()
         record = Recorder(self._ledger, op_id=self.op.id)
-        asker = Asker(
+        asker = ModelClient(
             provider=self._model, budget=budget, record=record, clock=self._clock, op_id=self.op.id,
             route="STANDARD", turn_s=60,
         )  # fmt: skip
-        crew = Crew(
+        crew = OpContext(
             shop=self._shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=600),
             holdings=self._holdings,
         )  # fmt: skip
@@ -96,7 +96,7 @@ class Searches:
         record = Recorder(self._ledger, op_id=self.op.id)
         await record.note(OpEnded(to=State.POSTMORTEM, root_cause=cause))
         self.op = self.op.model_copy(update={"id": f"{self.op.id}-next"})
-        self._holdings = Holdings()
+        self._holdings = OpResources()
 
 
 def answers(prefix: str, suffix: str) -> list[str]:
@@ -243,7 +243,7 @@ class SlowBoard(Board):
         self._clock, self._seconds = clock, seconds
 
     async def turned(
-        self, scene: Scene, variants: Sequence[Variant], is_late: Callable[[], bool]
+        self, scene: FailureContext, variants: Sequence[Variant], is_late: Callable[[], bool]
     ) -> list[frozenset[str]]:
         self._clock.advance(self._seconds)
         return await super().turned(scene, variants, is_late)

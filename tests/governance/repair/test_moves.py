@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.repair.moves import MOST, Complaint, is_about_types, proposals
-from governance.repair.spans import Source
+from governance.repair.spans import ParsedFile
 
 ZERO = Complaint("ZeroDivisionError", "division by zero")
 CASES = {
@@ -76,15 +76,17 @@ def same(one: str, other: str) -> bool:
 @pytest.mark.parametrize("kind", CASES)
 def test_the_mistake_is_among_what_could_be_meant(kind: str) -> None:
     before, line, after, complaints = CASES[kind]
-    source = Source(before)
+    source = ParsedFile(before)
     found = [one.span.fill(before, one.text) for one in proposals(source, line, complaints)]
     assert any(same(text, after) for text in found), found
 
 
 def test_a_guard_is_offered_only_where_something_broke() -> None:
     before, line, _, _ = CASES["guard"]
-    assert not any(one.kind == "guard" for one in proposals(Source(before), line))
-    assert not any(one.kind == "guard" for one in proposals(Source(before), line, [Complaint("AssertionError", "")]))
+    assert not any(one.kind == "guard" for one in proposals(ParsedFile(before), line))
+    assert not any(
+        one.kind == "guard" for one in proposals(ParsedFile(before), line, [Complaint("AssertionError", "")])
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,8 @@ def test_which_complaints_are_about_types(exception: str, message: str, about: b
 
 
 def test_text_that_does_not_parse_and_empty_lines_have_none() -> None:
-    assert proposals(Source("def f(:\n"), 1) == ()
-    assert proposals(Source("a = 1\n\n\nb = 2\n"), 2) == ()
+    assert proposals(ParsedFile("def f(:\n"), 1) == ()
+    assert proposals(ParsedFile("a = 1\n\n\nb = 2\n"), 2) == ()
 
 
 LINES = st.lists(
@@ -120,7 +122,7 @@ LINES = st.lists(
 @given(LINES, st.sampled_from(["ZeroDivisionError", "NameError", "AssertionError"]))
 def test_a_proposal_changes_its_place_only_and_nearly_all_parse(lines: list[str], exception: str) -> None:
     text = "def f(a, b, *, d=None):\n" + "".join(f"    {line}\n" for line in lines)
-    source, parsed, total = Source(text), 0, 0
+    source, parsed, total = ParsedFile(text), 0, 0
     for number in range(1, len(source.lines) + 1):
         found = proposals(source, number, [Complaint(exception, "name 'i' is not defined")])
         assert len(found) <= MOST and len(set(found)) == len(found)

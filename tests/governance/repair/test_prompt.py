@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.repair.prompt import BODIES_CHARS, Example, header, hole, room_of
-from governance.repair.spans import Source, insert_before, replace_line
+from governance.repair.spans import ParsedFile, insert_before, replace_line
 from governance.verification.evidence import evidence
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -62,7 +62,7 @@ RED = TestResult(
 
 
 def shown(line: int, most: int = 5_000) -> str:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     head = header(
         [Example(test_id=RED.id, source="def test_total():\n    assert Till([]).total([1]) == 7\n", result=RED)]
     )
@@ -87,7 +87,7 @@ def test_the_function_and_what_it_uses_stand_around_a_hole() -> None:
 def test_only_so_much_of_what_is_called_is_shown_whole() -> None:
     small = "".join(f"def part_{n}(a):\n    return a + {n}  # {'.' * 60}\n\n\n" for n in range(20))
     text = small + "def total(a):\n    return " + " + ".join(f"part_{n}(a)" for n in range(20)) + "\n"
-    source = Source(text)
+    source = ParsedFile(text)
     prefix = hole(PATH, source, replace_line(source, text.count("\n")), "", max_tokens=8, max_chars=9_000).prefix
     whole = [n for n in range(20) if f"return a + {n}  #" in prefix]
     assert whole == list(range(len(whole))) and 0 < len(whole) * len("def part_0(a):\n") < BODIES_CHARS
@@ -104,7 +104,7 @@ def test_room_is_counted_in_the_models_tokens(tokens: int, sample: str, each: in
 @settings(deadline=None)
 @given(st.integers(400, 4_000), st.integers(8, TEXT.count("\n")))
 def test_no_prompt_is_larger_than_its_room(most: int, line: int) -> None:
-    source = Source(TEXT * 6)
+    source = ParsedFile(TEXT * 6)
     if not source.lines[line - 1].strip():
         return
     head = "# words\n" * 900

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from governance.repair.ranking import Survivor, Variant, order
+from governance.repair.failure_context import decode, encode
+from governance.repair.ranking import PassingVariant, Variant, order
 from governance.repair.ranking import shortcut as way_round
-from governance.repair.scene import decode, encode
 from governance.repair.spans import Move, Span
 from tests.governance.repair.test_cloze import scene
 
 SCENE = scene()
 
 
-def survivor(name: str, *, shortcut: str = "", newly_red: int = 0, size: int = 1, votes: int = 1) -> Survivor:
+def survivor(name: str, *, shortcut: str = "", newly_red: int = 0, size: int = 1, votes: int = 1) -> PassingVariant:
     variant = Variant(
         path="a.py", span=Span(0, 0, 1, Move.REPLACE), text=name, base="", logprob_milli=-100, votes=votes
     )
-    return Survivor(
+    return PassingVariant(
         scene=SCENE, variant=variant, passed=5, newly_red=newly_red, still_red=0, shortcut=shortcut, size=size
     )  # fmt: skip
 

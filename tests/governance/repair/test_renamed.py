@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from governance.repair.moves import Complaint, renamed
-from governance.repair.spans import Source
+from governance.repair.spans import ParsedFile
 
 IMPORT = Complaint("ImportError", "cannot import name 'load' from 'core' (/x/core.py)", ("save", "load_file"))
 MODULE = Complaint("AttributeError", "module 'core' has no attribute 'load'", ("fetch",))
@@ -31,7 +31,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_other_name_is_offered(name: str) -> None:
     complaint, before, after = CASES[name]
-    found = [one.span.fill(before, one.text) for one in renamed(Source(before), 1, [complaint])]
+    found = [one.span.fill(before, one.text) for one in renamed(ParsedFile(before), 1, [complaint])]
     assert after in found, found
 
 
@@ -45,4 +45,4 @@ def test_the_other_name_is_offered(name: str) -> None:
     ],
 )
 def test_nothing_is_offered_for_what_is_not_missing(complaint: Complaint, text: str) -> None:
-    assert list(renamed(Source(text), 1, [complaint])) == []
+    assert list(renamed(ParsedFile(text), 1, [complaint])) == []

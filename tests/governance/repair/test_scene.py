@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.shortcuts import literals_of
+from governance.irongate.test_code.shortcuts import literals_of
 from governance.repair.cloze import change_of
+from governance.repair.failure_context import changed_lines, examples_of, look, sources_of, within
 from governance.repair.ranking import Variant
-from governance.repair.scene import changed_lines, examples_of, look, sources_of, within
-from governance.repair.spans import Source, replace_line
+from governance.repair.spans import ParsedFile, replace_line
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
 from tests.governance.repair.test_cloze import PATH, scene
 from tests.repos import commit, git, host_env, make_places, make_repo
@@ -102,7 +102,7 @@ def test_a_literal_of_the_tests_table_is_a_copied_one() -> None:
     red = TestResult(id="t.py::test_near", outcome=Outcome.FAILED, exception="AssertionError")
     text = "def f(a):\n    return a\n"
     (example,) = examples_of((red,), Files(t=DATA))
-    source = Source(text)
+    source = ParsedFile(text)
     seen = replace(
         scene(), failing=(red,), examples=(example,), sources={PATH: source}, originals={PATH: text.encode()}
     )
@@ -129,7 +129,7 @@ class Version:
 
 @pytest.mark.parametrize(("line", "there"), [(2, 7), (4, 7), (6, 7), (9, 9), (10, 10), (12, 12), (1, 1)])
 def test_what_is_missing_in_a_function_that_only_says_what_it_is_for_goes_behind_that(line: int, there: int) -> None:
-    assert within(Source(EMPTY), line) == there
+    assert within(ParsedFile(EMPTY), line) == there
 
 
 async def test_a_link_among_what_the_tests_ran_hides_no_other_file(tmp_path: Path) -> None:

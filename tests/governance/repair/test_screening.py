@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from governance.repair.bench import can_be_screened, changes_of, fit, reached
+from governance.repair.failure_context import FailureContext
 from governance.repair.ranking import Variant
-from governance.repair.scene import Scene
-from governance.repair.spans import Source, insert_after, insert_before, replace_line
+from governance.repair.spans import ParsedFile, insert_after, insert_before, replace_line
+from governance.repair.variant_runner import can_be_screened, changes_of, fit, reached
 from ledger.vocabulary import Outcome, TestResult
 from tests.governance.repair.test_cloze import PATH, scene
 from tools.testing.report.verdict import TIME_LIMIT
@@ -33,14 +33,14 @@ class Till:
 IMPORTED = (1, 3, 7, 8, 10, 11, 12, 13)
 
 
-def with_text() -> Scene:
+def with_text() -> FailureContext:
     known = scene()
     base = known.base.model_copy(update={"coverage": {"": {PATH: IMPORTED}}})
-    return replace(known, sources={PATH: Source(TEXT)}, base=base, originals={PATH: TEXT.encode()})
+    return replace(known, sources={PATH: ParsedFile(TEXT)}, base=base, originals={PATH: TEXT.encode()})
 
 
 def at(line: int, text: str = "pass") -> Variant:
-    return Variant(path=PATH, base=TEXT, span=replace_line(Source(TEXT), line), text=text)
+    return Variant(path=PATH, base=TEXT, span=replace_line(ParsedFile(TEXT), line), text=text)
 
 
 def test_what_ran_while_it_was_imported_or_is_no_body_is_left_out() -> None:
@@ -52,7 +52,7 @@ def test_what_ran_while_it_was_imported_or_is_no_body_is_left_out() -> None:
 
 
 def test_inserted_lines() -> None:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     inside = [insert_before(source, 4), insert_after(source, 4), insert_after(source, 5), insert_after(source, 3)]
     outside = [insert_before(source, 3), insert_before(source, 13), insert_after(source, 1)]
     variants = [Variant(path=PATH, base=TEXT, span=span, text="pass") for span in [*inside, *outside]]

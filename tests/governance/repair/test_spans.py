@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from governance.repair.asking import changed_lines
 from governance.repair.prompt import BEHIND_CHARS, hole, nearest
+from governance.repair.search_plan import Wave, plan
 from governance.repair.spans import (
     Move,
-    Source,
+    ParsedFile,
     expressions,
     function_body,
     insert_after,
@@ -21,7 +22,6 @@ from governance.repair.spans import (
     replace_block,
     replace_line,
 )
-from governance.repair.waves import Wave, plan
 from tools.testing.localisation.ranking import Suspicion
 
 TEXT = '''"""Größe."""
@@ -42,7 +42,7 @@ def total(lines, *, rate=0.2):
 @settings(deadline=None)
 @given(st.integers(1, TEXT.count("\n")))
 def test_filling_a_hole_with_what_stood_there_gives_the_file(line: int) -> None:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     if not source.lines[line - 1].strip():
         return
     spans = [replace_line(source, line), *expressions(source, line)]
@@ -60,7 +60,7 @@ ODD = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 @given(st.lists(st.text(ODD + "ä ", max_size=3), min_size=1, max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_lines_are_counted_as_python_counts_them(marks: list[str], newline: str) -> None:
     text = "".join(f"\x0cx = '{mark}'  # {mark}{newline}{newline}" for mark in marks)
-    source = Source(text)
+    source = ParsedFile(text)
     assert source.tree is not None and "".join(source.lines) == text == "".join(lines_of(text))
     values = [node.value for node in source.tree.body if isinstance(node, ast.Assign)]
     assert [
@@ -71,27 +71,27 @@ def test_lines_are_counted_as_python_counts_them(marks: list[str], newline: str)
 def test_behind_a_form_feed_the_right_line_is_replaced_and_weighed() -> None:
     text = "a = 1\n\x0c\ndef f(x):\n    y = x  # \u2028\n    return y\n"
     line = text[: text.index("return")].count("\n") + 1
-    span = replace_line(Source(text), line)
+    span = replace_line(ParsedFile(text), line)
     assert text[span.start : span.end] == "return y"
-    hole_of, before, after = changed_lines(Source(text), span.fill(text, "return\x0cx"))
+    hole_of, before, after = changed_lines(ParsedFile(text), span.fill(text, "return\x0cx"))
     assert (before, after, hole_of.line) == ("return y", "return\x0cx", line)
     assert hole_of.fill(text, after) == span.fill(text, "return\x0cx")
 
 
 def test_a_statement_over_several_lines_is_one_span() -> None:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     assert source.statement_at(7) == (6, 9)
     assert replace_line(source, 7).fill(TEXT, "result = 1").count("\n") == TEXT.count("\n") - 3
 
 
 def test_the_header_of_a_compound_statement_is_replaced_alone() -> None:
-    filled = replace_line(Source(TEXT), 10).fill(TEXT, "if result >= 10:")
+    filled = replace_line(ParsedFile(TEXT), 10).fill(TEXT, "if result >= 10:")
     assert "    if result >= 10:\n        return result - 1\n" in filled
 
 
 @pytest.mark.parametrize("insert", [insert_before, insert_after])
 def test_inserted_lines_keep_the_indentation(insert: object) -> None:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     span = insert(source, 12)  # type: ignore[operator]
     filled = span.fill(TEXT, "result += 1")
     assert "\n    result += 1\n" in filled
@@ -99,19 +99,19 @@ def test_inserted_lines_keep_the_indentation(insert: object) -> None:
 
 
 def test_expressions_count_characters_not_bytes() -> None:
-    texts = {TEXT[s.start : s.end] for s in expressions(Source(TEXT), 12)}
+    texts = {TEXT[s.start : s.end] for s in expressions(ParsedFile(TEXT), 12)}
     assert {'"ä"', "rate", "1 + rate", "str(result * (1 + rate))"} <= texts
 
 
 def test_expressions_leave_assignment_targets_alone() -> None:
-    assert {s.move for s in expressions(Source("a = b\n"), 1)} == {Move.EXPRESSION}
-    assert [(s.start, s.end) for s in expressions(Source("a = b\n"), 1)] == [(4, 5)]
+    assert {s.move for s in expressions(ParsedFile("a = b\n"), 1)} == {Move.EXPRESSION}
+    assert [(s.start, s.end) for s in expressions(ParsedFile("a = b\n"), 1)] == [(4, 5)]
 
 
 def test_what_stands_behind_a_hole_is_cut_between_lines() -> None:
     body = "".join(f"    x{n} = {n}\n" for n in range(200))
     text = f"def f():\n    a = 1\n{body}    return a\n"
-    source = Source(text)
+    source = ParsedFile(text)
     asked = hole("a.py", source, replace_line(source, 2), "", max_tokens=8, max_chars=50_000)
     assert asked.suffix.strip("\n") == text[text.index("    x0") :][:BEHIND_CHARS].rpartition("\n")[0]
     short = hole("a.py", source, replace_line(source, 202), "", max_tokens=8, max_chars=50_000)
@@ -137,17 +137,17 @@ rate = 3
 
 
 def test_the_body_of_a_function_is_one_hole_whichever_line_led_there() -> None:
-    source = Source(CLASS)
+    source = ParsedFile(CLASS)
     spans = {function_body(source, line) for line in (5, 8, 9)}
     (span,) = spans
     assert span is not None and CLASS[span.start : span.end] == "found = sum(self.prices)\n        return found"
     assert ast.parse(span.fill(CLASS, "return 1\n        # done"))
     assert function_body(source, 11) is None, "it has no line of its own"
-    assert function_body(source, 14) is None and function_body(Source("def f(\n"), 1) is None
+    assert function_body(source, 14) is None and function_body(ParsedFile("def f(\n"), 1) is None
 
 
 def test_a_function_is_written_by_whoever_has_read_the_old_one_and_ends_where_the_next_begins() -> None:
-    source = Source(CLASS)
+    source = ParsedFile(CLASS)
     span = function_body(source, 8)
     assert span is not None
     asked = hole("a.py", source, span, "", max_tokens=99, max_chars=5_000)
@@ -161,7 +161,7 @@ def test_a_function_is_written_by_whoever_has_read_the_old_one_and_ends_where_th
 
 
 def test_functions_are_asked_for_behind_blocks_and_each_once() -> None:
-    source = Source(CLASS)
+    source = ParsedFile(CLASS)
     places = [Suspicion(path="a.py", line=line, score_bp=5_000, why="") for line in (8, 9)]
     names = [step.name for step in plan(places, {"a.py": source}, first=6, batch=16)]
     assert names.count("functions") == 1 and names.index("functions") > names.index("blocks")
@@ -171,13 +171,13 @@ def test_functions_are_asked_for_behind_blocks_and_each_once() -> None:
 
 def test_a_file_in_a_newer_python_is_repaired_too_and_one_that_never_ran_has_to_parse() -> None:
     text = "def first(a):\n    b = a ?? 0\n    return -b\n"  # for whichever Python the daemon has
-    ran, never = Source(text, ran=True), Source(text)
+    ran, never = ParsedFile(text, ran=True), ParsedFile(text)
     span = replace_line(ran, 3)
     assert ran.tree is None, "the daemon's own Python does not know this syntax"
     assert ran.shape_with(span, "return b") and not never.shape_with(span, "return b")
     assert ran.shape_with(span, "return b") == ran.shape_with(span, "return b  ") != ran.shape_with(span, "return 1")
     assert ran.shape_with(span, "return -b ") == ""
-    broken = Source("def f(a:\n    return a\n")
+    broken = ParsedFile("def f(a:\n    return a\n")
     assert broken.shape_with(replace_line(broken, 1), "def f(a):") and not broken.shape_with(span, "return (")
-    good = Source("def f(a):\n    return a\n", ran=True)
+    good = ParsedFile("def f(a):\n    return a\n", ran=True)
     assert not good.shape_with(replace_line(good, 2), "return (")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.repair.scene import Scene, look
-from governance.repair.waves import Given, Wave, plan
+from governance.repair.failure_context import FailureContext, look
+from governance.repair.search_plan import Given, Wave, plan
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
@@ -74,7 +74,7 @@ def test_lines_are_ranked_or_come_as_they_stand(tmp_path: Path) -> None:
     run = TestRun(status=RunStatus.RED, collected=("t.py::bad", "t.py::good"), results=results, coverage=coverage)
 
     def lines(*, ranked: bool) -> list[int]:
-        found: Scene = look(Folder(tmp_path), run, results[:1], {"a.py": frozenset({5})}, ranked=ranked)
+        found: FailureContext = look(Folder(tmp_path), run, results[:1], {"a.py": frozenset({5})}, ranked=ranked)
         return [place.line for place in found.places]
 
     assert lines(ranked=True) == [7, 5, 2]

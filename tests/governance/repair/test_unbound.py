@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from governance.repair.moves import Complaint
-from governance.repair.spans import Source
-from governance.repair.waves import MOST, Wave, assignments, plan, unbound_names
+from governance.repair.search_plan import MOST, Wave, assignments, plan, unbound_names
+from governance.repair.spans import ParsedFile
 from tools.testing.localisation.ranking import Suspicion
 
 TEXT = """def f(a, b):
@@ -42,7 +42,7 @@ def test_names_without_a_value(exception: str, message: str, names: set[str]) ->
 
 
 def test_the_line_may_be_missing_before_the_use_or_behind_what_ran() -> None:
-    source = Source(TEXT)
+    source = ParsedFile(TEXT)
     found = assignments(places(7, 2, 5, 6, 10), {"a.py": source}, frozenset("c"))
     filled = [span.fill(TEXT, "c = 9") for path, span in found if path == "a.py"]
     assert filled[0] == TEXT.replace("    return c", "    c = 9\n    return c")
@@ -50,12 +50,12 @@ def test_the_line_may_be_missing_before_the_use_or_behind_what_ran() -> None:
     assert filled[2] == TEXT.replace("        d = 2\n", "        d = 2\n        c = 9\n")
     assert len(filled) == 4  # and at the head of the branch; nothing in another function
     assert assignments(places(2, 5, 6), {"a.py": source}, frozenset("c")) == []
-    many = Source("def f():\n" + "    x = 1\n" * 30 + "    return c\n")
+    many = ParsedFile("def f():\n" + "    x = 1\n" * 30 + "    return c\n")
     assert len(assignments(places(*range(2, 33)), {"a.py": many}, frozenset("c"))) == MOST
 
 
 def test_they_are_asked_for_behind_the_first_moves() -> None:
-    source = {"a.py": Source(TEXT)}
+    source = {"a.py": ParsedFile(TEXT)}
     steps = list(
         plan(places(7, 5, 2), source, first=4, batch=8, complaints=[Complaint("UnboundLocalError", UNBOUND)])
     )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.verification.reach import Changed, Reach, changed_functions, reach_of
-from ledger.vocabulary import Edit, EditKind, Seen
+from ledger.vocabulary import Edit, EditKind, RunCoverage
 
 OLD = """\
 import os
@@ -94,10 +94,10 @@ REACH = Reach(files=("a.py", "b.py"), functions=(("a.py", 1, "f", "f"), ("b.py",
 
 
 def test_what_is_said_of_what_no_test_reaches() -> None:
-    seen = Seen(files=frozenset({"a.py", "b.py"}), functions=frozenset({("a.py", 1, "f")}))
+    seen = RunCoverage(files=frozenset({"a.py", "b.py"}), functions=frozenset({("a.py", 1, "f")}))
     assert REACH.missed(seen, by_function=True) == ("no failing test is seen to run A.g in b.py",)
     assert REACH.missed(seen, by_function=False) == ()
-    only = Seen(files=frozenset({"a.py"}), functions=frozenset({("a.py", 1, "f")}))
+    only = RunCoverage(files=frozenset({"a.py"}), functions=frozenset({("a.py", 1, "f")}))
     assert REACH.missed(only, by_function=True) == ("no failing test loads b.py",)
     assert REACH.missed(only, by_function=False) == ("no test loads b.py",)
     assert len(REACH.missed(None, by_function=True)) == 2

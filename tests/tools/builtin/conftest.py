@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.clock import ManualClock, unstamp
 from ledger.vocabulary import Tier
 from tests.repos import commit, git, host_env, make_places, make_repo

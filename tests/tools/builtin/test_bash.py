@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.errors import GitFailed
 from ledger.vocabulary import Tier
 from tests.repos import git, host_env

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Verdict
 from tests.repos import git, host_env

@@ -17,7 +17,7 @@ from tools.git import Git
 from tools.index.checkout import CheckoutFeed
 from tools.index.facts import IndexedFile
 from tools.index.index import CodeIndex
-from tools.index.parse import Source
+from tools.index.parse import SourceText
 from tools.index.store import FactStore
 from tools.index.trees import key_of, list_sources, oid_of
 from tools.index.view import View, Views
@@ -52,7 +52,7 @@ class Counting:
     def __init__(self) -> None:
         self.files = 0
 
-    async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
+    async def __call__(self, sources: Sequence[SourceText], *, background: bool = False) -> list[IndexedFile]:
         self.files += len(sources)
         return [facts_of(source.language, source.data) for source in sources]
 
@@ -297,7 +297,7 @@ async def test_what_was_learnt_before_somebody_stopped_waiting_stays(land: Land)
 
         stuck = asyncio.Event()
 
-        async def __call__(self, sources: Sequence[Source], *, background: bool = False) -> list[IndexedFile]:
+        async def __call__(self, sources: Sequence[SourceText], *, background: bool = False) -> list[IndexedFile]:
             if self.files >= 200:
                 self.stuck.set()
                 await asyncio.Event().wait()

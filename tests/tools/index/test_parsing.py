@@ -12,7 +12,7 @@ import tools.index.parse as parsing
 from ledger.errors import ToolError
 from tools.index.facts import UNREAD, CallSite, Import, IndexedFile, Symbol, from_json, to_json
 from tools.index.languages import GRAMMARS, language_of
-from tools.index.parse import Source, parse
+from tools.index.parse import SourceText, parse
 from tools.index.python import read_python
 from tools.index.worker import facts_of
 
@@ -158,7 +158,11 @@ def test_reading_is_total_and_survives_storing(language: str, data: st.DataObjec
 
 
 async def test_few_python_files_need_no_child_and_the_order_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    good, broken, go = Source("python", b"def f(): g()\n"), Source("python", b"def f(:\n"), Source("go", b"package a\n")
+    good, broken, go = (
+        SourceText("python", b"def f(): g()\n"),
+        SourceText("python", b"def f(:\n"),
+        SourceText("go", b"package a\n"),
+    )
     mixed = await parse([broken, go, good, broken])
     assert [bool(f.error) for f in mixed] == [True, False, False, True]
     assert mixed[2] == read_python(good.data) == (await parse([good], background=True))[0]
@@ -171,7 +175,7 @@ async def test_few_python_files_need_no_child_and_the_order_stays(monkeypatch: p
 async def test_limits_that_the_owner_has_set_lower_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     lower = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
     monkeypatch.setattr(parsing, "BOOT", lower + parsing.BOOT)
-    (found,) = await parse([Source("go", b"package a\nfunc f() { g() }\n")])
+    (found,) = await parse([SourceText("go", b"package a\nfunc f() { g() }\n")])
     assert found.calls[0].callee == "g"
 
 
@@ -197,7 +201,7 @@ worker.main(int(sys.argv[2]), int(sys.argv[3]))
 async def test_a_file_that_kills_the_parser_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "BOOT", KILLED)
     texts = [b"a()\n", b"die()\n", b"b()\n", b"loop()\n", b"c()\n"]
-    found = await parse([Source("javascript", text) for text in texts])
+    found = await parse([SourceText("javascript", text) for text in texts])
     assert [f.calls[0].callee if f.calls else f.error for f in found] == [
         "a",
         "the parser dies of it (signal 11)",
@@ -211,7 +215,7 @@ async def test_a_file_that_kills_the_parser_costs_only_itself(monkeypatch: pytes
 async def test_a_file_is_blamed_only_for_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "BOOT", KILLED)
     texts = [b"a() // slow\n", b"b() // slow\n", b"c()\n"]  # the limit is one second: the child dies in the second
-    found = await parse([Source("javascript", text) for text in texts])
+    found = await parse([SourceText("javascript", text) for text in texts])
     assert [f.calls[0].callee if f.calls else f.error for f in found] == ["a", "b", "c"]
 
 
@@ -219,7 +223,7 @@ async def test_many_files_go_in_batches(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(parsing, "BATCH_FILES", 3)
     monkeypatch.setattr(parsing, "BATCH_BYTES", 60)
     texts = [b"f%d()\n" % n + b"//" * (n * 4) + b"\n" for n in range(12)]
-    found = await parse([Source("javascript", text) for text in texts])
+    found = await parse([SourceText("javascript", text) for text in texts])
     assert [f.calls[0].callee for f in found] == [f"f{n}" for n in range(12)]
 
 

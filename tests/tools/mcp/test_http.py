@@ -20,7 +20,7 @@ import pytest
 from ledger.errors import ToolError
 from tests.tools.mcp.conftest import SECRETS, Hall, call, until, view
 from tools.mcp.http import LINES, REQUESTS, REQUESTS_A_SECOND, Bounded
-from tools.mcp.server import Standing
+from tools.mcp.server import ConnectionState
 
 SECRET = SECRETS["MCP_TOKEN"]
 BEARER = {"Authorization": {"variable": "MCP_TOKEN", "prefix": "Bearer "}}
@@ -46,7 +46,7 @@ async def test_a_server_over_http_is_called_bounded_watched_and_lost(
     caplog.set_level(logging.INFO)
     hall.sandbox = None  # nothing is started here, so that none is needed
     servers = await hall.start(servers={"x": server_of(process)}, recheck_s=0.3)
-    assert view(servers).standing is Standing.CONNECTED, view(servers)
+    assert view(servers).standing is ConnectionState.CONNECTED, view(servers)
     assert json.loads(await call(servers, "add", '{"a": 2, "b": 3}')) == 5
     with pytest.raises(ToolError, match=r"refused the call|lost during the call"):
         await call(servers, "large")
@@ -67,7 +67,7 @@ async def test_a_refusal_that_quotes_the_secret_is_told_without_it(
     servers = await hall.start(
         servers={"x": server_of(process, headers={"Authorization": {"file": str(token)}}, restarts=0)}
     )
-    assert view(servers).standing is Standing.GIVEN_UP and view(servers).reason
+    assert view(servers).standing is ConnectionState.GIVEN_UP and view(servers).reason
     assert "wrong-but" not in json.dumps(hall.notes)
 
 
@@ -88,7 +88,7 @@ async def answering(head: str, body: bytes = b"") -> AsyncIterator[tuple[str, li
 
 async def refused(hall: Hall, url: str) -> str:
     servers = await hall.start(servers={"x": {"url": url, "headers": BEARER, "tools": ["*"], "restarts": 0}})
-    assert view(servers).standing is Standing.GIVEN_UP, view(servers)
+    assert view(servers).standing is ConnectionState.GIVEN_UP, view(servers)
     return view(servers).reason
 
 
@@ -198,7 +198,7 @@ async def test_a_server_that_never_answers_the_goodbye_is_left(hall: Hall) -> No
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"
         servers = await hall.start(servers={"x": {"url": url, "tools": ["*"]}}, stop_s=0.2)
-        assert view(servers).standing is Standing.CONNECTED, view(servers)
+        assert view(servers).standing is ConnectionState.CONNECTED, view(servers)
         clock = asyncio.get_running_loop().time
         began = clock()
         await servers.stop()
@@ -227,5 +227,5 @@ async def test_a_header_that_cannot_be_had_is_refused_at_once(
     settings = {"url": "http://127.0.0.1:9/mcp", "headers": {"X-Key": {"file": str(token)}}, "tools": ["*"]}
     servers = await hall.start(servers={"x": settings, "y": {**settings, "headers": {"X": {"variable": "UNSET"}}}})
     one, other = servers.views()
-    assert one.standing is other.standing is Standing.REFUSED
+    assert one.standing is other.standing is ConnectionState.REFUSED
     assert why in one.reason and "not set" in other.reason

@@ -16,7 +16,7 @@ from ledger.errors import ToolError
 from ledger.places import Places
 from tests.tools.mcp.conftest import SECRETS, Hall, call, odd, until, view
 from tests.tools.sandbox.boxes import running, soon_gone
-from tools.mcp.server import Standing
+from tools.mcp.server import ConnectionState
 from tools.policy import NotOffered
 
 
@@ -27,7 +27,7 @@ def token() -> str:
 
 async def test_tools_are_called_and_every_kind_of_result_is_told(hall: Hall) -> None:
     servers = await hall.one("good", read_only=["echo"])
-    assert view(servers).standing is Standing.CONNECTED and view(servers).about == "odd 1, protocol 2025-06-18"
+    assert view(servers).standing is ConnectionState.CONNECTED and view(servers).about == "odd 1, protocol 2025-06-18"
     assert await call(servers, "echo", '{"text": "hello"}') == "hello"
     assert (await call(servers, "parts")).splitlines() == [
         "one",
@@ -67,7 +67,7 @@ async def test_a_server_gets_named_variables_only_and_its_secret_never_comes_bac
 async def test_a_server_that_never_connects_is_given_up_by_name(hall: Hall, mode: str, why: str) -> None:
     limit_s = 0.4 if mode in ("silent", "unwilling") else 60
     servers = await hall.one(mode, restarts=2, connect_timeout_s=limit_s)
-    await until(lambda: view(servers).standing is Standing.GIVEN_UP)
+    await until(lambda: view(servers).standing is ConnectionState.GIVEN_UP)
     assert why in view(servers).reason and "3 failures in a row" in view(servers).reason
     assert hall.events() == ["mcp.lost", "mcp.lost", "mcp.given_up"]
     assert len(hall.waits) == 2 and 0.5 <= hall.waits[0] <= 1 and 1 <= hall.waits[1] <= 2
@@ -85,23 +85,23 @@ async def test_a_death_in_a_call_fails_the_call_and_the_server_comes_back(hall: 
         await call(servers, "die")
     await until(lambda: hall.events()[-1:] == ["mcp.connected"] and len(hall.notes) == 3)
     assert "it ended with code 7; it said last: dying now" in hall.notes[1][1]["reason"]
-    await until(lambda: view(servers).standing is Standing.CONNECTED)
+    await until(lambda: view(servers).standing is ConnectionState.CONNECTED)
     assert await call(servers, "echo", '{"text": "again"}') == "again"
 
 
 async def test_failures_count_in_a_row_only(hall: Hall) -> None:
     servers = await hall.one("good", restarts=1)
     for _ in range(3):
-        await until(lambda: view(servers).standing is Standing.CONNECTED)
+        await until(lambda: view(servers).standing is ConnectionState.CONNECTED)
         hall.clock.advance(61)
         with pytest.raises(ToolError):
             await call(servers, "die")
-        await until(lambda: view(servers).standing is not Standing.CONNECTED)
-    await until(lambda: view(servers).standing is Standing.CONNECTED)
+        await until(lambda: view(servers).standing is not ConnectionState.CONNECTED)
+    await until(lambda: view(servers).standing is ConnectionState.CONNECTED)
     assert all(wait <= 1 for wait in hall.waits if wait)
     with pytest.raises(ToolError):
         await call(servers, "die")  # the second in a row
-    await until(lambda: view(servers).standing is Standing.GIVEN_UP)
+    await until(lambda: view(servers).standing is ConnectionState.GIVEN_UP)
 
 
 async def test_a_hundred_megabytes_are_not_kept(hall: Hall) -> None:
@@ -198,11 +198,11 @@ async def test_a_cancelled_call_is_told_to_the_server(hall: Hall) -> None:
 async def test_nobody_outlives_a_stop(hall: Hall, mode: str) -> None:
     mark = token()
     servers = await hall.one(mode, mark)
-    assert view(servers).standing is Standing.CONNECTED, view(servers)
+    assert view(servers).standing is ConnectionState.CONNECTED, view(servers)
     await until(lambda: len(running(f"sleep\0{mark}")) == 1)
     await servers.stop()
     assert soon_gone(mark) and not running(str(mark))
-    assert view(servers).standing is Standing.STOPPED and servers.tools() == []
+    assert view(servers).standing is ConnectionState.STOPPED and servers.tools() == []
 
 
 HOST = """
@@ -245,7 +245,7 @@ def test_nobody_outlives_a_killed_daemon(places: Places, tmp_path: Path, backend
 async def test_a_server_whose_connection_cannot_be_recorded_is_not_offered(hall: Hall) -> None:
     hall.broken = True
     servers = await hall.one("good")
-    assert view(servers).standing is Standing.REFUSED and "takes no entry" in view(servers).reason
+    assert view(servers).standing is ConnectionState.REFUSED and "takes no entry" in view(servers).reason
     assert servers.tools() == [] and servers.not_offered("mcp_x_echo") is NotOffered.NOT_CONNECTED
 
 
@@ -253,7 +253,7 @@ async def test_a_second_start_begins_nothing_after_a_stop(hall: Hall) -> None:
     servers = await hall.one("good")
     await servers.stop()
     await servers.start(hall.sandbox)
-    assert view(servers).standing is Standing.STOPPED
+    assert view(servers).standing is ConnectionState.STOPPED
 
 
 @pytest.mark.parametrize("steps", [0, 2, 8, 30])
@@ -272,10 +272,10 @@ async def test_a_stop_in_any_phase_of_the_start_leaves_nobody(hall: Hall, steps:
 async def test_without_a_sandbox_a_child_is_refused_until_there_is_one(hall: Hall) -> None:
     sandbox, hall.sandbox = hall.sandbox, None
     servers = await hall.one("good")
-    assert view(servers).standing is Standing.REFUSED and "No sandbox" in view(servers).reason
+    assert view(servers).standing is ConnectionState.REFUSED and "No sandbox" in view(servers).reason
     assert servers.not_offered("mcp_x_echo") is NotOffered.NOT_CONNECTED
     await servers.start(sandbox)
-    assert view(servers).standing is Standing.CONNECTED
+    assert view(servers).standing is ConnectionState.CONNECTED
 
 
 async def test_what_only_the_owner_can_mend_is_refused_at_once(hall: Hall) -> None:
@@ -288,7 +288,7 @@ async def test_what_only_the_owner_can_mend_is_refused_at_once(hall: Hall) -> No
     }
     servers = await hall.start(servers=wrong)
     reasons = {one.name: one.reason for one in servers.views()}
-    assert all(one.standing is Standing.REFUSED for one in servers.views())
+    assert all(one.standing is ConnectionState.REFUSED for one in servers.views())
     assert "was not found" in reasons["gone"] and "keeps" in reasons["state"]
     assert "keeps" in reasons["repo"] and "keeps" in reasons["above"]
     assert hall.events() == ["mcp.refused"] * 4 and hall.waits == []

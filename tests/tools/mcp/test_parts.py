@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from ledger.errors import ToolError
 from tests.tools.mcp.conftest import screen
 from tools.mcp.backoff import delay_s
-from tools.mcp.lines import Lines
+from tools.mcp.lines import LineSplitter
 from tools.mcp.names import LONGEST, server_of, tool_name, visible
-from tools.mcp.offers import Found, sort_out
+from tools.mcp.offers import ListedTool, sort_out
 from tools.mcp.schemas import argument_schema, check_form
 from tools.mcp.secrets import scrub
 from tools.mcp.settings import McpSettings, ServerSettings
@@ -57,7 +57,7 @@ def test_text_that_cannot_be_seen_is_gone(text: str, limit: int) -> None:
 @example(b"\n" + bytes(6), [], 5)
 @given(st.binary(max_size=400), st.lists(st.integers(1, 30), max_size=30), st.integers(5, 50))
 def test_lines_do_not_depend_on_how_they_come(data: bytes, cuts: list[int], limit: int) -> None:
-    lines, got, at = Lines(limit), [], 0
+    lines, got, at = LineSplitter(limit), [], 0
     for size in (*cuts, len(data)):
         lines.add(data[at : at + size])
         at += size
@@ -70,7 +70,7 @@ def test_lines_do_not_depend_on_how_they_come(data: bytes, cuts: list[int], limi
 
 
 def test_lines_say_when_enough_wait_and_keep_nothing_of_a_long_one() -> None:
-    lines = Lines(1_000_000)
+    lines = LineSplitter(1_000_000)
     lines.add(b"x" * 300_000)
     assert not lines.full  # one message that has not ended has to be read on
     lines.add(b"\n")
@@ -133,7 +133,7 @@ def test_a_schema_loses_what_nobody_needs_and_keeps_its_property_names() -> None
 
 
 def test_only_what_is_listed_is_offered_and_all_of_it_is_bounded_together() -> None:
-    found = [Found(tool=f"t{n}", description="d" * 700, schema={"type": "object"}) for n in range(10)]
+    found = [ListedTool(tool=f"t{n}", description="d" * 700, schema={"type": "object"}) for n in range(10)]
     settings = ServerSettings(command="c", tools=("t1", "t2", "t3", "gone"), read_only=("t2",))
     offers = sort_out("x", found, settings, McpSettings(offer_bytes=1700), screen=screen)
     assert [o.writes for o in offers.offered.values()] == [True, False]
@@ -156,13 +156,13 @@ def test_a_look_takes_a_bounded_time_whatever_is_told() -> None:
         return "gate18.override"
 
     many = {"type": "object", "properties": {f"{n}": {} for n in range(400)}}
-    found = [Found(tool=f"t{n}", description="", schema=many) for n in range(1000)]
+    found = [ListedTool(tool=f"t{n}", description="", schema=many) for n in range(1000)]
     settings, bounds = ServerSettings(command="c", tools=("*",)), McpSettings()
     offers = sort_out("x", found, settings, bounds, screen=heard)
     assert not offers.offered and "together" in dict(offers.left_out)["t999"]
     assert len(looked) <= 2 * bounds.offer_bytes / len(json.dumps(many))
     endless = {"type": "object", "properties": {"a": {"pattern": "a{1" + "0" * 20 + "}"}}}  # no number that `re` takes
-    found = [Found(tool="p", description="", schema=endless)]
+    found = [ListedTool(tool="p", description="", schema=endless)]
     assert "mcp_x_p" in sort_out("x", found, settings, bounds, screen=screen).offered
 
 
@@ -189,7 +189,7 @@ async def _tool() -> McpTool:
         return json.dumps(arguments)
 
     schema = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
-    found = [Found(tool="t", description="", schema=schema)]
+    found = [ListedTool(tool="t", description="", schema=schema)]
     offers = sort_out("x", found, ServerSettings(command="c", tools=("*",)), McpSettings(), screen=screen)
     return McpTool(offer=offers.offered["mcp_x_t"], timeout_s=1, call=back)
 

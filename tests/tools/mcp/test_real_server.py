@@ -12,7 +12,7 @@ import pytest
 from ledger.errors import ToolError
 from tests.repos import commit, git
 from tests.tools.mcp.conftest import Hall, view
-from tools.mcp.server import Standing
+from tools.mcp.server import ConnectionState
 from tools.policy import NotOffered
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +36,7 @@ async def test_a_real_server_reads_the_repository_and_cannot_write_it(hall: Hall
     }  # fmt: skip
     servers = await hall.start(servers={"git": server})
     found = view(servers)
-    assert found.standing is Standing.CONNECTED, found
+    assert found.standing is ConnectionState.CONNECTED, found
     assert found.about.startswith("mcp-git") and set(found.tools) == {"mcp_git_git_log", "mcp_git_git_commit"}
     assert found.left_out == (("no_such", "the server has no such tool"),)
     log = servers.find("mcp_git_git_log")
@@ -54,8 +54,8 @@ async def test_a_real_server_reads_the_repository_and_cannot_write_it(hall: Hall
 
 def test_a_daemon_without_servers_does_not_load_the_sdk() -> None:
     code = (
-        "import sys, daemon.lifecycle.service, daemon.equip, daemon.control.service_api, daemon.adapters.senses\n"
-        "import daemon.lifecycle.recovery, daemon.views.mcp\n"
+        "import sys, daemon.lifecycle.service, daemon.equip, daemon.control.service_api\n"
+        "import daemon.adapters.sensor_manager, daemon.lifecycle.recovery, daemon.views.mcp\n"
         "print(sorted({'mcp', 'mcp_types', 'httpx2', 'jsonschema', 'starlette', 'uvicorn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

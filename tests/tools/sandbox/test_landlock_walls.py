@@ -16,7 +16,7 @@ from tools.process import Command
 from tools.sandbox.landlock import Landlock
 from tools.sandbox.launch import LAUNCHER
 from tools.sandbox.launcher import READ, WRITE
-from tools.sandbox.plan import Plan
+from tools.sandbox.plan import RunPlan
 from tools.sandbox.probe import interpreter, prove
 from tools.sandbox.seccomp import SHARED
 from tools.sandbox.settings import SandboxSettings
@@ -30,123 +30,123 @@ LASTING = Path("/var/tmp")
 class Changed(Landlock):
     """The production plan with ``change`` applied."""
 
-    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
+    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> RunPlan:
         plan = super().plan(job, own=own, env=env, status_fd=status_fd)
         self.change(plan)
         return plan
 
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         raise NotImplementedError
 
 
 class WithSockets(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "socket").hex()
 
 
 class WithAbstractSockets(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "socket").hex()
         plan["scoped"] = False
 
 
 class WithDatagramPairs(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "socketpair").hex()
 
 
 class WithFileMarks(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "ioctl", "fcntl").hex()
 
 
 class WithScheduling(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "sched_setscheduler", "ioprio_set").hex()
 
 
 class WithWritableRoot(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/", WRITE))
 
 
 class WithMetadata(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "chmod", "fchmodat", "fchmodat2").hex()
 
 
 class WithWritableKernel(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/proc", WRITE))
 
 
 class WithConfiguration(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/etc", READ))
 
 
 class WithState(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append((str(self.hidden[0]), READ))
 
 
 class WithSharedTmp(Changed):
     """The host's /tmp as a whole is the only way: the test's own folders lie in it and fall with it."""
 
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/tmp", WRITE))
 
 
 class WithSharedMemory(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/dev/shm", WRITE))
 
 
 class WithLastingHome(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append((str(LASTING), WRITE))
         plan["env"]["HOME"] = str(LASTING)
 
 
 class WithTerminals(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["grants"].append(("/dev/pts", WRITE))
 
 
 class WithMoreVariables(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["env"]["API_TOKEN"] = "t0ken"
 
 
 class WithSignals(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["scoped"] = False
 
 
 class WithPrivileges(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["keep_capabilities"] = EVERY_CAPABILITY
 
 
 class WithNamespaces(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "unshare").hex()
 
 
 class WithKeyRings(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "add_key").hex()
 
 
 class WithSystemCalls(Changed):
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["filter"] = without(SHARED, "io_uring_setup", "userfaultfd").hex()
 
 
 class WithoutLimit(Changed):
     kind = -1
 
-    def change(self, plan: Plan) -> None:
+    def change(self, plan: RunPlan) -> None:
         plan["limits"] = [limit for limit in plan["limits"] if limit[0] != self.kind]
 
 
@@ -195,7 +195,7 @@ class WithoutLandlock(ByAnotherLauncher):
 
     step = "_landlock"
 
-    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> Plan:
+    def plan(self, job: Job, *, own: Path, env: dict[str, str], status_fd: int) -> RunPlan:
         plan = super().plan(job, own=own, env=env, status_fd=status_fd)
         plan["filter"] = without(SHARED, "ptrace", "process_vm_readv").hex()
         plan["scoped"] = False  # the launcher's own domain would do as well

@@ -16,7 +16,7 @@ from ledger.errors import SandboxError
 from tests.tools.sandbox.boxes import Box, shell
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.landlock import Landlock
-from tools.sandbox.tree import Step, mount_steps
+from tools.sandbox.tree import TreeStep, mount_steps
 from tools.sandbox.types import Job, Mount
 
 CHECKOUT = Path("/home/u/proj")
@@ -166,5 +166,5 @@ def test_a_mount_never_comes_before_one_that_holds_it(targets: list[list[str]], 
     steps = mount_steps(mounts, ())
     assert len(steps) == len(mounts)
     for index, step in enumerate(steps):
-        assert step.step is (Step.WRITABLE if writable else Step.READ_ONLY)
+        assert step.step is (TreeStep.WRITABLE if writable else TreeStep.READ_ONLY)
         assert not any(step.target in earlier.target.parents for earlier in steps[:index])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ledger.vocabulary import RunStatus
 from tests.tools.testing.test_report import GOOD, IDS, KEY, event, finished, lines
-from tools.testing.report.comparisons import Heard, Meter, Standing, standings, weigh
+from tools.testing.report.comparisons import HeardComparisons, Meter, PassedTestVerdict, standings, weigh
 from tools.testing.report.events import BASIC, BESIDES, EVENT, is_modest
 from tools.testing.report.verdict import judge
 from tools.testing.report.watch import Watch
@@ -123,8 +123,8 @@ def test_any_lines_are_a_verdict_with_a_reason(events: list[dict[str, object]], 
 ), max_size=4))  # fmt: skip
 @settings(deadline=None, max_examples=200)
 def test_any_rows_are_weighed(rows: list[str]) -> None:
-    weigh(Heard(rows=tuple(rows), more=False, lines=frozenset()), [("t.py", 1, 2)])
-    weigh(Heard(rows=tuple(rows), more=False, lines=frozenset()), ())
+    weigh(HeardComparisons(rows=tuple(rows), more=False, lines=frozenset()), [("t.py", 1, 2)])
+    weigh(HeardComparisons(rows=tuple(rows), more=False, lines=frozenset()), ())
 
 
 def covering(files: object) -> bytes:
@@ -164,7 +164,7 @@ COLLIDING = [["i", hex((2**61 - 1) * n)] for n in range(1, 900)]
 )
 def test_comparing_ends_however_it_was_chosen(text: str) -> None:
     """Far more rows than there are steps for."""
-    heard = {f"t.py::{n}": Heard(rows=(text,) * 10, more=False, lines=frozenset()) for n in range(100)}
+    heard = {f"t.py::{n}": HeardComparisons(rows=(text,) * 10, more=False, lines=frozenset()) for n in range(100)}
     began = time.thread_time()
     found = standings([*heard], heard, {}, {})
     assert time.thread_time() - began < 30
@@ -176,18 +176,18 @@ def test_what_honest_tests_compare_costs_a_small_part_of_it() -> None:
     numbers = ["l", list(range(1_900))]
     meter, rows = Meter(), tuple(row(operation, numbers, numbers) for operation in ("==", "count", "same"))
     for _ in range(100):
-        assert weigh(Heard(rows=rows, more=False, lines=frozenset()), (), meter) == Standing()
+        assert weigh(HeardComparisons(rows=rows, more=False, lines=frozenset()), (), meter) == PassedTestVerdict()
 
 
 def test_a_row_is_bounded_in_length_and_depth() -> None:
     bottomless = f'["t.py",1,"==",{"[" * 9_000}{"]" * 9_000},1,true]'
     for text in (row("==", ["l", list(range(150_000))], 1), row("==", "x" * 30_000, ""), "[" * 20_000, bottomless):
-        assert weigh(Heard(rows=(text,), more=False, lines=frozenset()), ()).wrong
+        assert weigh(HeardComparisons(rows=(text,), more=False, lines=frozenset()), ()).wrong
     deep: object = 1
     for _ in range(200):
         deep = ["l", [deep]]
     for text in (row("==", deep, ["?", "X", 2]), row("==", ["<", "X", 2, deep], deep)):
-        found = weigh(Heard(rows=(text,), more=False, lines=frozenset()), ())
+        found = weigh(HeardComparisons(rows=(text,), more=False, lines=frozenset()), ())
         assert found.wrong or found.unsure
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from governance.verification.reach import changed_functions
-from ledger.vocabulary import RunStatus, Seen
+from ledger.vocabulary import RunCoverage, RunStatus
 from tests.tools.testing.plain import PlainSandbox
 from tests.tools.testing.projects import make_project
 from tools.testing.runner import LookedFor
@@ -94,7 +94,7 @@ LONG = "\n\ndef busy():\n    return 0\n"
 
 async def seen_in(
     base: Path, environment: Path, plain: PlainSandbox, files: dict[str, str]
-) -> tuple[Seen, dict[tuple[str, int, str], str]]:
+) -> tuple[RunCoverage, dict[tuple[str, int, str], str]]:
     project = await make_project(base, files, environment, plain)
     known = {
         (path, one.line, one.name): one.known_as
@@ -116,7 +116,7 @@ async def test_what_runs_is_seen_however_it_is_called(tmp_path: Path, environmen
     assert missed == {"by_nobody", "stopped", "unused", "wrapped", "wrapped.inner"} - _at_import(known, seen)
 
 
-def _at_import(known: dict[tuple[str, int, str], str], seen: Seen) -> set[str]:
+def _at_import(known: dict[tuple[str, int, str], str], seen: RunCoverage) -> set[str]:
     """What is called while the modules are loaded is seen from Python 3.12 on; a function inside runs in the test."""
     return {known[place] for place in seen.functions if known[place].startswith("wrapped")}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.python_source import parse
 from tools.testing.pytest_plugins._ouro_compare import Instrument, Writer
-from tools.testing.report.comparisons import Heard, Standing, needed, weigh
+from tools.testing.report.comparisons import HeardComparisons, PassedTestVerdict, needed, weigh
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -22,16 +22,16 @@ PLAIN = st.recursive(
 WRITE = Writer(lambda file: file.endswith("program.py")).value
 
 
-def heard(*rows: list[Any], more: bool = False) -> Heard:
+def heard(*rows: list[Any], more: bool = False) -> HeardComparisons:
     lines = frozenset((row[0], row[1]) for row in rows)
-    return Heard(rows=tuple(json.dumps(row) for row in rows), more=more, lines=lines)
+    return HeardComparisons(rows=tuple(json.dumps(row) for row in rows), more=more, lines=lines)
 
 
 def row(operation: str, left: Any, right: Any, came: object = True, line: int = 2) -> list[Any]:
     return ["t.py", line, operation, WRITE(left), WRITE(right), came]
 
 
-def of(*rows: list[Any]) -> Standing:
+def of(*rows: list[Any]) -> PassedTestVerdict:
     return weigh(heard(*rows), ())
 
 
@@ -44,13 +44,13 @@ def in_program(source: str) -> Any:
 @given(PLAIN, PLAIN)
 def test_plain_values_are_compared_as_python_compares_them(left: Any, right: Any) -> None:
     equal = left == right
-    assert of(row("==", left, right, equal)) == Standing() == of(row("!=", left, right, not equal))
+    assert of(row("==", left, right, equal)) == PassedTestVerdict() == of(row("!=", left, right, not equal))
     assert of(row("==", left, right, not equal)).wrong and of(row("!=", left, right, equal)).wrong
 
 
 @given(PLAIN)
 def test_a_value_equals_itself(value: Any) -> None:
-    assert of(row("==", value, value)) == Standing()
+    assert of(row("==", value, value)) == PassedTestVerdict()
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_each_operation(operation: str, left: Any, right: Any) -> None:
     if operation == "is not":
         assert of(row(operation, left, right)).unsure
     else:
-        assert of(row(operation, left, right)) == Standing()
+        assert of(row(operation, left, right)) == PassedTestVerdict()
         assert of(row(operation, left, right, False)).wrong
 
 
 def test_a_subclass_that_compares_as_its_base_is_compared_as_that() -> None:
     kind = in_program("class value(int): pass")
-    assert of(row("==", kind(3), 3)) == Standing()
+    assert of(row("==", kind(3), 3)) == PassedTestVerdict()
     assert of(row("==", kind(4), 3)).wrong
 
 
@@ -114,14 +114,14 @@ def test_no_method_of_a_value_is_called_to_write_it() -> None:
 
 
 def test_exceptions() -> None:
-    assert weigh(heard(["t.py", 2, "raises", "KeyError", ["t", ["LookupError"]], True]), ()) == Standing()
+    assert weigh(heard(["t.py", 2, "raises", "KeyError", ["t", ["LookupError"]], True]), ()) == PassedTestVerdict()
     assert weigh(heard(["t.py", 2, "raises", "KeyError", ["t", ["ValueError"]], True]), ()).wrong
     assert weigh(heard(["t.py", 2, "raises", ["?", "Own", 0], ["t", ["ValueError"]], True]), ()).unsure
 
 
 @given(st.text() | st.lists(st.none() | st.integers() | st.text(), max_size=7).map(json.dumps))
 def test_any_text_is_weighed(text: str) -> None:
-    weigh(Heard(rows=(text,), more=False, lines=frozenset()), ())
+    weigh(HeardComparisons(rows=(text,), more=False, lines=frozenset()), ())
 
 
 SOURCE = """
@@ -169,7 +169,7 @@ def test_assertions_that_nothing_leads_around(test: str, lines: list[tuple[int, 
 
 def test_an_assertion_that_had_to_be_reached() -> None:
     which = needed(PARSED, "t.py::test_one", LINES)
-    assert weigh(heard(row("==", 1, 1, line=7)), which) == Standing()
+    assert weigh(heard(row("==", 1, 1, line=7)), which) == PassedTestVerdict()
     assert "never reached" in weigh(heard(row("==", 1, 1, line=9)), which).wrong
     assert "never reached" in weigh(None, which).wrong
     assert "failed" in weigh(heard(row("==", 1, 2, came=False, line=7)), which).wrong

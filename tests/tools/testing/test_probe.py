@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from governance.repair.compared import differing, paired, steady
-from ledger.vocabulary import Answer, RunStatus, TestRun
+from ledger.vocabulary import ProbeAnswer, RunStatus, TestRun
 from tests.tools.testing.projects import Backend, Project, make_project
 
 MATHS = """
@@ -199,8 +199,8 @@ async def test_a_report_that_says_more_than_a_probe_ever_does_is_not_believed(
     assert not run.answers
 
 
-def answer(said: str, key: str = "1", asked: str = "f(1)") -> Answer:
-    return Answer(key=key, asked=asked, said=said)
+def answer(said: str, key: str = "1", asked: str = "f(1)") -> ProbeAnswer:
+    return ProbeAnswer(key=key, asked=asked, said=said)
 
 
 def test_what_is_no_disagreement() -> None:

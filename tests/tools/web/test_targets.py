@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import ToolError
 from tools.web.hosts import canonical_host, is_public
-from tools.web.target import Target, target_of
+from tools.web.target import WebTarget, target_of
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_reading_is_total_and_what_was_read_reads_the_same_again(url: str) -> No
     assert target_of(target.url) == target
     assert canonical_host(target.host) == target.host
     assert target_of("x", base=target).netloc == target.netloc
-    assert isinstance(target, Target) and target.url.isascii() and not set(target.url) & set(" \n\r\t\\@") - {"@"}
+    assert isinstance(target, WebTarget) and target.url.isascii() and not set(target.url) & set(" \n\r\t\\@") - {"@"}

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from governance.irongate.policy import ToolPolicy
-from governance.irongate.rules import ToolPolicySettings
+from governance.irongate.tool.owner_rules import ToolPolicySettings
+from governance.irongate.tool.policy import ToolPolicy
 from ledger.vocabulary import Decision, Tier
 from tests.tools.web.certificates import authority
 from tests.tools.web.servers import drips, endless, endless_head, packed, page, site, to

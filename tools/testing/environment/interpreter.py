@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ledger import children
 from ledger.errors import ChildFailed
+from ledger.paths import read_text
 from ledger.places import HostEnv, Places
-from ledger.regular import read_text
 from ledger.vocabulary import Frozen
 from tools.testing.environment.layout import project_file, table
 from tools.testing.environment.ownership import Origin
@@ -62,7 +62,7 @@ class Interpreter:
         return _linked(self.sites)
 
 
-class _Said(Frozen):
+class _InterpreterFacts(Frozen):
     """Self-description of an interpreter."""
 
     executable: str
@@ -110,7 +110,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     """
     try:
         done = children.ask((str(python), *_ALONE, "-c", _ASK), cwd=cwd, env=env.variables, timeout_s=timeout_s)
-        said = _Said.model_validate_json(done.out)
+        said = _InterpreterFacts.model_validate_json(done.out)
     except (OSError, ChildFailed, ValueError):
         return None
     executable, base = Path(said.executable), Path(said.base)

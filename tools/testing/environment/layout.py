@@ -10,7 +10,7 @@ from typing import Any
 
 from ledger.parsers import UnreadableText
 from ledger.parsers.toml import read_toml
-from ledger.regular import read_text
+from ledger.paths import read_text
 from tools import contained
 from tools.git import Git
 from tools.whereabouts import is_folder

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.paths import read_text
 from ledger.places import Places
-from ledger.regular import read_text
 from tools.git import Git
 from tools.whereabouts import Relation, Spot, Survey, is_folder, way
 

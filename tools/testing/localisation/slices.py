@@ -36,7 +36,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _StatementFacts:
     """Reads, writes and calls of one statement."""
 
     reads: frozenset[str]
@@ -53,7 +53,7 @@ class Body:
         self._function = function
 
     @cached_property
-    def _facts(self) -> dict[ast.stmt, _Facts]:
+    def _facts(self) -> dict[ast.stmt, _StatementFacts]:
         """By statement, in the order of the text."""
         return {statement: _facts_of(statement) for statement in _statements(self._function.body)}
 
@@ -95,12 +95,12 @@ class Body:
         )
 
 
-def _facts_of(statement: ast.stmt) -> _Facts:
+def _facts_of(statement: ast.stmt) -> _StatementFacts:
     parts = list(_parts(statement))
     named = {node.attr if isinstance(node, ast.Attribute) else node.id for node in parts if isinstance(node, _NAMES)}
     called = {_name(node.func) for node in parts if isinstance(node, ast.Call)}
     gives = isinstance(statement, ast.Return) and statement.value is not None
-    return _Facts(
+    return _StatementFacts(
         reads=frozenset(_reads(statement, parts)),
         writes=frozenset(_writes(statement, parts)),
         called=frozenset(called - {""}),

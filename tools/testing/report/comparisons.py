@@ -71,7 +71,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class HeardComparisons:
     """Report of one test: compared ``rows``, whether there were ``more``, and reached ``lines`` of assertions."""
 
     rows: tuple[str, ...]
@@ -80,7 +80,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PassedTestVerdict:
     """Result for a passed test. ``wrong``: it cannot have passed. ``doubt``: the program's own code decided equality.
     ``unsure``: it could not be compared here. All empty: confirmed."""
 
@@ -89,7 +89,7 @@ class Standing:
     unsure: str = ""
 
 
-class _Reader:
+class _ValueReader:
     """Reads one reported value. Raises ``_Opaque`` for types that are not builtin.
 
     Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``IndexError`` for a malformed one.
@@ -231,35 +231,37 @@ def _row(text: str) -> _Row | None:
     return _Row(path=path, line=line, operation=operation, left=left, right=right, came=came)
 
 
-def _of_row(row: _Row, meter: Meter) -> Standing:
+def _of_row(row: _Row, meter: Meter) -> PassedTestVerdict:
     where, operation, left, right = f"{row.path}:{row.line}", row.operation, row.left, row.right
     if operation == "always":
-        return Standing(wrong=f"at {where} a value of {str(left)[:80]} equals everything by its own code")
-    reader = _Reader(meter)
+        return PassedTestVerdict(wrong=f"at {where} a value of {str(left)[:80]} equals everything by its own code")
+    reader = _ValueReader(meter)
     try:
         claimed = reader.value(row.came)
         if not isinstance(claimed, bool):
-            return Standing(unsure=f"at {where} no plain yes or no came of the comparison")
+            return PassedTestVerdict(unsure=f"at {where} no plain yes or no came of the comparison")
         if _again(operation, reader.value(left), reader.value(right), meter) is not claimed:
-            return Standing(wrong=f"at {where} it is not so that {_short(left)} {operation} {_short(right)}")
+            return PassedTestVerdict(wrong=f"at {where} it is not so that {_short(left)} {operation} {_short(right)}")
     except _Opaque as opaque:
         by_itself = max(_level(left), _level(right)) > 0 and operation in ("==", "!=", "same")
         if by_itself and _shape(left) != _shape(right):
-            return Standing(doubt=f"at {where} a value of {opaque} equals something else by its own code")
-        return Standing(unsure=f"at {where} the values cannot be compared by another process ({opaque})")
+            return PassedTestVerdict(doubt=f"at {where} a value of {opaque} equals something else by its own code")
+        return PassedTestVerdict(unsure=f"at {where} the values cannot be compared by another process ({opaque})")
     except (TypeError, AttributeError, ValueError):
-        return Standing(unsure=f"at {where} the values cannot be compared by another process")
-    return Standing()
+        return PassedTestVerdict(unsure=f"at {where} the values cannot be compared by another process")
+    return PassedTestVerdict()
 
 
 def _short(written: Any) -> str:
     try:
-        return repr(_Reader(Meter()).value(written))[:80]
+        return repr(_ValueReader(Meter()).value(written))[:80]
     except (_Opaque, _Spent, ValueError):  # a number of more digits than are written out, for one
         return "it"
 
 
-def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]], meter: Meter | None = None) -> Standing:
+def weigh(
+    heard: HeardComparisons | None, needed: Collection[tuple[str, int, int]], meter: Meter | None = None
+) -> PassedTestVerdict:
     """Check one passed test. ``needed``: file, first and last line of assertions that must have been reached and hold.
 
     ``meter`` is that of the whole run.
@@ -267,24 +269,24 @@ def weigh(heard: Heard | None, needed: Collection[tuple[str, int, int]], meter: 
     meter = meter or Meter()
     texts = heard.rows if heard is not None else ()
     if sum(map(len, texts)) > ALL_CHARS:
-        return Standing(wrong=_UNLIKE_ANY)
+        return PassedTestVerdict(wrong=_UNLIKE_ANY)
     rows = [_row(text) for text in texts]
     reached = _by_file(heard.lines if heard is not None else ())
     failed = _by_file((row.path, row.line) for row in rows if row is not None and row.came is False)
     for path, first, last in sorted(needed):
         if not _any_between(reached.get(path, ()), first, last):
-            return Standing(wrong=f"its assertion at {path}:{first} was never reached")
+            return PassedTestVerdict(wrong=f"its assertion at {path}:{first} was never reached")
         if _any_between(failed.get(path, ()), first, last):
-            return Standing(wrong=f"its assertion at {path}:{first} failed")
+            return PassedTestVerdict(wrong=f"its assertion at {path}:{first} failed")
     if heard is None or not heard.rows:
-        return Standing(unsure="nothing that it compares could be seen")
+        return PassedTestVerdict(unsure="nothing that it compares could be seen")
     found = [_rated(row, meter) for row in rows]
     worst = next((each for each in found if each.wrong), None) or next((each for each in found if each.doubt), None)
     if worst is not None:
         return worst
     if heard.more:
-        return Standing(unsure="it compares more than is looked at")
-    return next((each for each in found if each.unsure), Standing())
+        return PassedTestVerdict(unsure="it compares more than is looked at")
+    return next((each for each in found if each.unsure), PassedTestVerdict())
 
 
 def _by_file(places: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
@@ -301,16 +303,16 @@ def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
     return at < len(lines) and lines[at] <= last
 
 
-def _rated(row: _Row | None, meter: Meter) -> Standing:
+def _rated(row: _Row | None, meter: Meter) -> PassedTestVerdict:
     if row is None:
-        return Standing(wrong=_UNLIKE_ANY)
+        return PassedTestVerdict(wrong=_UNLIKE_ANY)
     try:
         meter.spend(1)
         return _of_row(row, meter)
     except _Spent:
-        return Standing(unsure=f"at {row.path}:{row.line} is more than is compared by another process")
+        return PassedTestVerdict(unsure=f"at {row.path}:{row.line} is more than is compared by another process")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError):
-        return Standing(wrong=_UNLIKE_ANY)
+        return PassedTestVerdict(wrong=_UNLIKE_ANY)
 
 
 def needed(
@@ -376,10 +378,10 @@ def _asserts(statement: ast.stmt) -> bool:
 
 def standings(
     passed: Collection[str],
-    heard: Mapping[str, Heard],
+    heard: Mapping[str, HeardComparisons],
     instrumented: Mapping[str, Collection[int]],
     sources: Mapping[str, str],
-) -> dict[str, Standing]:
+) -> dict[str, PassedTestVerdict]:
     """Check every passed test, in time linear in the report's size plus :data:`STEPS`."""
     meter, lines = Meter(), {path: sorted(each) for path, each in instrumented.items()}
     trees = {path: parse(source) for path, source in sources.items()}

@@ -70,7 +70,7 @@ class Running(Line):
     id: str
 
 
-class Result(Line):
+class ResultLine(Line):
     e: Literal["result"]
     id: str
     out: Outcome
@@ -105,7 +105,7 @@ class Instrumented(Line):
     lines: Many[Count]
 
 
-class Compared(Line):
+class ComparedLine(Line):
     e: Literal["compared"]
     id: str
     rows: Annotated[tuple[str, ...], Field(max_length=ROWS), FailFast()]
@@ -143,7 +143,7 @@ class Modules(Line):
     bad: Annotated[tuple[tuple[str, str], ...], Field(max_length=64), FailFast()]
 
 
-class End(Line):
+class EndLine(Line):
     e: Literal["end"]
     exit: Annotated[int, Field(ge=0, le=255)]
     collected: Count
@@ -155,18 +155,18 @@ Event = (
     | CollectError
     | Collected
     | Running
-    | Result
+    | ResultLine
     | Cover
     | Probe
     | Screened
     | Instrumented
-    | Compared
+    | ComparedLine
     | Sentinel
     | Guarded
     | Entered
     | Internal
     | Modules
-    | End
+    | EndLine
 )
 EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="e")])
 

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ledger.vocabulary import Answer, Outcome, RunStatus, Seen, TestResult, TestRun
+from ledger.vocabulary import Outcome, ProbeAnswer, RunCoverage, RunStatus, TestResult, TestRun
 from tools.process import Finished
-from tools.testing.report.comparisons import Heard, Standing, standings
+from tools.testing.report.comparisons import HeardComparisons, PassedTestVerdict, standings
 from tools.testing.report.events import (
     ANSWERS,
     CHANGES,
@@ -23,9 +23,9 @@ from tools.testing.report.events import (
     LAST_LINE,
     Collected,
     CollectError,
-    Compared,
+    ComparedLine,
     Cover,
-    End,
+    EndLine,
     Entered,
     Event,
     Guarded,
@@ -33,7 +33,7 @@ from tools.testing.report.events import (
     Internal,
     Modules,
     Probe,
-    Result,
+    ResultLine,
     Running,
     Screened,
     Sentinel,
@@ -60,7 +60,7 @@ class _Report:
     flaw: str = ""
     room: int = ROOM
     start: Start | None = None
-    end: End | None = None
+    end: EndLine | None = None
     collected: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strays: tuple[tuple[str, str], ...] = ()
@@ -70,10 +70,10 @@ class _Report:
     results: list[TestResult] = field(default_factory=list)
     coverage: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[ProbeAnswer] = field(default_factory=list)
     screened: dict[int, frozenset[str]] = field(default_factory=dict)
     instrumented: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    heard: dict[str, Heard] = field(default_factory=dict)
+    heard: dict[str, HeardComparisons] = field(default_factory=dict)
     sentinels: list[Sentinel] = field(default_factory=list)
     guarded: Guarded | None = None
     entered: Entered | None = None
@@ -94,18 +94,18 @@ class _Report:
                 self.collected, self.missing = event.ids, event.missing
             case Running():
                 self.running = event.id
-            case Result():
+            case ResultLine():
                 self.running = ""
                 self.results.append(_result(event, event.out, event.ms))
             case Probe() if len(self.answers) < ANSWERS:
-                self.answers += [Answer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
+                self.answers += [ProbeAnswer(key=k, asked=_line_of(a), said=_line_of(b)) for k, a, b in event.rows]
             case Screened() if event.i < CHANGES:
                 count = len(self.collected)
                 self.screened[event.i] = frozenset(self.collected[at] for at in event.passed if at < count)
             case Instrumented():
                 self.instrumented.setdefault(event.file, event.lines)
-            case Compared():
-                self.heard[event.id] = Heard(rows=event.rows, more=event.more, lines=frozenset(event.lines))
+            case ComparedLine():
+                self.heard[event.id] = HeardComparisons(rows=event.rows, more=event.more, lines=frozenset(event.lines))
             case Sentinel():
                 self.sentinels.append(event)
             case Guarded():
@@ -116,7 +116,7 @@ class _Report:
                 self.internal = event.message
             case Modules():
                 self.strays = event.bad
-            case End():
+            case EndLine():
                 self.end = event
         return ""
 
@@ -138,14 +138,14 @@ class _Report:
 def _room(event: Event) -> int:
     """How much of :data:`ROOM` an event takes, at most."""
     match event:
-        case Result() | CollectError():
+        case ResultLine() | CollectError():
             return RESULT + FRAME * len(event.frames)
         case Collected():
             return ID * (len(event.ids) + len(event.missing))
         case Cover():
             covered = sum(max(0, last - first + 1) for flat in event.files.values() for first, last in _pairs(flat))
             return COVERED * (1 + len(event.files)) + covered
-        case Compared():
+        case ComparedLine():
             return RESULT + COMPARED * (len(event.rows) + len(event.lines))
         case Screened():
             return RESULT + COMPARED * len(event.passed)
@@ -158,7 +158,7 @@ def _room(event: Event) -> int:
     return 1
 
 
-def _result(event: CollectError | Result, outcome: Outcome, ms: int) -> TestResult:
+def _result(event: CollectError | ResultLine, outcome: Outcome, ms: int) -> TestResult:
     return TestResult(
         id=event.id,
         outcome=outcome,
@@ -262,15 +262,15 @@ def judge(
     )
 
 
-def _seen(report: _Report) -> Seen | None:
+def _seen(report: _Report) -> RunCoverage | None:
     """Observed files and functions that the tests loaded or entered; None without observation."""
     event = report.entered
     if event is None or report.flaw:
         return None
-    return Seen(files=frozenset(event.files), functions=frozenset(event.functions), cut=event.cut)
+    return RunCoverage(files=frozenset(event.files), functions=frozenset(event.functions), cut=event.cut)
 
 
-def _weighed(report: _Report, watched: Watch) -> dict[str, Standing]:
+def _weighed(report: _Report, watched: Watch) -> dict[str, PassedTestVerdict]:
     """The repeated comparisons of passed tests, by test; empty where they were not requested."""
     if not watched.sources or report.flaw:
         return {}
@@ -278,7 +278,7 @@ def _weighed(report: _Report, watched: Watch) -> dict[str, Standing]:
     return standings(passed, report.heard, report.instrumented, watched.sources)
 
 
-def _contradicted(weighed: Mapping[str, Standing]) -> str:
+def _contradicted(weighed: Mapping[str, PassedTestVerdict]) -> str:
     wrong = next(((test, each.wrong) for test, each in weighed.items() if each.wrong), None)
     return f"{wrong[0]} is said to have passed, but {wrong[1]}." if wrong else ""
 
@@ -362,7 +362,7 @@ def _verdict(finished: Finished, report: _Report, output: str, expected: Collect
     return _verdict_on_whole(report, report.end, output, expected)
 
 
-def _verdict_on_whole(report: _Report, end: End, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
+def _verdict_on_whole(report: _Report, end: EndLine, output: str, expected: Collection[str]) -> tuple[RunStatus, str]:
     """The verdict on a report that is complete in form."""
     inconclusive = RunStatus.INCONCLUSIVE
     if report.internal or end.exit == _INTERNAL:

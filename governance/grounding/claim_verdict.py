@@ -1,0 +1,71 @@
+"""The grounding verdict at GATE on a candidate's sources: act, re-ground, or ask. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from governance.grounding.policy import PolicySettings, grounding, wanted_trust
+from governance.grounding.sources import weight_of
+from ledger.events.grounding import Band, weight_bp
+from ledger.vocabulary import Complexity, Frozen, Tier
+
+ONE = weight_bp(Band.NOW)
+THIN = "grounding.sources"
+"""Feedback rule of a candidate with too few sources."""
+
+
+class Stand(StrEnum):
+    """``ACT``: no objection. ``REGROUND``: back to GENERATE for more evidence. ``ASK``: approval is required."""
+
+    ACT = "act"
+    REGROUND = "reground"
+    ASK = "ask"
+
+
+class GroundingFacts(Frozen):
+    """Input of the verdict. ``risk``: the tier without this rule; ``again``: evidence may be gathered once more.
+
+    ``stale``: those of ``sources`` that are not current.
+    """
+
+    risk: Tier
+    complexity: Complexity
+    trust_bp: int
+    proximity_milli: int
+    sources: tuple[str, ...]
+    again: bool
+    settings: PolicySettings
+    stale: tuple[tuple[str, Band], ...] = ()
+
+
+class ClaimVerdict(Frozen):
+    stand: Stand
+    min_sources: int
+    why: str
+
+
+def named(facts: GroundingFacts) -> str:
+    """The sources as text, with the age of stale ones."""
+    bands = dict(facts.stale)
+    told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
+    return ", ".join(told) or "none"
+
+
+def judge(facts: GroundingFacts) -> ClaimVerdict:
+    """Too few sources or a collapsed answer: re-ground first, then ask. Too little trust: ask."""
+    asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
+    lacking, have = [], weight_of(facts.sources, facts.stale)
+    if have < ONE * asked.min_sources:
+        lacking.append(f"{have / ONE:g} of {asked.min_sources} independent sources ({named(facts)})")
+    if facts.proximity_milli >= facts.settings.alarm_milli:
+        lacking.append(f"its answer had collapsed (canary {facts.proximity_milli / 1000:.2f})")
+    trust = wanted_trust(facts.risk, facts.settings)
+    if lacking:
+        stand = Stand.REGROUND if facts.again else Stand.ASK
+    elif facts.trust_bp < trust:
+        stand = Stand.ASK
+    else:
+        stand = Stand.ACT
+    if facts.trust_bp < trust:
+        lacking.append(f"trust {facts.trust_bp / 10_000:.2f} of {trust / 10_000:.2f} for {facts.risk.name}")
+    return ClaimVerdict(stand=stand, min_sources=asked.min_sources, why="; ".join(lacking))

@@ -1,0 +1,1 @@
+"""Gates that judge a proposed change."""

@@ -1,0 +1,145 @@
+"""Gate 5, characters: in added lines only. Invisible characters and look-alike identifiers are denied, typographic
+quotes and dashes in Python code are mended. Ordinary non-ASCII in strings, comments and prose is the owner's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from governance.irongate.injection.confusables import MENDED, WORD, deceptive, invisible
+from governance.irongate.lines import Added, added, as_text
+from governance.irongate.paths import is_code, is_python
+from governance.irongate.syntax import CODE, kinds
+from governance.irongate.verdicts import denied, passed, repairable, shown
+from ledger.vocabulary import Decision, Frozen, Verdict
+
+GATE = 5
+CLOSING = {"“": "”", "„": "”", "‟": "”", "«": "»", "‘": "’", "‚": "’", "‛": "’"}
+
+
+class CharacterFacts(Frozen):
+    """One file before and after, and the owner's wish for ASCII alone."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+    strict_ascii: bool = False
+
+
+def check(facts: CharacterFacts) -> Verdict:
+    """Deny what deceives, repair what only disturbs."""
+    if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
+        return passed(GATE)
+    lines = added(facts.before, facts.after)
+    for line in lines:
+        found = invisible(line.text)
+        if found:
+            what, index = found
+            reason = f"{shown(facts.path)}:{line.number} holds a {what} (U+{ord(line.text[index]):04X})."
+            return denied(GATE, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
+    text = as_text(facts.after)
+    known = frozenset(WORD.findall(as_text(facts.before)))
+    for line, word in _identifiers(facts.path, text, lines):
+        why = None if word in known else deceptive(word)
+        if why:
+            reason = f"{shown(facts.path)}:{line.number}: the identifier {word!a} deceives: {why}."
+            return denied(GATE, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
+    if is_python(facts.path):
+        spots = [f"{facts.path}:{line.number}: {char}" for line, char in _typographic(text, lines)]
+        if spots:
+            reason = f"Typographic marks stand in code of {shown(facts.path)}; use plain quotes, dashes and blanks."
+            return repairable(GATE, "typographic", reason, evidence=spots)
+    foreign = [f"{facts.path}:{line.number}" for line in lines if facts.strict_ascii and not line.text.isascii()]
+    if foreign:
+        return repairable(GATE, "ascii", f"The owner wants ASCII alone in {shown(facts.path)}.", evidence=foreign)
+    return passed(GATE)
+
+
+def _masks(text: str) -> list[tuple[str, str]]:
+    """Each line of ``text`` with the kinds of its characters."""
+    mask, rows, at = kinds(text), [], 0
+    for line in text.split("\n"):
+        rows.append((line, mask[at : at + len(line)]))
+        at += len(line) + 1
+    return rows
+
+
+def _identifiers(path: str, text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+    """Non-ASCII words of added lines: of Python only those in code, of other languages all, of prose none."""
+    suspects = [line for line in lines if not line.text.isascii()]
+    if not suspects or not is_code(path):
+        return
+    rows = _masks(text) if is_python(path) else []
+    for line in suspects:
+        for match in WORD.finditer(line.text):
+            if not rows or rows[line.number - 1][1][match.start()] == CODE:
+                yield line, match.group()
+
+
+def _typographic(text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+    suspects = [line for line in lines if any(char in MENDED for char in line.text)]
+    rows = _masks(text) if suspects else []
+    for line in suspects:
+        body, mask = rows[line.number - 1]
+        hit = next((char for char, kind in zip(body, mask, strict=True) if kind == CODE and char in MENDED), None)
+        if hit:
+            yield line, f"U+{ord(hit):04X}"
+
+
+def mend(text: str, lines: Collection[int] | None = None) -> str:
+    """Python ``text`` with the typographic marks in its code made plain; inside strings and comments nothing changes.
+
+    ``lines``: 1-based numbers of the lines that may be touched; all when left out. What stands between a pair of
+    typographic quotes becomes a string and is left as it is.
+    """
+    out = []
+    for number, (body, mask) in enumerate(_masks(text), 1):
+        out.append(_mended(body, mask) if lines is None or number in lines else body)
+    return "\n".join(out)
+
+
+def _mended(body: str, mask: str) -> str:
+    out: list[str] = []
+    at = 0
+    while at < len(body):
+        char = body[at]
+        if mask[at] != CODE or char not in MENDED:
+            out.append(char)
+            at += 1
+            continue
+        end = next((i for i in range(at + 1, len(body)) if body[i] == CLOSING.get(char)), None)
+        if end is not None and MENDED[char] not in body[at + 1 : end]:
+            out.append(MENDED[char] + body[at + 1 : end] + MENDED[char])
+            at = end + 1
+        else:
+            out.append(MENDED[char])
+            at += 1
+    return "".join(out)
+
+
+def _example(path: str, before: str | None, after: str, *, strict_ascii: bool = False) -> CharacterFacts:
+    data = None if before is None else before.encode()
+    return CharacterFacts(path=path, before=data, after=after.encode(), strict_ascii=strict_ascii)
+
+
+EXAMPLES: tuple[tuple[CharacterFacts, Decision], ...] = (
+    (_example("a.py", None, "name = 'Zoë – “quoted”'  # déjà vu\n"), Decision.ALLOW),
+    (_example("a.py", None, "größe = 1\nλ = 2\nν_max = 3\nскорость = 4\n"), Decision.ALLOW),
+    (_example("a.py", "x = '\u202e'\n", "x = '\u202e'\ny = 1\n"), Decision.ALLOW),
+    (_example("a.py", None, "x = 'a\u202eb'\n"), Decision.DENY),
+    (_example("a.md", None, "zero\u200bwidth\n"), Decision.DENY),
+    (_example("a.md", None, "family 👩\u200d💻\n"), Decision.ALLOW),
+    (_example("a.py", None, "p\u0430ssword = 1\n"), Decision.DENY),
+    (_example("a.py", None, "\u0441\u043e\u0440\u0443 = 1\n"), Decision.DENY),
+    (_example("a.py", None, "\uff45val(x)\n"), Decision.DENY),
+    (_example("a.js", None, "const us\u0435r = 1;\n"), Decision.DENY),
+    (_example("a.py", "p\u0430y = 1\n", "p\u0430y = 2\n"), Decision.ALLOW),
+    (_example("a.py", None, "print(“hello”)\n"), Decision.REPAIR),
+    (_example("a.py", None, "x = a – b\n"), Decision.REPAIR),
+    (_example("a.py", None, "x\u00a0= 1\n"), Decision.REPAIR),
+    (_example("a.py", None, "x = 'é'\n", strict_ascii=True), Decision.REPAIR),
+    (_example("a.py", "x = 'é'\n", "x = 'é'\ny = 1\n", strict_ascii=True), Decision.ALLOW),
+    (_example("a.txt", None, "a\x1b[31mred\n"), Decision.DENY),
+    (_example("a.py", None, "# a comment\rwhat_python_runs()\n"), Decision.DENY),
+    (_example("a.py", "x = 1\r\n", "x = 1\r\ny = 2\r\n"), Decision.ALLOW),
+)

@@ -1,0 +1,123 @@
+"""Gate 13, shrink and elision: a model that rewrites a file may not lose it.
+
+Denied for an existing file, unless the owner asked for a deletion: over half of the lines gone, an empty file, code
+replaced by "the rest stays as it is", a function whose body was emptied, a tail that was cut off.
+"""
+
+from __future__ import annotations
+
+import re
+
+from governance.irongate.candidate.elision import elided_lines, emptied
+from governance.irongate.lines import added, as_text, split
+from governance.irongate.paths import is_python
+from governance.irongate.syntax import parse
+from governance.irongate.verdicts import denied, passed, shown
+from ledger.vocabulary import Decision, EditKind, Frozen, Operation, Source, Tier, Verdict
+
+GATE = 13
+LEAST_LINES = 4  # below this a file is too short for its length to say anything
+DELETION = re.compile(
+    r"\b(?:delete|deletes|deleting|remove|removes|removing|drop|dropping|prune|purge|strip out|get rid of|"
+    r"clean ?up|dead code|unused)\b",
+    re.IGNORECASE,
+)
+
+
+class ShrinkFacts(Frozen):
+    """One file before and after, what the edit says it is, and whether the owner asked for a deletion."""
+
+    path: str
+    kind: EditKind
+    before: bytes | None
+    after: bytes | None
+    deletion_wanted: bool = False
+
+
+def wants_deletion(op: Operation) -> bool:
+    """Whether a person asked for something to be taken away. What a sensor writes does not count."""
+    return any(s.source is Source.MANUAL and DELETION.search(s.goal) for s in op.signals)
+
+
+def check(facts: ShrinkFacts) -> Verdict:
+    """Deny a loss; a whole file that goes needs a person's yes."""
+    if facts.after is None:
+        return passed(GATE, "deletes_file", floor=Tier.APPROVAL_REQUIRED, evidence=(facts.path,))
+    if b"\0" in facts.after:
+        return passed(GATE)
+    elided = elided_lines(facts.path, facts.before, facts.after)
+    if elided:
+        spots = [f"{facts.path}:{number}" for number in elided]
+        reason = f"{shown(facts.path)} has marks where code was left out; write every line in full."
+        return denied(GATE, "elided", reason, evidence=spots)
+    if facts.before is None or facts.deletion_wanted:
+        return passed(GATE)
+    return _loss(facts, facts.before, facts.after)
+
+
+def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
+    name = shown(facts.path)
+    old, new = _telling(facts.path, before), _telling(facts.path, after)
+    if old and not new:
+        return denied(GATE, "emptied", f"{name} would be empty.", evidence=(facts.path,))
+    if _cut_off(facts.path, before, after):
+        return denied(
+            GATE, "cut_off", f"{name} ends in the middle; the answer seems to be cut off.", evidence=(facts.path,)
+        )
+    if len(old) >= LEAST_LINES and len(new) * 2 < len(old):
+        reason = f"{name} would lose over half of its lines ({len(old)} to {len(new)})."
+        return denied(GATE, "shrink", reason, evidence=(facts.path,))
+    hollow = emptied(before, after) if is_python(facts.path) else ()
+    if hollow:
+        reason = f"The body of {', '.join(hollow)} in {name} was emptied."
+        return denied(GATE, "hollow", reason, evidence=hollow)
+    return passed(GATE)
+
+
+def _telling(path: str, data: bytes) -> list[str]:
+    """Lines that say something: neither blank nor, in Python, a comment alone."""
+    lines = [line.strip() for line in split(as_text(data))]
+    return [line for line in lines if line and not (is_python(path) and line.startswith("#"))]
+
+
+def _cut_off(path: str, before: bytes, after: bytes) -> bool:
+    """The file ended with a newline and now ends within a line, or inside an open bracket or string."""
+    if not before.endswith(b"\n") or after.endswith(b"\n") or not added(before, after):
+        return False
+    if is_python(path) and parse(before) is not None and parse(after) is None:
+        return True
+    last = split(as_text(after))[-1]
+    return any(line != last and line.startswith(last) for line in split(as_text(before)))
+
+
+def _example(before: str | None, after: str | None, *, path: str = "a.py", wanted: bool = False) -> ShrinkFacts:
+    kind = EditKind.CREATE if before is None else EditKind.DELETE if after is None else EditKind.MODIFY
+    return ShrinkFacts(
+        path=path,
+        kind=kind,
+        before=None if before is None else before.encode(),
+        after=None if after is None else after.encode(),
+        deletion_wanted=wanted,
+    )
+
+
+_BODY = "def f(x):\n    y = x + 1\n    return y\n\n\ndef g(x):\n    z = x * 2\n    return z\n"
+_TYPED = "from typing import Protocol\n\n\nclass Door(Protocol):\n    def open(self) -> None: ...\n"
+
+EXAMPLES: tuple[tuple[ShrinkFacts, Decision], ...] = (
+    (_example(_BODY, _BODY.replace("+ 1", "+ 2")), Decision.ALLOW),
+    (_example(_BODY, "def f(x):\n    return x\n"), Decision.DENY),
+    (_example(_BODY, "def f(x):\n    return x\n", wanted=True), Decision.ALLOW),
+    (_example(_BODY, ""), Decision.DENY),
+    (_example(_BODY, None), Decision.ALLOW),
+    (_example(_BODY, _BODY + "\n# ... rest of the file unchanged ...\n"), Decision.DENY),
+    (_example(_BODY, _BODY.replace("    z = x * 2\n", "    ...\n")), Decision.DENY),
+    (_example(_BODY, _BODY.replace("    y = x + 1\n    return y\n", "    pass\n")), Decision.DENY),
+    (_example(_BODY, _BODY[:-7]), Decision.DENY),
+    (_example(_TYPED, _TYPED + "\n    def close(self) -> None: ...\n"), Decision.ALLOW),
+    (_example(_TYPED, _TYPED.replace("None", "int")), Decision.ALLOW),
+    (_example("a\nb\nc\nd\n", "a\n", path="a.txt"), Decision.DENY),
+    (_example("a\nb\n", "a\n", path="a.txt"), Decision.ALLOW),
+    (_example(None, "x = 1  # existing code here\n"), Decision.DENY),
+    (_example(None, "data = numbers[..., 0]\n"), Decision.ALLOW),
+)

@@ -1,0 +1,1 @@
+"""Detection of prompt injection, and text folding."""

@@ -1,0 +1,1 @@
+"""Gates about ops, requests and deliveries: money, time, locks, signatures, repetition."""

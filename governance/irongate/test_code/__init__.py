@@ -1,0 +1,1 @@
+"""Rules about test code: what a change to it may do, and what a test proves."""

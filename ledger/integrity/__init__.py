@@ -1,0 +1,1 @@
+"""Verification of a ledger file: chain, blobs, schema, signed heads."""
