@@ -1,8 +1,8 @@
 """The program that the probe runs inside a sandbox: one attack on each wall.
 
-Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (see :class:`AttackTarget`). Standard library only.
-Writes ``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An attack that fails in a way
-that was not foreseen ends the program, and then no wall counts as proven. Damage is judged outside, where it would be.
+Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (:class:`AttackTarget`). Standard library only. Writes
+``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An unforeseen failure of an
+attack ends the program, and then no wall counts as proven. Damage is assessed outside, where it would be visible.
 """
 
 # The attacks are system calls on plain text.
