@@ -12,6 +12,7 @@ from ledger.vocabulary import (
     Entry,
     FailureClass,
     Frozen,
+    OpOutcome,
     RootCause,
     Route,
     Source,
@@ -181,6 +182,10 @@ class OpView(Frozen):
     learned: str = ""  # what became of its claims
     steps: tuple[OpStep, ...] = ()
     diff: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return isinstance(self.state, OpOutcome)
 
     def has_expired(self, now: str) -> bool:
         """True when its time for an answer is over at ``now``; the record may lack the entry until the next boot."""

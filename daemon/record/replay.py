@@ -17,7 +17,7 @@ from governance.irongate.registry import GATES
 from governance.memory.prophecy import floors as floors_of
 from governance.memory.prophecy import foretell
 from governance.memory.reputation import Reputation
-from governance.pipeline import fsm
+from governance.phases.table import MACHINE
 from governance.pipeline.routes import choose_route
 from governance.repair.ranking import Merits, order_of
 from governance.risk.ladder import ChangeFacts, ComplexityFacts, assess, complexity
@@ -161,12 +161,12 @@ def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
 
 def _edge(current: State | None, event: PhaseEntered | OpEnded) -> Compared:
     origin, wanted = event.origin, event.to
-    if origin is None or origin is not (current or fsm.START):
-        return [("transition", f"from {origin}", f"from {current or fsm.START}")]
-    if origin is wanted and origin is fsm.START and current is None:
+    if origin is None or origin is not (current or MACHINE.start):
+        return [("transition", f"from {origin}", f"from {current or MACHINE.start}")]
+    if origin is wanted and origin is MACHINE.start and current is None:
         return []
     try:
-        fsm.transition(origin, wanted)
+        MACHINE.check_transition(origin, wanted)
     except TransitionRefused as error:
         return [("transition", f"{origin} -> {wanted}", str(error))]
     return [("transition", wanted.value, wanted.value)]

@@ -9,7 +9,7 @@ from governance.conversation.tool_call import call_tool
 from governance.pipeline.context import OpContext
 from kernel.provider import ToolCall
 from ledger.parsers.json import read_json
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 
 
@@ -25,7 +25,7 @@ def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[lis
 
 
 async def run_calls(
-    crew: OpContext, phase: State, calls: Sequence[ToolCall], context: ToolContext
+    crew: OpContext, phase: Phase, calls: Sequence[ToolCall], context: ToolContext
 ) -> list[ToolOutcome]:
     """Check, run and record each call; outcomes in the order of the calls.
 

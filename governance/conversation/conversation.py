@@ -24,8 +24,7 @@ from governance.grounding.ground import depth_of
 from governance.irongate.candidate import g01_containment, g02_protected, g04_exploration
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import POLICY_RULES, Dossier
-from governance.pipeline.retries import COLLAPSE
+from governance.pipeline.dossier import COLLAPSE_RULE, POLICY_RULES, Dossier
 from governance.repair.proposal import Proposal
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits
@@ -40,9 +39,9 @@ from ledger.vocabulary import (
     EditKind,
     FailureClass,
     Operation,
+    Phase,
     RootCause,
     Spend,
-    State,
     TestResult,
     Verdict,
 )
@@ -73,11 +72,11 @@ async def read_files(crew: OpContext, context: ToolContext, paths: Sequence[str]
     """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
-        outcome = await call_tool(crew, State.GENERATE, "read_file", json.dumps({"path": path}), context)
+        outcome = await call_tool(crew, Phase.GENERATE, "read_file", json.dumps({"path": path}), context)
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
-            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call screened a part
+            await look_at(crew, Phase.GENERATE, path, files[path])  # all of it: the call screened a part
     return files
 
 
@@ -129,7 +128,7 @@ async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: s
     protected = crew.shop.settings.pipeline.protected_paths
     denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
     if denied is not None:
-        await crew.record.note(GateJudged(**denied.model_dump()), phase=State.GENERATE)
+        await crew.record.note(GateJudged(**denied.model_dump()), phase=Phase.GENERATE)
         return Stated(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
@@ -178,7 +177,7 @@ class Answers:
         )
         if verdict.decision is Decision.ALLOW:
             return AnswerVerdict(useful=True)
-        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.GENERATE)
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=Phase.GENERATE)
         return AnswerVerdict(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 
@@ -199,7 +198,7 @@ async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tu
         crew.holdings.pulse.begin()
         conversation = Conversation(
             crew=crew,
-            phase=State.GENERATE,
+            phase=Phase.GENERATE,
             purpose="generate",
             opening=opening,
             context=context,
@@ -266,7 +265,7 @@ def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[st
         reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
         cause=RootCause.COLLAPSE,
         failure=FailureClass.COLLAPSE,
-        rule=COLLAPSE,
+        rule=COLLAPSE_RULE,
         retry=True,
         exploration=uses,
         reads=reads,

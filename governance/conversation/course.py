@@ -12,7 +12,7 @@ from governance.pipeline.dossier import Dossier, Feedback
 from governance.repair.proposal import Proposal
 from ledger.events.repair import RepairRoundEnded
 from ledger.ids import sha256_hex
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 
 SHOWN_DIFF = 1_500
 HINTS = 2
@@ -60,13 +60,13 @@ class Branch:
     def feedback(self) -> Feedback:
         """Feedback for the next attempt on this branch."""
         shown = f"\nYour patch was:\n{self.diff[:SHOWN_DIFF]}" if self.diff else ""
-        return Feedback(phase=State.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
+        return Feedback(phase=Phase.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
 
     @property
     def hint(self) -> Feedback:
         """Feedback for attempts on sibling branches."""
         text = f"Another attempt at the same did not do it either. {self.text[:600]}\n{self.diff[:SHOWN_DIFF]}"
-        return Feedback(phase=State.GENERATE, rule=SIBLING, text=text)
+        return Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text)
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def resumed(event: RepairRoundEnded, dossier: Dossier) -> tuple[Course, Dossier]
     """Inverse of :func:`noted`: the course, and the dossier with the recorded hints."""
     course = Course(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
     for text in event.hints:
-        dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
+        dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
     return course, dossier
 
 

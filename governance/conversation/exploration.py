@@ -17,7 +17,7 @@ from governance.conversation.tool_call import call_tool
 from governance.irongate.candidate.g04_exploration import lacking, standing
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier
-from ledger.vocabulary import Complexity, Operation, State
+from ledger.vocabulary import Complexity, Operation, Phase
 from tools.manifest import ToolContext
 from tools.testing.localisation.ranking import Suspicion
 from tools.workspace import Workspace
@@ -77,7 +77,7 @@ class Scout:
 
     async def ask(self, name: str, **arguments: str) -> str:
         """Text of one tool call's result; empty when the call failed."""
-        outcome = await call_tool(self._crew, State.GENERATE, name, json.dumps(arguments), self._context)
+        outcome = await call_tool(self._crew, Phase.GENERATE, name, json.dumps(arguments), self._context)
         if not outcome.use.ok:
             return ""
         self.findings.told.append((" ".join([name, *arguments.values()]), outcome.text))

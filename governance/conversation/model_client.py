@@ -46,7 +46,7 @@ from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.events.model import CallEnded, CallStarted, ProximityJudged
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Draft, State
+from ledger.vocabulary import Draft, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class ModelClient:
 
     async def turn(
         self,
-        phase: State,
+        phase: Phase,
         purpose: str,
         conversation: Sequence[Message],
         tools: Sequence[ToolSchema] = (),
@@ -186,7 +186,7 @@ class ModelClient:
             self._feel(heard.done.report, heard.usage.tokens_out)
         return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
 
-    async def infill(self, phase: State, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
+    async def infill(self, phase: Phase, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
         """One batch of infills. Raises as :meth:`turn` does."""
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
@@ -195,7 +195,7 @@ class ModelClient:
         most, told = at_most(request.spans, (), request.samples), careful(request.caution_milli, request.temperature)
         return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
 
-    async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
+    async def diverge(self, phase: Phase, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
         """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
@@ -204,7 +204,7 @@ class ModelClient:
         return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
 
     async def _infills(
-        self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
+        self, phase: Phase, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
     ) -> tuple[Infill, ...]:
         heard = ResponseBuffer(most.tokens_in)
         async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._left_s, told):
@@ -227,7 +227,7 @@ class ModelClient:
         self._pulse.feel(near, signal)
 
     @asynccontextmanager
-    async def _judged(self, phase: State, purpose: str) -> AsyncIterator[None]:
+    async def _judged(self, phase: Phase, purpose: str) -> AsyncIterator[None]:
         """Around one call: records the policy's decision on an answer of raised proximity."""
         before = self._pulse.proximity_milli
         try:
@@ -240,7 +240,7 @@ class ModelClient:
         if near > before and near >= RESTLESS_MILLI:
             await self._decided(phase, purpose, near, self._pulse.signal)
 
-    async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
+    async def _decided(self, phase: Phase, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
             ProximityJudged(
@@ -257,7 +257,7 @@ class ModelClient:
             phase=phase,
         )
 
-    async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
+    async def weigh(self, phase: Phase, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
         """Log probabilities of texts in spans (see ``WeighAnswer``); None if unsupported. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Weigher):
             return None
@@ -272,7 +272,7 @@ class ModelClient:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: State, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, told: Fields
+        self, phase: Phase, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, told: Fields
     ) -> AsyncIterator[None]:
         """Around one call: budget reserved before, settled and recorded after, however the call ends.
 
@@ -298,7 +298,7 @@ class ModelClient:
         finally:
             await self._close(ticket, phase, purpose, heard, started, problem)
 
-    async def _open(self, phase: State, purpose: str, most: Usage, told: Fields) -> int:
+    async def _open(self, phase: Phase, purpose: str, most: Usage, told: Fields) -> int:
         ticket, verdict = await self._budget.reserve(
             provider=self.provider.name,
             price=self.provider.price,
@@ -327,7 +327,7 @@ class ModelClient:
         return ticket
 
     async def _close(
-        self, ticket: int, phase: State, purpose: str, heard: ResponseBuffer, started: float, problem: str
+        self, ticket: int, phase: Phase, purpose: str, heard: ResponseBuffer, started: float, problem: str
     ) -> None:
         """Settle and record a call. Cancellation does not interrupt this, so that the cost survives a restart."""
         ms = round((self._clock.monotonic() - started) * 1000)
@@ -358,7 +358,7 @@ class ModelClient:
 
         await run_to_completion(settled())
 
-    def _claimed(self, phase: State, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
+    def _claimed(self, phase: Phase, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
         """The convergence record of a reply, up to the op's maximum number of them."""
         if not self._record.may_claim():
             return ()

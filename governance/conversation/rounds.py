@@ -36,6 +36,7 @@ from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
 from ledger.events.model import (
+    LAST_ROUND,
     LoopAnswerSentBack,
     LoopAnswerUnreadable,
     LoopCallsIgnored,
@@ -46,7 +47,7 @@ from ledger.events.model import (
 )
 from ledger.ids import sha256_hex
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, State, Verdict
+from ledger.vocabulary import Decision, Phase, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
@@ -72,7 +73,7 @@ class Conversation:
         self,
         *,
         crew: OpContext,
-        phase: State,
+        phase: Phase,
         purpose: str,
         opening: Opening,
         context: ToolContext,
@@ -165,7 +166,7 @@ class Conversation:
         """One turn; the last one has no tools and a nudge to answer."""
         final = NUDGE if last and self._number > 1 else ""
         if final:
-            await self._note(LoopNudged, why="last round", round=self._number)
+            await self._note(LoopNudged, why=LAST_ROUND, round=self._number)
         tools = self._tools if self._manner is Manner.NATIVE and not last else ()
         return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 

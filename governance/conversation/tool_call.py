@@ -12,7 +12,7 @@ from governance.conversation.injection_screen import look_at, warning
 from governance.irongate.candidate.g15_secrets import redact
 from governance.pipeline.context import OpContext
 from ledger.events.check import GateJudged, ToolCalled
-from ledger.vocabulary import Decision, State
+from ledger.vocabulary import Decision, Phase
 from tools.builtin.search_code import SearchCode
 from tools.manifest import ToolContext, ToolOutcome
 
@@ -30,7 +30,7 @@ def has_found(outcome: ToolOutcome) -> bool | None:
     return outcome.use.found
 
 
-async def call_tool(crew: OpContext, phase: State, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
+async def call_tool(crew: OpContext, phase: Phase, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
     """Make the call and record it, with the verdicts that refuse. Invalid calls give an outcome, not an exception.
 
     The ledger keeps the redacted result (up to ``KEPT_CHARS``). The model gets a capped text that names that blob.

@@ -27,8 +27,7 @@ from governance.conversation.course import (
 )
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes, unified
-from governance.pipeline.dossier import Dossier, Feedback
-from governance.pipeline.retries import COLLAPSE
+from governance.pipeline.dossier import COLLAPSE_RULE, Dossier, Feedback
 from governance.repair.proposal import Proposal
 from governance.repair.resumed import events_before
 from governance.repair.settings import RepairSettings
@@ -40,9 +39,9 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,
     Operation,
+    Phase,
     RootCause,
     RunStatus,
-    State,
     TestResult,
     TestRun,
 )
@@ -110,7 +109,7 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
         async with crew.clock.within(box_s):
             while course.rounds < settings.l2_rounds:
                 layer = await grow(op, authors, crew, failing)
-                if all(branch.proposal.rule == COLLAPSE for branch in layer):
+                if all(branch.proposal.rule == COLLAPSE_RULE for branch in layer):
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
                 met = course.after(layer)
@@ -159,7 +158,7 @@ async def grow(
         dossier = authors[index % len(authors)]
         for other in asked:
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
-            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
+            dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
         asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
     places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
     async with crew.shop.heavy, asyncio.TaskGroup() as group:

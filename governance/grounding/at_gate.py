@@ -6,15 +6,20 @@ from governance.grounding.claim_verdict import THIN, ClaimVerdict, GroundingFact
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import behind, dated, sources_of, stale_of
 from governance.pipeline.context import OpContext, Regrounding
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
-from governance.pipeline.retries import may_return
+from governance.pipeline.dossier import Dossier, Feedback, Generation
+from governance.pipeline.phase import PhaseResult, ResultKind
 from governance.recordable import words_without_secrets
 from ledger.events.model import GroundJudged
-from ledger.vocabulary import FailureClass, Operation, RootCause, State, Tier
+from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
 
-async def stand(op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, risk: Tier) -> ClaimVerdict:
-    """The policy's verdict on the candidate's sources. ``risk``: the tier that the candidate would get without it."""
+async def stand(
+    op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, *, risk: Tier, again: bool
+) -> ClaimVerdict:
+    """The policy's verdict on the candidate's sources.
+
+    ``risk``: the tier that the candidate would get without it; ``again``: whether GENERATE may gather more evidence.
+    """
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = behind(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
@@ -25,7 +30,7 @@ async def stand(op: Operation, dossier: Dossier, crew: OpContext, generation: Ge
         trust_bp=ground.trust_bp,
         proximity_milli=generation.proximity_milli,
         sources=sources_of(evidence),
-        again=may_look_again(dossier, crew),
+        again=again,
         settings=ground.settings,
         stale=stale_of(evidence),
     )
@@ -48,13 +53,6 @@ async def branch_now(op: Operation, crew: OpContext) -> tuple[str, tuple[str, ..
     return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
 
 
-def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
-    """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
-    thin = Feedback(phase=State.GATE, rule=THIN, text="")
-    known = any(feedback.rule == THIN for feedback in dossier.feedback)
-    return not known and may_return(State.GATE, State.GENERATE, dossier.with_feedback(thin), crew.shop.settings)
-
-
 async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
     """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
@@ -70,10 +68,10 @@ async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: 
     )
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."
     return PhaseResult(
-        next=State.GENERATE,
+        kind=ResultKind.RETRY,
         reason=f"{stood.why} ({THIN})",
         cause=RootCause.NO_CANDIDATE,
         failure=FailureClass.CODE,
-        feedback=Feedback(phase=State.GATE, rule=THIN, text=text),
+        feedback=Feedback(phase=Phase.GATE, rule=THIN, text=text),
         replaced=op.model_copy(update={"base": head}) if is_stale else None,
     )

@@ -17,18 +17,18 @@ from governance.grounding.claim_verdict import THIN
 from governance.grounding.sources import behind, sources_of
 from governance.irongate.candidate.g15_secrets import redact
 from governance.pipeline.context import OpContext, Regrounding
-from governance.pipeline.dossier import Dossier
-from governance.pipeline.retries import COLLAPSE, regroundings
+from governance.pipeline.dossier import COLLAPSE_RULE, Dossier
+from governance.pipeline.retries import regroundings
 from governance.repair.proposal import Proposal
 from ledger.events.model import Regrounded
-from ledger.vocabulary import Operation, RunStatus, State, TestRun
+from ledger.vocabulary import Operation, Phase, RunStatus, TestRun
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 from tools.workspace import Workspace
 
 PATHS = 6
 COMMITS = 5
 TOLD_LINES, TOLD_CHARS = 3, 140
-AGAIN = frozenset({COLLAPSE, THIN})
+AGAIN = frozenset({COLLAPSE_RULE, THIN})
 """Feedback rules after which the next attempt is re-grounded."""
 MEMORY = "memory"
 UNSTEADY = "the failing tests have passed when they were run again at the same commit: they fail at times only"
@@ -108,14 +108,14 @@ async def gather(
             results.append((f"git_log {path}", log.text))
             lines += [f"{path}: {line.strip()}" for line in log.text.splitlines() if line[:1].strip()]
     for text in await crew.shop.memory.advice(paths):
-        marked = await look_at(crew, State.GENERATE, MEMORY, text)
+        marked = await look_at(crew, Phase.GENERATE, MEMORY, text)
         results.append((MEMORY, text if marked is None else f"{warning(marked)}\n{text}"))
         lines += [text] if marked is None else []
     return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
 
 
 async def _ask(crew: OpContext, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
-    return await call_tool(crew, State.GENERATE, name, json.dumps(arguments), context)
+    return await call_tool(crew, Phase.GENERATE, name, json.dumps(arguments), context)
 
 
 async def run_again(op: Operation, crew: OpContext, workspace: Workspace) -> TestRun | None:

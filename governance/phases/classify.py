@@ -6,7 +6,8 @@ from governance.conversation.injection_screen import look_at_all
 from governance.irongate.op import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Classification, Dossier, PhaseResult, failed
+from governance.pipeline.dossier import Classification, Dossier
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.risk.blast_radius import blast_of, build_files
 from governance.risk.foresight import foresee
 from governance.risk.ladder import (
@@ -24,8 +25,9 @@ from ledger.vocabulary import (
     Decision,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
-    State,
     Tier,
     Verdict,
 )
@@ -67,7 +69,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
     recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
         return PhaseResult(
-            next=State.BLOCKED,
+            kind=ResultKind.REFUSED,
             cause=RootCause.POLICY_REFUSED,
             failure=FailureClass.POLICY,
             reason=f"{recursion.reason} ({recursion.rule})",
@@ -85,7 +87,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         from_outside=is_from_outside(op),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
-    marked = await look_at_all(crew, State.CLASSIFY, texts_of(op))
+    marked = await look_at_all(crew, Phase.CLASSIFY, texts_of(op))
     floors = floors_of(op, blast.score_bp) + tuple((v.floor, told(v)) for v in marked if v.floor is not None)
     foreseen = await foresee(crew, changed, blast.dependents, assess(facts).tier)
     floors += foreseen.floors
@@ -114,14 +116,17 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
             blast_bp=output.blast_bp,
             **foreseen.record,
         ),
-        phase=State.CLASSIFY,
+        phase=Phase.CLASSIFY,
     )
     if output.tier is Tier.BLOCKED:
         return PhaseResult(
-            next=State.BLOCKED,
+            kind=ResultKind.REFUSED,
             output=output,
             cause=RootCause.BLOCKED_PATH,
             failure=FailureClass.POLICY,
             reason="; ".join(output.reasons),
         )
-    return PhaseResult(next=State.ROUTE, output=output, reason=output.reasons[0])
+    return PhaseResult(output=output, reason=output.reasons[0])
+
+
+SPEC = PhaseSpec(output=Classification, run=classify, edges={ResultKind.REFUSED: OpOutcome.BLOCKED})

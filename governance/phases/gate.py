@@ -8,13 +8,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from governance.grounding.at_gate import back, stand
-from governance.grounding.claim_verdict import Stand
+from governance.grounding.claim_verdict import THIN, Stand
 from governance.grounding.trust_lookup import doubts, standings
 from governance.irongate.candidate_gates import decide
 from governance.irongate.paths import is_code, is_test_path
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes
-from governance.pipeline.dossier import Dossier, Gating, Generation, PhaseResult, Validation, failed
+from governance.pipeline.dossier import Dossier, Feedback, Gating, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.retries import may_return
 from governance.risk.blast_radius import blast_of
 from governance.risk.foresight import foresee
 from governance.risk.ladder import BLAST_LIMIT_BP, ChangeFacts, assess
@@ -29,9 +31,10 @@ from ledger.vocabulary import (
     EditKind,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     Route,
-    State,
     Tier,
     Verdict,
 )
@@ -162,6 +165,13 @@ def raised_by(
     return floors
 
 
+def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
+    """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
+    thin = Feedback(phase=Phase.GATE, rule=THIN, text="")
+    known = any(feedback.rule == THIN for feedback in dossier.feedback)
+    return not known and may_return(SPEC, dossier.with_feedback(thin), crew.shop.settings)
+
+
 async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
     generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
@@ -195,13 +205,14 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
-    stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)
+    risk = assess(facts, floors=tuple(floors)).tier
+    stood = await stand(op, dossier, crew, generation, risk=risk, again=may_look_again(dossier, crew))
     if stood.stand is Stand.REGROUND:
         return await back(op, crew, stood, generation)
     if stood.stand is Stand.ASK:
         floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))
-    untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
+    untold = (doubt,) if doubt and doubt not in assessment.raised_by else ()
     known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
     asked = asking((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
@@ -227,7 +238,7 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
             **foreseen.record,
             gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
         ),
-        phase=State.GATE,
+        phase=Phase.GATE,
     )
     return decided(output)
 
@@ -235,11 +246,19 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
 def decided(output: Gating) -> PhaseResult:
     """The next state for that tier."""
     if output.tier is not Tier.BLOCKED:
-        return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
+        return PhaseResult(output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
     return PhaseResult(
-        next=State.BLOCKED,
+        kind=ResultKind.REFUSED,
         output=output,
         cause=RootCause.BLOCKED_PATH,
         failure=FailureClass.POLICY,
         reason="; ".join(output.reasons),
     )
+
+
+SPEC = PhaseSpec(
+    output=Gating,
+    run=gate,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.REFUSED: OpOutcome.BLOCKED},
+    returns=lambda settings: settings.validate_retries,
+)

@@ -20,8 +20,9 @@ from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import unified
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, failed
-from governance.pipeline.retries import COLLAPSE, WAITED, wants_repair
+from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Feedback, Generation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.retries import wants_repair
 from governance.recordable import without_secrets
 from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
@@ -38,15 +39,16 @@ from ledger.vocabulary import (
     Edit,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     Route,
     RunStatus,
-    State,
     TestResult,
     TestRun,
 )
 
-WAITED_RULE = "claims.waited"
+WAITED = "another op changed the file meanwhile; this one looks afresh"
 SHOWN_DIFF = 4_000
 MOST_SAID, MOST_FAILING = 2_000, 8
 """Limits for gate 20's input: characters of a failing test's message, and number of tests."""
@@ -61,7 +63,7 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     missing = unknown_of(op, run)
     if missing:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, f"No such test at this commit: {missing[0]}")
-    return PhaseResult(next=State.NOOP, reason="the tests pass at this commit: the goal is met already")
+    return PhaseResult(kind=ResultKind.NO_CHANGE, reason="the tests pass at this commit: the goal is met already")
 
 
 async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -83,7 +85,7 @@ async def met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
     answer = await closure_checks.at_base(op, crew)
     if answer.closed or answer.gone:
-        return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
+        return PhaseResult(kind=ResultKind.NO_CHANGE, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
 
 
@@ -106,14 +108,14 @@ async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asy
         if loads is not None and not infills:
             await loads
     before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
-    await look_at_all(crew, State.GENERATE, (*said_by(failing), *before))
+    await look_at_all(crew, Phase.GENERATE, (*said_by(failing), *before))
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
     proposal = await propose(op, dossier, crew, run, failing, infills=infills)
     if proposal.rule == WAITED_RULE:
         return await afresh(op, crew)
-    if proposal.rule == COLLAPSE:
+    if proposal.rule == COLLAPSE_RULE:
         leave(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
     if proposal.candidate is None:
         return without_candidate(dossier, proposal)
@@ -140,9 +142,9 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
     """A retry with feedback, or the end of the op, whose reason includes earlier refusals."""
     rule = proposal.rule or "generate.answer"
     if proposal.retry:
-        feedback = Feedback(phase=State.GENERATE, rule=rule, text=proposal.reason)
+        feedback = Feedback(phase=Phase.GENERATE, rule=rule, text=proposal.reason)
         return PhaseResult(
-            next=State.GENERATE,
+            kind=ResultKind.RETRY,
             reason=f"{proposal.reason} ({rule})",
             cause=proposal.cause,
             failure=proposal.failure,
@@ -207,11 +209,11 @@ async def afresh(op: Operation, crew: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
     return PhaseResult(
-        next=State.GENERATE,
+        kind=ResultKind.RETRY,
         reason=WAITED,
         cause=RootCause.APPLY_CONFLICT,
         failure=FailureClass.INFRA,
-        feedback=Feedback(phase=State.GENERATE, rule=WAITED_RULE, text=WAITED),
+        feedback=Feedback(phase=Phase.GENERATE, rule=WAITED_RULE, text=WAITED),
         replaced=op if op.tree != op.base else op.model_copy(update={"base": head}),
     )
 
@@ -222,13 +224,13 @@ async def noop(op: Operation, crew: OpContext, proposal: Proposal, failing: tupl
         text = "The goal is not met: "
         text += f"{failing[0].id} fails" if failing else (await closure_checks.at_base(op, crew)).reason
         return PhaseResult(
-            next=State.GENERATE,
+            kind=ResultKind.RETRY,
             reason=text,
             cause=RootCause.NO_CANDIDATE,
             failure=FailureClass.CODE,
-            feedback=Feedback(phase=State.GENERATE, rule="generate.noop", text=text),
+            feedback=Feedback(phase=Phase.GENERATE, rule="generate.noop", text=text),
         )
-    return PhaseResult(next=State.NOOP, reason=proposal.reason)
+    return PhaseResult(kind=ResultKind.NO_CHANGE, reason=proposal.reason)
 
 
 async def accept(
@@ -240,7 +242,9 @@ async def accept(
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "no candidate to accept")
     if op.tree != op.base and not await differs_from(crew, op.base, proposal):
         lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
-        return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
+        return PhaseResult(
+            kind=ResultKind.NO_CHANGE, reason=f"the repair is what HEAD already has: undo your edit of {lines}"
+        )
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
     # Its first word stands for what tests have proven, and none has run yet: GATE says it.
@@ -266,7 +270,7 @@ async def accept(
             notes=proposal.notes,
             diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
         ),
-        also=(crew.record.draft(claim, phase=State.GENERATE),),
+        also=(crew.record.draft(claim, phase=Phase.GENERATE),),
     )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
@@ -285,7 +289,7 @@ async def accept(
         said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
         proximity_milli=proposal.proximity_milli,
     )
-    return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
+    return PhaseResult(output=output, reason=proposal.reason)
 
 
 async def lines_of(crew: OpContext, tree: str, edit: Edit) -> list[str]:
@@ -304,3 +308,11 @@ async def differs_from(crew: OpContext, commit: str, proposal: Proposal) -> bool
         if await crew.shop.repository.read(commit, edit.path) != edit.after:
             return True
     return False
+
+
+SPEC = PhaseSpec(
+    output=Generation,
+    run=generate,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.NO_CHANGE: OpOutcome.NOOP},
+    returns=lambda settings: settings.generate_retries,
+)

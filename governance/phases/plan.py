@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import ChangePlan, Dossier, PhaseResult, PlannedChange
+from governance.pipeline.dossier import ChangePlan, Dossier, PlannedChange
+from governance.pipeline.phase import PhaseResult, PhaseSpec
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
 from ledger.events.op import PlanMade
-from ledger.vocabulary import Complexity, Operation, State, Urgency
+from ledger.vocabulary import Complexity, Operation, Phase, Urgency
 
 
 class PlanAnswer(BaseModel):
@@ -56,7 +57,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePl
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(
-            State.PLAN,
+            Phase.PLAN,
             "plan",
             [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
             limits=Limits(max_tokens=1_024),
@@ -95,4 +96,7 @@ async def plan(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
             approach=output.approach, failed=output.failed, changes=[[c.path, c.what] for c in output.ordered_changes]
         )
     )
-    return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")
+    return PhaseResult(output=output, reason=output.failed or "planned")
+
+
+SPEC = PhaseSpec(output=ChangePlan, run=plan)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from governance.grounding.trust_lookup import confidence_of
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, PhaseResult, Routing
+from governance.pipeline.dossier import Dossier, Routing
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind
 from governance.pipeline.routes import choose_route, op_seconds, turn_seconds
 from ledger.events.op import RouteChosen
 from ledger.sources import SOURCES
-from ledger.vocabulary import Complexity, Operation, State
+from ledger.vocabulary import Complexity, Operation, Phase
 
 
 async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -39,6 +40,10 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
             confidence=told.model_dump(mode="json"),
         )
     )
+    crew.clock.limit_to(output.op_ms / 1000)
     if dossier.complexity is Complexity.TRIVIAL:
-        return PhaseResult(next=State.GENERATE, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
-    return PhaseResult(next=State.CONTEXT_EXPANSION, output=output, reason=chosen.value)
+        return PhaseResult(kind=ResultKind.TRIVIAL, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
+    return PhaseResult(output=output, reason=chosen.value)
+
+
+SPEC = PhaseSpec(output=Routing, run=route, edges={ResultKind.TRIVIAL: Phase.GENERATE})

@@ -14,7 +14,8 @@ from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Validation, failed
+from governance.pipeline.dossier import Dossier, Feedback, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.recordable import inspection_without_secrets
 from governance.repair.failure_context import original, sources_of
 from governance.risk.codebase import read_python
@@ -29,8 +30,8 @@ from ledger.vocabulary import (
     FailureClass,
     Operation,
     Outcome,
+    Phase,
     RootCause,
-    State,
     Tier,
     Verdict,
 )
@@ -83,9 +84,9 @@ def was_python(workspace: Workspace, candidate: Candidate) -> dict[str, bytes | 
 
 def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
     """To GENERATE with feedback; the same diff is not accepted again."""
-    feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
+    feedback = Feedback(phase=Phase.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
     return PhaseResult(
-        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
+        kind=ResultKind.RETRY, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
     )
 
 
@@ -217,7 +218,7 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
         anyway = () if measured.problem else await pass_anyway(generation, crew, workspace)
-    await record_runs(crew, State.VALIDATE, measured)
+    await record_runs(crew, Phase.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
     if measured.problem:
@@ -234,10 +235,18 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         anyway=anyway,
         missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
-    return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
+    return PhaseResult(output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
-async def record_runs(crew: OpContext, phase: State, measured: Measured) -> None:
+async def record_runs(crew: OpContext, phase: Phase, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
         await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)
+
+
+SPEC = PhaseSpec(
+    output=Validation,
+    run=validate,
+    edges={ResultKind.RETRY: Phase.GENERATE},
+    returns=lambda settings: settings.validate_retries + 1,  # the last one is L2 repair
+)

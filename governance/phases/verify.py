@@ -11,7 +11,8 @@ from governance.irongate.op.g19_recursion import diff_hash
 from governance.phases.validate import record_runs
 from governance.pipeline.commit_message import compose
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Verification, failed
+from governance.pipeline.dossier import Dossier, Feedback, Generation, Verification
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.recordable import without_secrets
 from governance.verification import closure_checks
 from governance.verification.evidence import claims
@@ -29,9 +30,10 @@ from ledger.vocabulary import (
     EditKind,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     RunStatus,
-    State,
 )
 from tools.workspace import Workspace
 
@@ -121,7 +123,7 @@ async def verified(
             measured = await forgive(op, crew, workspace, candidate, measured)
         await workspace.reset()
         await stand(crew, workspace, receipt, candidate)
-        await record_runs(crew, State.VERIFY, measured)
+        await record_runs(crew, Phase.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
@@ -170,7 +172,7 @@ async def roll_back(
     crew: OpContext, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str
 ) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
+    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=Phase.VERIFY)
     rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
     crew.holdings.receipt = None
     if rollback.commit is not None:
@@ -179,11 +181,11 @@ async def roll_back(
         reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
         return failed(cause, FailureClass.USER, reason)
     return PhaseResult(
-        next=State.GENERATE,
+        kind=ResultKind.RETRY,
         reason=f"{text[:400]} ({rule})",
         cause=cause,
         failure=FailureClass.TEST,
-        feedback=Feedback(phase=State.VERIFY, rule=rule, text=text, candidate=diff),
+        feedback=Feedback(phase=Phase.VERIFY, rule=rule, text=text, candidate=diff),
     )
 
 
@@ -191,7 +193,9 @@ async def dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
     await crew.record.note(DryRunKept(candidate=blob))
-    return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
+    return PhaseResult(
+        kind=ResultKind.NO_CHANGE, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed"
+    )
 
 
 def waits_for_owner(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
@@ -266,4 +270,12 @@ async def commit(
         intent_seq=seq,
     )
     where = committed.ref.removeprefix("refs/heads/")
-    return PhaseResult(next=State.COMPLETE, output=output, reason=f"{committed.commit[:10]} on {where}")
+    return PhaseResult(output=output, reason=f"{committed.commit[:10]} on {where}")
+
+
+SPEC = PhaseSpec(
+    output=Verification,
+    run=verify,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.NO_CHANGE: OpOutcome.NOOP},
+    returns=lambda settings: 1,
+)

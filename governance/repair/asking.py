@@ -28,7 +28,7 @@ from kernel.provider import (
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
 from ledger.events.repair import HolesInfilled
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 
 CAUTIOUS = 0.5
 """Factor of the temperature after a collapse."""
@@ -101,9 +101,9 @@ async def _ask(
     if wave.others > 1:
         texts = tuple(standing(scene.sources[path].text, span) for path, span in places)
         other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others, caution_milli=left.caution_milli)
-        infills = await crew.asker.diverge(State.GENERATE, f"diverge: {wave.name}", other)
+        infills = await crew.asker.diverge(Phase.GENERATE, f"diverge: {wave.name}", other)
     if infills is None:
-        infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", asked)
+        infills = await crew.asker.infill(Phase.GENERATE, f"infill: {wave.name}", asked)
     return [(*places[infill.span], infill) for infill in infills]
 
 
@@ -188,7 +188,7 @@ async def weighed(survivors: Sequence[PassingVariant], crew: OpContext) -> list[
     """The variants in their order, with their likelihood where the model supports that."""
     request = await asyncio.to_thread(_request, survivors, crew)
     async with crew.shop.heavy:
-        said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request)
+        said = await crew.asker.weigh(Phase.GENERATE, "weigh: repairs", request)
     if said is None:
         return list(survivors)
     rows = zip(survivors, said[::2], said[1::2], strict=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.control.messages import FixRequest, Life
 from daemon.control.service_api import ServiceApi
 from kernel.provider import Health
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, own_environment
 from tests.repos import git, make_repo
@@ -64,7 +64,7 @@ async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
         (repo / "shop/cart.py").write_text(PLUS)
         git(repo, "commit", "-qam", "A fault")
         await facade.fix(FixRequest())
-        done = await service.until("terminal", to=State.COMPLETE.value)
+        done = await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Op,valueonly)").strip() == done.op_id
 
 

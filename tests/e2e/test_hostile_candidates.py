@@ -11,7 +11,7 @@ from daemon.settings.config import Config
 from governance.irongate import candidate_gates as battery
 from governance.irongate.candidate.g20_unattended import UnattendedFacts
 from governance.irongate.verdicts import passed
-from ledger.vocabulary import State, Verdict
+from ledger.vocabulary import OpOutcome, Phase, State, Verdict
 from sensors.requests.manual import manual_signal
 from tests.cage.hostile_candidates import BAD, GOOD, PATH, HostileCandidate, candidates
 from tests.e2e.serving import Serving, served
@@ -64,7 +64,7 @@ async def test_a_hostile_candidate_waits_for_a_person_or_fails(tmp_path: Path, o
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) in (State.APPROVE, State.POSTMORTEM)
+        assert await play(service, one) in (Phase.APPROVE, OpOutcome.POSTMORTEM)
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -81,7 +81,7 @@ async def test_the_verdict_alone_stops_it_where_gate_20_is_taken_away(
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) in (State.APPROVE, State.POSTMORTEM)
+        assert await play(service, one) in (Phase.APPROVE, OpOutcome.POSTMORTEM)
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -90,5 +90,5 @@ async def test_an_honest_candidate_lands_by_itself(tmp_path: Path) -> None:
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) is State.COMPLETE
+        assert await play(service, one) is OpOutcome.COMPLETE
     assert git(repo, "rev-parse", "HEAD^") == head

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from governance.irongate.candidate import g16_tests
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from governance.verification import test_runs
-from ledger.vocabulary import RootCause, State, Tier
+from ledger.vocabulary import Phase, RootCause, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
@@ -83,4 +83,4 @@ async def test_without_both_it_still_waits_for_a_person(tmp_path: Path, monkeypa
     monkeypatch.setattr(g16_tests, "weakened", lambda before, after: ())
     monkeypatch.setattr(test_runs, "_with_tests_of_base", stand)
     ending, landed = await offered(tmp_path, *CASES["set-up of the module"])
-    assert (ending.state, ending.dossier.tier, landed) == (State.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason

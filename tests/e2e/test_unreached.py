@@ -8,8 +8,8 @@ import pytest
 
 from governance.irongate import candidate_gates as battery
 from governance.irongate.verdicts import passed
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import State, Tier
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, Phase, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
@@ -90,13 +90,13 @@ async def test_it_waits(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     if why.startswith("no failing"):
         monkeypatch.setattr(battery.g20_unattended, "check", lambda facts: passed(20))
     ending, landed = await offered(tmp_path, files, answer)
-    assert (ending.state, ending.dossier.tier, landed) == (State.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
     assert ending.request is not None and why in ending.request.reason, ending.request
 
 
 async def test_what_the_failing_test_runs_lands(tmp_path: Path) -> None:
     ending, landed = await offered(tmp_path, {"calc.py": CALC + DROP}, {"calc.py": MENDED + DROP})
-    assert (ending.state, ending.dossier.tier, landed) == (State.COMPLETE, Tier.SAFE_AUTO, True), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (OpOutcome.COMPLETE, Tier.SAFE_AUTO, True), ending.reason
 
 
 async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> None:
@@ -117,6 +117,6 @@ async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> Non
         )
         await service.home.router.submit(signal)
         ending = await ended(service.home)
-    assert (ending.state, ending.dossier.tier) == (State.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+    assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert ending.request is not None and "without this change as well" in ending.request.reason
     assert git(repo, "rev-parse", "HEAD") == head

@@ -14,7 +14,7 @@ from daemon.adapters.sensor_manager import SensorManager
 from daemon.equip import equip
 from daemon.house import House, furnish
 from daemon.settings.config import Config, Settings
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import (
     Capabilities,
     Done,

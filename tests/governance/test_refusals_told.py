@@ -32,7 +32,7 @@ from governance.settings import ApprovalSettings
 from ledger.clock import ManualClock
 from ledger.events.check import GatesJudged
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, Entry, EntryKind, State, Verdict
+from ledger.vocabulary import Decision, Entry, EntryKind, Phase, Verdict
 from tests.governance.approval.test_approval import DOSSIER
 from tests.governance.crewed import crew_in
 from tests.governance.ops import operation
@@ -104,7 +104,7 @@ def test_every_gate_that_refuses_is_told_of_somewhere() -> None:
 async def heard(crew: OpContext, context: ToolContext, arguments: str = '{"path": "a.py"}') -> tuple[str, list[Entry]]:
     """What a model hears of a call, and what the record has of it."""
     before = len(await crew.record.ledger.entries())
-    outcome = await call_tool(crew, State.GENERATE, "read_file", arguments, context)
+    outcome = await call_tool(crew, Phase.GENERATE, "read_file", arguments, context)
     return outcome.text, (await crew.record.ledger.entries())[before:]
 
 
@@ -139,7 +139,7 @@ def test_a_refused_candidate(together: bool) -> None:
         against = objections([Verdict(gate=5, rule="gate05.ok"), *verdicts, *verdicts])
         assert {verdict.rule for verdict in against} == {verdict.rule for verdict in verdicts}
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
-        told = prompts.feedback(Feedback(phase=State.VALIDATE, rule=against[0].rule, text=said(against)))
+        told = prompts.feedback(Feedback(phase=Phase.VALIDATE, rule=against[0].rule, text=said(against)))
         draft = GatesJudged(verdicts=verdicts).draft()
         shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None

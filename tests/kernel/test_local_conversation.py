@@ -20,7 +20,7 @@ from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema,
 from kernel.providers.local import LocalProvider
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 from tests.governance.crewed import crew_in
 from tests.kernel.local_scene import provider
 from tests.kernel.tiny import NAME, Tiny
@@ -62,7 +62,7 @@ async def talked(model: LocalProvider, folder: Path) -> tuple[Talk, list[dict[st
         async with crew_in(make_repo(folder / "shop", {"a.py": "x = 1\n"}), ledger, clock, model) as (crew, context):
             talk = Conversation(
                 crew=crew,
-                phase=State.GENERATE,
+                phase=Phase.GENERATE,
                 purpose="test",
                 context=context,
                 judge=judge,

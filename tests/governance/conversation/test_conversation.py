@@ -36,7 +36,7 @@ from kernel.provider import (
 from ledger.clock import ManualClock
 from ledger.errors import ProviderUnavailable
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, RootCause, State, Tier, Verdict
+from ledger.vocabulary import Decision, Phase, RootCause, Tier, Verdict
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
@@ -132,7 +132,7 @@ def hold(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> Callable[..., An
     async def held(model: Turns, *, manner: Manner = Manner.NATIVE, **settings: Any) -> Said:
         async with crew_in(repo, ledger, clock, model, more=(Flood(),), **settings) as (crew, context):
             conversation = Conversation(
-                crew=crew, phase=State.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
+                crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
                 manner=manner, limits=Limits(),
             )  # fmt: skip
             talk = await conversation.run()

@@ -30,7 +30,7 @@ from kernel.provider import CallDelta, Done, Event, Limits, Message, TextDelta, 
 from kernel.providers.reprompt.questions import worth_asking_again
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Outcome, State, TestResult, Tier
+from ledger.vocabulary import Outcome, Phase, TestResult, Tier
 from tests.governance.ops import candidate, modify, operation, signal
 from tests.governance.shopfloor import Priced, bare_shop
 from tools.builtin.git_log import GitLog
@@ -52,7 +52,7 @@ def test_nothing_from_outside_stands_outside_of_data_marks() -> None:
             approach=EVIL, ordered_changes=(change,), risk_factors=(EVIL,), test_strategy=EVIL,
             architectural_notes=EVIL,
         ),
-        feedback=tuple(Feedback(phase=phase, rule="r", text=EVIL) for phase in (State.VALIDATE, State.APPLY)),
+        feedback=tuple(Feedback(phase=phase, rule="r", text=EVIL) for phase in (Phase.VALIDATE, Phase.APPLY)),
     )  # fmt: skip
     failing = (TestResult(id=f"t.py::{EVIL}", outcome=Outcome.FAILED, exception=EVIL, message=EVIL),)
     files = {f'x">\n{ORDER}': EVIL}
@@ -140,7 +140,7 @@ async def test_what_a_tool_says_is_quoted(ledger: Ledger, clock: ManualClock) ->
     context = ToolContext(workspace=nothing, op_id="op-1", tier=Tier.SAFE_AUTO, git=nothing)
     context.workspace = NoWorkspace()  # type: ignore[assignment]  # the policy asks for its root only
     talk = Conversation(
-        crew=crew, phase=State.GENERATE, purpose="test", opening=Opening(system="s", user="?", standing="s"),
+        crew=crew, phase=Phase.GENERATE, purpose="test", opening=Opening(system="s", user="?", standing="s"),
         context=context, judge=useful, manner=Manner.NATIVE, limits=Limits(),
     )  # fmt: skip
     await talk.run()

@@ -14,7 +14,7 @@ from ledger.events.change import ChangeRollingBack, UndoMade
 from ledger.events.grounding import About, ClaimOutcome, Graded
 from ledger.events.op import OpEnded
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, Entry, FailureClass, State
+from ledger.vocabulary import Draft, Entry, FailureClass, OpOutcome
 from tests.governance.grounding.histories import (
     KEYS,
     STEPS,
@@ -84,7 +84,7 @@ def test_a_perfect_sensor_and_a_boaster() -> None:
 
 
 def ended(op: str, failure: str = "none") -> Draft:
-    return OpEnded(to=State.POSTMORTEM, failure_class=FailureClass(failure)).draft(op_id=op)
+    return OpEnded(to=OpOutcome.POSTMORTEM, failure_class=FailureClass(failure)).draft(op_id=op)
 
 
 async def test_incidents_are_ops_that_went_wrong_and_each_counts_once(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -12,7 +13,7 @@ from governance.grounding.claims import change, condition, goal_key, preferred_b
 from governance.grounding.trust import Tally, Trust, trust_bp
 from governance.grounding.trust_lookup import confidence_of, doubts, standings
 from governance.phases.route import route
-from governance.pipeline.context import OpContext, OpResources
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.pipeline.dossier import Classification, Dossier, Routing
 from governance.pipeline.routes import choose_route
 from governance.record import Recorder
@@ -136,10 +137,14 @@ async def test_doubt_gives_an_op_no_more_time(ledger: Ledger, clock: ManualClock
     for trust in (Trust(), trusting({source_key(Source("test_failure")): Tally(0, 8)})):
         shop = bare_shop(clock, provider=Priced(), trust=trust)
         record = Recorder(ledger, op_id="op-1")
-        crew = OpContext(shop=shop, record=record, asker=None, clock=None, holdings=OpResources())  # type: ignore[arg-type]
-        told.append((await route(urgent, sized, crew)).output)
+        limit = OpClock(loop_time=asyncio.get_running_loop().time(), limit_s=3_600)
+        crew = OpContext(shop=shop, record=record, asker=None, clock=limit, holdings=OpResources())  # type: ignore[arg-type]
+        async with asyncio.timeout(limit.limit_s) as timeout:
+            limit.start(timeout)
+            output = (await route(urgent, sized, crew)).output
+        assert isinstance(output, Routing) and limit.limit_s == output.op_ms / 1000
+        told.append(output)
     sure, doubted = told
-    assert isinstance(sure, Routing) and isinstance(doubted, Routing)
     assert (sure.route, doubted.route) == (Route.IMMEDIATE, Route.STANDARD)
     assert (doubted.turn_ms, doubted.op_ms) == (sure.turn_ms, sure.op_ms)
     entries = await ledger.entries()

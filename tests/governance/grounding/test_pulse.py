@@ -36,7 +36,7 @@ from kernel.provider import (
 )
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, State, Tier
+from ledger.vocabulary import Complexity, Phase, Tier
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
@@ -82,9 +82,9 @@ async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings:
 async def one_call(asker: ModelClient, *, holes: bool) -> None:
     if holes:
         hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),))
-        await asker.infill(State.GENERATE, "infill: lines", hole)
+        await asker.infill(Phase.GENERATE, "infill: lines", hole)
     else:
-        await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
+        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["conversation", "search"])
@@ -126,7 +126,7 @@ async def test_a_restless_conversation_has_fewer_rounds(
 
     async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (crew, context):
         conversation = Conversation(
-            crew=crew, phase=State.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
+            crew=crew, phase=Phase.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
             context=context, judge=judge, manner=Manner.NATIVE, limits=Limits(max_tokens=16),
         )  # fmt: skip
         assert (await conversation.run()).rounds == rounds == len(model.seconds)
@@ -138,8 +138,8 @@ async def test_how_an_attempt_behind_a_collapse_is_asked_stands_in_the_record(
     asker = await asker_of(ledger, clock, Nearing(), PolicySettings())
     hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),), samples=2, temperature=0.4)
     for milli in (0, 930):
-        await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
-        await asker.infill(State.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
+        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
+        await asker.infill(Phase.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
     started = [e.payload for e in await ledger.entries() if e.payload["event"] == "call.started"]
     told = [(p.get("caution_milli"), p.get("temperature_milli")) for p in started]
     assert told == [(None, None), (None, None), (930, 0), (930, 400)]
