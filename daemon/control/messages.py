@@ -121,10 +121,12 @@ class Submitted(Frozen):
 class Fixing(Frozen):
     """What a scan found. Without signals there is nothing to do; ``message`` describes the result.
 
-    ``waits``: what is red has its repair on a review branch, which waits for the owner.
+    ``known``: something was signalled before. ``waits``: what is red has its repair on a review branch, which waits
+    for the owner.
     """
 
     signals: tuple[str, ...] = ()
+    known: bool = False
     waits: bool = False
     message: str = ""
 

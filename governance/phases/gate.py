@@ -234,7 +234,9 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
             trust=[each.model_dump(mode="json") for each in known],
             doubts=doubts(known),
             left_open=generation.doubt,
-            evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
+            evidence=str(evidence(generation.repaired, generation.shown, claimed(validation.runs)))
+            if op.test_ids
+            else "",
             **foreseen.record,
             gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
         ),

@@ -247,8 +247,8 @@ async def accept(
         )
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
-    # Its first word stands for what tests have proven, and none has run yet: GATE says it.
-    rests_on = evidence(proposal.repaired, proposal.shown).partition("; ")[2] if op.test_ids else ""
+    # Not its level: that stands for what tests have proven, and none has run yet. GATE records it.
+    rests_on = evidence(proposal.repaired, proposal.shown).why if op.test_ids else ""
     claim = change(
         op,
         candidate,
