@@ -12,8 +12,7 @@ from daemon.record.diffs import diff_of
 from daemon.record.history import History
 from daemon.record.optable import OpTable
 from daemon.record.reading import log_view
-from governance.grounding.calibration import Calibration
-from governance.grounding.reckoned import calibration_of
+from governance.grounding.calibration import Calibration, calibration_of
 from ledger.vocabulary import OpOutcome, Spend
 
 if TYPE_CHECKING:

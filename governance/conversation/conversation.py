@@ -13,13 +13,13 @@ from pydantic import BaseModel
 from governance.conversation import prompts
 from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.answers import parse_answer
-from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.exploration import context_of, explore
 from governance.conversation.history import Opening
 from governance.conversation.injection_screen import look_at
 from governance.conversation.manner import Manner, manner_of
+from governance.conversation.result import ConversationEnd, Talk
 from governance.conversation.rounds import Conversation
-from governance.conversation.tool_call import call_tool
+from governance.conversation.tool_calls import call_tool
 from governance.grounding.ground import depth_of
 from governance.irongate.candidate import g01_containment, g02_protected, g04_exploration
 from governance.irongate.paths import is_test_path

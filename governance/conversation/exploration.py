@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from governance.approval.questions import Owner
-from governance.conversation.tool_call import call_tool
+from governance.conversation.tool_calls import call_tool
 from governance.irongate.candidate.g04_exploration import lacking, standing
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier

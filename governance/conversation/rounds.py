@@ -13,9 +13,6 @@ from typing import Any
 
 from governance.conversation import protocol
 from governance.conversation.answer_verdict import SAYS_NOTHING, AnswerVerdict, Judge
-from governance.conversation.calls import names_of, run_calls, title_of
-from governance.conversation.compaction import compact, shortened
-from governance.conversation.ends import TOLD, ConversationEnd, Talk
 from governance.conversation.history import (
     Exchange,
     History,
@@ -23,13 +20,16 @@ from governance.conversation.history import (
     QuotedResult,
     as_messages,
     as_texts,
+    compact,
     recallable,
+    shortened,
     size,
 )
 from governance.conversation.manner import Manner, deadline_s
 from governance.conversation.model_client import Turn
 from governance.conversation.prompts import data
-from governance.conversation.stuck import ConversationStep, stuck_within
+from governance.conversation.result import TOLD, ConversationEnd, ConversationStep, Talk, stuck_within
+from governance.conversation.tool_calls import names_of, run_calls, title_of
 from governance.grounding.policy import WHOLE_MILLI
 from governance.pipeline.context import OpContext
 from kernel.canary import CollapseDetected

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from governance.conversation.exploration import context_of
 from governance.conversation.exploration_cache import Looked
 from governance.conversation.injection_screen import look_at, warning
-from governance.conversation.tool_call import call_tool
+from governance.conversation.tool_calls import call_tool
 from governance.grounding.claim_verdict import THIN
 from governance.grounding.sources import behind, sources_of
 from governance.irongate.candidate.g15_secrets import redact

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.views.narrate import narrate
-from governance.conversation.ends import ConversationEnd
 from governance.conversation.manner import Manner
+from governance.conversation.result import ConversationEnd
 from governance.conversation.rounds import Conversation
 from kernel.provider import Limits, ToolCall
 from ledger.clock import ManualClock

@@ -18,7 +18,7 @@ from daemon.views.narrate import tell
 from governance import irongate
 from governance.approval.inbox import Inbox
 from governance.conversation import prompts
-from governance.conversation.tool_call import call_tool
+from governance.conversation.tool_calls import call_tool
 from governance.irongate.candidate_gates import objections
 from governance.irongate.registry import GATES
 from governance.irongate.tool.owner_rules import ToolPolicySettings

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from governance.conversation.answer_verdict import AnswerVerdict
-from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.history import Opening
 from governance.conversation.manner import Manner, manner_of
 from governance.conversation.protocol import block
+from governance.conversation.result import ConversationEnd, Talk
 from governance.conversation.rounds import Conversation
 from governance.conversation.settings import LoopSettings
 from kernel.engine.settings import LocalSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.conversation.calls import run_calls
+from governance.conversation.tool_calls import run_calls
 from governance.irongate.tool.owner_rules import ToolPolicySettings
 from governance.irongate.tool.policy import ToolPolicy
 from kernel.provider import ToolCall

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.conversation.compaction import ARGUMENT_CHARS, TEXT_CHARS, compact, shortened
 from governance.conversation.history import (
+    ARGUMENT_CHARS,
+    TEXT_CHARS,
     Exchange,
     History,
     Opening,
     QuotedResult,
     as_messages,
     as_texts,
+    compact,
     recallable,
+    shortened,
     size,
 )
 from kernel.provider import Message, ToolCall

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from governance.conversation.answer_verdict import AnswerVerdict
-from governance.conversation.calls import batches
 from governance.conversation.conversation import Stated, nothing_stated
-from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.history import Opening
 from governance.conversation.manner import Manner, deadline_s, manner_of
 from governance.conversation.protocol import block
+from governance.conversation.result import ConversationEnd, Talk
 from governance.conversation.rounds import NUDGE, Conversation
 from governance.conversation.settings import LoopSettings
+from governance.conversation.tool_calls import batches
 from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,

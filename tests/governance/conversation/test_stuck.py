@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.conversation.ends import TOLD, ConversationEnd
-from governance.conversation.stuck import MONOLOGUE, REPEATS, ConversationStep, stuck, stuck_within
+from governance.conversation.result import (
+    MONOLOGUE,
+    REPEATS,
+    TOLD,
+    ConversationEnd,
+    ConversationStep,
+    stuck,
+    stuck_within,
+)
 
 A, B, C = (
     ConversationStep("read_file a", "1"),

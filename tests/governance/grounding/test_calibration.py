@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.calibration import Calibration, Reckoning
-from governance.grounding.reckoned import calibration_of
+from governance.grounding.calibration import Calibration, Reckoning, calibration_of
 from governance.grounding.trust import Trust
 from ledger.events.change import ChangeRollingBack, UndoMade
 from ledger.events.grounding import About, ClaimOutcome, Graded
