@@ -17,7 +17,7 @@ from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.grounding.grading import OpEnd as GradedEnd
-from governance.grounding.settling import settle
+from governance.grounding.settlement import settle_claims
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.ending import is_wanted_again
 from governance.record import Recorder
@@ -227,7 +227,7 @@ class Recovery:
         await charge_cut_off(self._ledger, record, provider=self._provider.name, price=self._provider.price)
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
-        settled = await settle(self._ledger, op.op_id, told, end.reason)
+        settled = await settle_claims(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
             OpEnded(
                 origin=op.state,

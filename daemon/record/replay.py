@@ -8,7 +8,7 @@ from typing import Any
 
 from governance.grounding import claim_verdict as standing
 from governance.grounding.policy import PolicySettings, grounding
-from governance.grounding.sources import Behind, sources_of, stale_of
+from governance.grounding.sources import CandidateEvidence, sources_of, stale_of
 from governance.grounding.trust import Tally, from_log, in_table
 from governance.grounding.trust_lookup import Confidence, TrustTally, doubts
 from governance.irongate.candidate_gates import Inspection, inspect
@@ -134,7 +134,7 @@ def _grounding(event: ProximityJudged) -> Compared:
 
 async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
     facts = standing.GroundingFacts.model_validate(event.facts)
-    evidence = Behind.model_validate_json(await blob(event.behind))
+    evidence = CandidateEvidence.model_validate_json(await blob(event.behind))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
         ("time of sources", str(facts.stale), str(stale_of(evidence))),

@@ -49,7 +49,7 @@ class Findings:
     """Exploration results by file."""
 
     files: dict[str, FileExploration] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
+    results: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
 
 
 def context_of(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> ToolContext:
@@ -80,7 +80,7 @@ class Scout:
         outcome = await call_tool(self._crew, Phase.GENERATE, name, json.dumps(arguments), self._context)
         if not outcome.use.ok:
             return ""
-        self.findings.told.append((" ".join([name, *arguments.values()]), outcome.text))
+        self.findings.results.append((" ".join([name, *arguments.values()]), outcome.text))
         return outcome.text
 
     async def look_at(self, path: str) -> None:
@@ -119,7 +119,7 @@ class Scout:
     def conclude(self) -> Findings:
         """The findings, with transitive callers filled in."""
         for path, found in self.findings.files.items():
-            called = {n: reached(n, self._calling) for _, _, n in found.symbols if n in self._calling}
+            called = {n: transitive_callers(n, self._calling) for _, _, n in found.symbols if n in self._calling}
             self.findings.files[path] = replace(found, called_in=called)
         return self.findings
 
@@ -157,7 +157,7 @@ async def explore(
     return scout.conclude()
 
 
-def reached(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> frozenset[str]:
+def transitive_callers(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> frozenset[str]:
     """Files that call a symbol, directly or transitively. Pure."""
     paths, seen, waiting = set[str](), {symbol}, [symbol]
     while waiting:

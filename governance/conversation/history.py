@@ -161,14 +161,14 @@ def compact(history: History, *, keep: int) -> History:
 def _cut(exchange: Exchange, results: tuple[QuotedResult, ...]) -> Exchange:
     return replace(
         exchange,
-        text=shortened(exchange.text),
-        remark=shortened(exchange.remark),
-        nudge=shortened(exchange.nudge),
+        text=shorten(exchange.text),
+        remark=shorten(exchange.remark),
+        nudge=shorten(exchange.nudge),
         results=tuple(replace(r, call=recallable(r.call, id=r.call.id, limit=ARGUMENT_CHARS)) for r in results),
     )
 
 
-def shortened(text: str, limit: int = TEXT_CHARS) -> str:
+def shorten(text: str, limit: int = TEXT_CHARS) -> str:
     """Head and tail of a text around a line with the count of omitted characters; at most ``limit`` characters."""
     if len(text) <= limit:
         return text

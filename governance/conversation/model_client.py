@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from governance.budget import Budget
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
-from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
+from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, proximity_of
 from governance.irongate.candidate.g15_secrets import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
@@ -116,7 +116,7 @@ async def _without_secrets(request: R, timeout_s: float) -> R:
 class ModelClient:
     """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
-    Every answer's canary report updates ``pulse`` and is judged by the policy on ``ground``: a collapsed answer is
+    Every answer's canary report updates ``canary`` and is judged by the policy on ``ground``: a collapsed answer is
     never returned, even if its provider accepts it. ``posture``: the name used in prompts, recorded with each turn.
     """
 
@@ -131,7 +131,7 @@ class ModelClient:
         route: str,
         turn_s: float,
         ground: Ground | None = None,
-        pulse: CanaryTracker | None = None,
+        canary: CanaryTracker | None = None,
         posture: str = "",
     ) -> None:
         self.posture = posture
@@ -143,12 +143,12 @@ class ModelClient:
         self._route = route
         self._turn_s = turn_s
         self._ground = ground or Ground()
-        self._pulse = pulse or CanaryTracker()
+        self._canary = canary or CanaryTracker()
 
     @property
     def scale_milli(self) -> int:
         """Share of the time limit (thousandths) that is left, given the worst proximity of this attempt."""
-        return self._ground.at(self._pulse.proximity_milli).budget_scale_milli
+        return self._ground.at(self._canary.proximity_milli).budget_scale_milli
 
     @property
     def _left_s(self) -> float:
@@ -220,25 +220,25 @@ class ModelClient:
         return sound(answer.infills)
 
     def _feel(self, report: Report | None, tokens: int) -> None:
-        """Update the pulse. Raises ``CollapseDetected`` when the policy discards the answer."""
-        near, signal = felt(report), report.signal if report else "none"
+        """Update the canary. Raises ``CollapseDetected`` when the policy discards the answer."""
+        near, signal = proximity_of(report), report.signal if report else "none"
         if not self._ground.is_answer(near):
             raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
-        self._pulse.feel(near, signal)
+        self._canary.feel(near, signal)
 
     @asynccontextmanager
     async def _judged(self, phase: Phase, purpose: str) -> AsyncIterator[None]:
         """Around one call: records the policy's decision on an answer of raised proximity."""
-        before = self._pulse.proximity_milli
+        before = self._canary.proximity_milli
         try:
             yield
         except CollapseDetected as error:
             near = max(round(1000 * error.proximity), self._ground.settings.alarm_milli)
             await self._decided(phase, purpose, near, error.signal)
             raise
-        near = self._pulse.proximity_milli
+        near = self._canary.proximity_milli
         if near > before and near >= RESTLESS_MILLI:
-            await self._decided(phase, purpose, near, self._pulse.signal)
+            await self._decided(phase, purpose, near, self._canary.signal)
 
     async def _decided(self, phase: Phase, purpose: str, near: int, signal: str) -> None:
         ground = self._ground

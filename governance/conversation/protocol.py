@@ -42,7 +42,7 @@ class ParsedTurn:
     fault: str = ""
 
 
-def described(tools: Sequence[ToolSchema]) -> str:
+def describe_tools(tools: Sequence[ToolSchema]) -> str:
     """The call form and all tools, for the system prompt."""
     return "\n".join([FORM, *(f"- {t.name}: {t.description} Arguments: {_arguments(t.parameters)}" for t in tools)])
 

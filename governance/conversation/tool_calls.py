@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from governance.conversation.injection_screen import look_at, warning
+from governance.conversation.injection_screen import screen_text, warning
 from governance.irongate.candidate.g15_secrets import redact
 from governance.pipeline.context import OpContext
 from kernel.provider import ToolCall
@@ -64,7 +64,7 @@ async def call_tool(crew: OpContext, phase: Phase, name: str, arguments: str, co
         if verdict.decision is not Decision.ALLOW:
             await crew.record.note(GateJudged(tool=name, **verdict.model_dump()), phase=phase)
     where = " ".join((name, *(outcome.use.paths or (arguments,))))  # web pages are identified by their URL
-    marked = await look_at(crew, phase, where, outcome.text)
+    marked = await screen_text(crew, phase, where, outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")
 
 

@@ -97,7 +97,7 @@ class Calibration(Frozen):
         return 100 * self.incidents // self.ops if self.ops else None
 
 
-class Reckoning:
+class CalibrationCounter:
     """Accumulates entries into a :class:`Calibration`. Each kind must come in ledger order; kinds in any order."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class Reckoning:
 
 async def calibration_of(ledger: Ledger) -> Calibration:
     """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
-    reckoning = Reckoning()
+    reckoning = CalibrationCounter()
     upto, table = await in_table(ledger)
     for events in READ:
         after = 0

@@ -158,7 +158,7 @@ def _read(entries: Iterable[Entry]) -> _Claims:
     return claims
 
 
-def at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], int]:
+def grade_at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], int]:
     """Grades for all ungraded records of an op, and the number of replies without a record."""
     claims = _read(entries)
     replies = sum(record.about is About.REPLY for record in claims.records.values())
@@ -166,7 +166,7 @@ def at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], in
     return grades, max(0, claims.calls - replies)
 
 
-def taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
+def grade_taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
     """Grades after an undo or a rejection by the owner: hits of the change and its condition become misses.
 
     Replies keep their grades: what an answer did for a test remains true.

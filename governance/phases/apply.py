@@ -40,7 +40,7 @@ async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
         await crew.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
-    made, problem = await closure_checks.marks(op, crew)
+    made, problem = await closure_checks.make_marks(op, crew)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
     candidate = closure_checks.with_marks(generation.candidate, made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from governance.conversation.injection_screen import look_at_all
+from governance.conversation.injection_screen import screen_texts
 from governance.irongate.op import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
@@ -58,7 +58,7 @@ def is_from_outside(op: Operation) -> bool:
     return any(SOURCES[s.source].from_outside for s in op.signals)
 
 
-def told(verdict: Verdict) -> str:
+def format_verdict(verdict: Verdict) -> str:
     """A verdict's rule with its evidence."""
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
@@ -87,8 +87,8 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         from_outside=is_from_outside(op),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
-    marked = await look_at_all(crew, Phase.CLASSIFY, texts_of(op))
-    floors = floors_of(op, blast.score_bp) + tuple((v.floor, told(v)) for v in marked if v.floor is not None)
+    marked = await screen_texts(crew, Phase.CLASSIFY, texts_of(op))
+    floors = floors_of(op, blast.score_bp) + tuple((v.floor, format_verdict(v)) for v in marked if v.floor is not None)
     foreseen = await foresee(crew, changed, blast.dependents, assess(facts).tier)
     floors += foreseen.floors
     assessment = assess(facts, floors=floors)

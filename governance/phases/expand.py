@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
-from governance.conversation.injection_screen import look_at
+from governance.conversation.injection_screen import screen_text
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import ContextFile, Dossier, Expansion
 from governance.pipeline.phase import PhaseResult, PhaseSpec
@@ -21,7 +21,7 @@ IN_ALL = 10
 NAMES_SHOWN = 600
 
 
-class Wanted(BaseModel):
+class RequestedFile(BaseModel):
     """One file that the model requests."""
 
     path: str
@@ -29,7 +29,7 @@ class Wanted(BaseModel):
 
 
 class ExpansionAnswer(BaseModel):
-    files: list[Wanted] = []
+    files: list[RequestedFile] = []
 
 
 async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Expansion:
@@ -37,7 +37,7 @@ async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Ex
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
     listing = "\n".join(names[:NAMES_SHOWN])
-    await look_at(crew, Phase.CONTEXT_EXPANSION, "names of files", listing)
+    await screen_text(crew, Phase.CONTEXT_EXPANSION, "names of files", listing)
     rounds = 0
     for number in range(ROUNDS):
         rounds = number + 1

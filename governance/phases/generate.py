@@ -8,14 +8,14 @@ import difflib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from governance.conversation.conversation import collapsed, converse
+from governance.conversation.conversation import converse, propose_after_collapse
 from governance.conversation.exploration import context_of, explore, nearest_first
-from governance.conversation.injection_screen import look_at_all, said_by
+from governance.conversation.injection_screen import screen_texts, texts_of_failures
 from governance.conversation.prompts import FEEDBACK_SHOWN
 from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
-from governance.grounding.reflex import leave, reground
+from governance.grounding.reflex import leave_evidence, reground
 from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
@@ -24,11 +24,11 @@ from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Fee
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.pipeline.retries import wants_repair
 from governance.recordable import without_secrets
-from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
 from governance.repair.failure_context import FailureContext
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
+from governance.repair.variants import load_model
 from governance.verification import closure_checks
 from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
@@ -71,25 +71,27 @@ async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
 
     After a collapse or with too little evidence, re-ground first.
     """
-    crew.holdings.pulse.begin()
+    crew.holdings.canary.begin()
     problem = await reground(op, dossier, crew)
     if problem:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, problem)
     if not op.test_ids:
-        return await met_already(op, crew) or await generated(op, dossier, crew, None)
-    async with loading(crew.asker.provider) as loads:
-        return await generated(op, dossier, crew, loads)
+        return await check_met_already(op, crew) or await make_candidate(op, dossier, crew, None)
+    async with load_in_background(crew.asker.provider) as loads:
+        return await make_candidate(op, dossier, crew, loads)
 
 
-async def met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
+async def check_met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
-    answer = await closure_checks.at_base(op, crew)
+    answer = await closure_checks.check_base(op, crew)
     if answer.closed or answer.gone:
         return PhaseResult(kind=ResultKind.NO_CHANGE, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
 
 
-async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None) -> PhaseResult:
+async def make_candidate(
+    op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None
+) -> PhaseResult:
     """Reproduce, propose and accept.
 
     ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
@@ -108,29 +110,29 @@ async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asy
         if loads is not None and not infills:
             await loads
     before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
-    await look_at_all(crew, Phase.GENERATE, (*said_by(failing), *before))
+    await screen_texts(crew, Phase.GENERATE, (*texts_of_failures(failing), *before))
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
     proposal = await propose(op, dossier, crew, run, failing, infills=infills)
     if proposal.rule == WAITED_RULE:
-        return await afresh(op, crew)
+        return await start_over(op, crew)
     if proposal.rule == COLLAPSE_RULE:
-        leave(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
+        leave_evidence(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
     if proposal.candidate is None:
         return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
-        return await noop(op, crew, proposal, failing)
+        return await judge_noop(op, crew, proposal, failing)
     return await accept(op, dossier, crew, proposal, failing=failing)
 
 
 @contextlib.asynccontextmanager
-async def loading(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
+async def load_in_background(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
     """Load the provider's model in the background during the block; cancelled at its end."""
     if not isinstance(provider, Preparer):
         yield None
         return
-    task = asyncio.create_task(prepared(provider), name="load model")
+    task = asyncio.create_task(load_model(provider), name="load model")
     try:
         yield task
     finally:
@@ -166,7 +168,7 @@ async def propose(
         rejected |= frozenset(await crew.shop.refused.hashes())  # a gate would refuse these: not worth a test run
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
-            crew.holdings.looked.begin(op.tree, context)
+            crew.holdings.exploration.begin(op.tree, context)
             scene = await set_scene(op, crew, workspace, run, failing)
             paths = [place.path for place in scene.places]
             depth = depth_of(crew, op, dossier)
@@ -174,21 +176,21 @@ async def propose(
             if crew.shop.settings.repair.localised:
                 nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
                 scene = replace(scene, places=nearest)
-            if not await own(op, crew, scene):
+            if not await claim_suspect(op, crew, scene):
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
         try:
             proposal = await cloze(op, crew, scene, rejected)
         except CollapseDetected as error:
-            return collapsed(error, tuple(context.uses), scene.reads | context.reads)
+            return propose_after_collapse(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
         return await tree(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
 
 
-async def own(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
+async def claim_suspect(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
     """Claim the file that the search will most likely change, before spending on it.
 
     False when another op held it: this op waited until it was free, and must start again from the new state.
@@ -205,7 +207,7 @@ async def own(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
     return False
 
 
-async def afresh(op: Operation, crew: OpContext) -> PhaseResult:
+async def start_over(op: Operation, crew: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
     return PhaseResult(
@@ -218,11 +220,13 @@ async def afresh(op: Operation, crew: OpContext) -> PhaseResult:
     )
 
 
-async def noop(op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
+async def judge_noop(
+    op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]
+) -> PhaseResult:
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
-        text += f"{failing[0].id} fails" if failing else (await closure_checks.at_base(op, crew)).reason
+        text += f"{failing[0].id} fails" if failing else (await closure_checks.check_base(op, crew)).reason
         return PhaseResult(
             kind=ResultKind.RETRY,
             reason=text,

@@ -28,7 +28,7 @@ class PlanAnswer(BaseModel):
     complexity: str | None = None
 
 
-def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> str:
+def find_incoherence(changes: Collection[PlannedChange], known: Collection[str]) -> str:
     """Why the plan cannot be followed: a cycle, a path outside the repository, a missing folder. Empty when it can."""
     paths = {c.path for c in changes}
     for change in changes:
@@ -67,7 +67,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePl
     answer, problem = parse_answer(turn.text, PlanAnswer)
     if answer is None:
         return ChangePlan(failed=problem)
-    problem = incoherent(answer.ordered_changes, known)
+    problem = find_incoherence(answer.ordered_changes, known)
     if problem:
         return ChangePlan(failed=problem)
     name = (answer.complexity or "").upper()

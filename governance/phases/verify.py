@@ -15,7 +15,7 @@ from governance.pipeline.dossier import Dossier, Feedback, Generation, Verificat
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.recordable import without_secrets
 from governance.verification import closure_checks
-from governance.verification.evidence import claims
+from governance.verification.evidence import claim_floors
 from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import HookRefused
 from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
@@ -41,7 +41,7 @@ MEASURED_AGAIN = 2
 """How often the tests are run again because the branch moved on meanwhile: what lands is what was tested."""
 
 
-async def stand(crew: OpContext, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
+async def bring_to_tree(crew: OpContext, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
     """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
     if receipt.landing.mode == "branch":
         runner = crew.shop.runner
@@ -51,7 +51,7 @@ async def stand(crew: OpContext, workspace: Workspace, receipt: Receipt, candida
         await workspace.apply(candidate.edits)
 
 
-async def inverse(crew: OpContext, tree: str, edit: Edit) -> Edit:
+async def invert_edit(crew: OpContext, tree: str, edit: Edit) -> Edit:
     """The edit that reverts ``edit`` to the state at ``tree``."""
     before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
     after = None if edit.kind is EditKind.CREATE else before
@@ -69,14 +69,16 @@ async def inverse(crew: OpContext, tree: str, edit: Edit) -> Edit:
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
-async def without_change(op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
+async def red_without_change(
+    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate
+) -> frozenset[str]:
     """Tests that are red in the checkout without the candidate: caused by the owner's uncommitted work."""
     runner = crew.shop.runner
     if runner is None:
         return frozenset()
     await workspace.reset()
     await workspace.overlay_checkout()
-    await workspace.apply([await inverse(crew, op.tree, edit) for edit in candidate.edits])
+    await workspace.apply([await invert_edit(crew, op.tree, edit) for edit in candidate.edits])
     run = await runner.run(workspace, None, limit_s=crew.shop.settings.pipeline.suite_budget_s)
     return frozenset(r.id for r in run.red)
 
@@ -86,12 +88,12 @@ async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResul
     generation, application = dossier.generation, dossier.application
     if generation is None or application is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
-    receipt, candidate = application.receipt, closure_checks.applied(generation, application)
+    receipt, candidate = application.receipt, closure_checks.applied_candidate(generation, application)
     if receipt.landing.mode == "dry-run":
-        return await dry_run(crew, generation)
+        return await record_dry_run(crew, generation)
     for _ in range(1 + MEASURED_AGAIN):
         head = (await crew.shop.repository.head()).commit or op.tree
-        found = await verified(op, dossier, crew, generation, receipt, candidate, head)
+        found = await check_applied(op, dossier, crew, generation, receipt, candidate, head)
         if isinstance(found, PhaseResult):
             return found
         measured, reason = found
@@ -100,7 +102,7 @@ async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResul
     return await commit(op, dossier, crew, candidate, measured, reason)
 
 
-async def verified(
+async def check_applied(
     op: Operation,
     dossier: Dossier,
     crew: OpContext,
@@ -115,25 +117,25 @@ async def verified(
         dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
         # The change itself is applied already: any other difference from the validated tree is the owner's.
         owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
-        brought = partial(stand, crew, workspace, receipt, candidate)
+        brought = partial(bring_to_tree, crew, workspace, receipt, candidate)
         measured = await measure_runs(
             op, crew, workspace, stand=brought, changed=candidate.paths, same_tests=not owners
         )
         if measured.problem and owners:
-            measured = await forgive(op, crew, workspace, candidate, measured)
+            measured = await clear_owner_failures(op, crew, workspace, candidate, measured)
         await workspace.reset()
-        await stand(crew, workspace, receipt, candidate)
+        await bring_to_tree(crew, workspace, receipt, candidate)
         await record_runs(crew, Phase.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
-        unexpected = unforeseen(dossier, measured)
+        unexpected = unforeseen_floor(dossier, measured)
         if unexpected:
             diff = diff_hash(generation.candidate)
             return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
-        answer = await closure_checks.as_applied(op, dossier.approval, crew, workspace)
+        answer = await closure_checks.check_applied(op, dossier.approval, crew, workspace)
     reason = answer.reason
     await crew.record.note(ClosureChecked(closed=answer.closed, reason=reason))
     if not answer.closed:
@@ -148,18 +150,18 @@ async def verified(
     return measured, reason
 
 
-def unforeseen(dossier: Dossier, measured: Measured) -> str:
+def unforeseen_floor(dossier: Dossier, measured: Measured) -> str:
     """The reason for a floor above the op's tier that only these runs revealed; empty when there is none. Pure."""
-    return next((why for tier, why in claims(measured.reports) if tier > dossier.tier), "")
+    return next((why for tier, why in claim_floors(measured.reports) if tier > dossier.tier), "")
 
 
-async def forgive(
+async def clear_owner_failures(
     op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: Measured
 ) -> Measured:
     """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
-    owners = await without_change(op, crew, workspace, candidate)
+    owners = await red_without_change(op, crew, workspace, candidate)
     blamed = {i for r in measured.reports for i in r.newly_red} - owners
     closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}
     if blamed or closing:
@@ -189,7 +191,7 @@ async def roll_back(
     )
 
 
-async def dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
+async def record_dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
     blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
     await crew.record.note(DryRunKept(candidate=blob))
@@ -198,7 +200,7 @@ async def dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
     )
 
 
-def waits_for_owner(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
+def pending_review(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
     """Statement that stores a review branch as pending until the owner merges or deletes it."""
     if committed.mode != "review":
         return ()
@@ -247,7 +249,7 @@ async def commit(
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            CommitMade(**committed.model_dump(), intent=intent.seq), project=waits_for_owner(op, generation, committed)
+            CommitMade(**committed.model_dump(), intent=intent.seq), project=pending_review(op, generation, committed)
         )
         return committed, intent.seq
 

@@ -17,7 +17,7 @@ from governance.conversation.model_client import ModelClient
 from governance.grounding.claims import condition
 from governance.grounding.grading import OpEnd
 from governance.grounding.ground import ground_of
-from governance.grounding.settling import settle
+from governance.grounding.settlement import settle_claims
 from governance.irongate.op import g09_ceiling
 from governance.pipeline.context import OpClock, OpContext, OpResources, Services
 from governance.pipeline.dossier import Approval, Dossier
@@ -256,7 +256,7 @@ class Orchestrator:
                 route=routing.route.value if routing else Route.STANDARD.value,
                 turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
                 ground=ground_of(self.shop, progress.op, progress.dossier),
-                pulse=progress.holdings.pulse,
+                canary=progress.holdings.canary,
                 posture=self.shop.posture(),
             ),
         )
@@ -318,7 +318,7 @@ class Orchestrator:
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
         end = OpEnd(state=state, origin=origin, cause=result.cause, failure=result.failure)
-        settled = await settle(self._ledger, op.id, end, reason or state.value)
+        settled = await settle_claims(self._ledger, op.id, end, reason or state.value)
         entry = await record.note(
             OpEnded(
                 origin=origin,

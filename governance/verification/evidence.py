@@ -22,7 +22,7 @@ def held_out(tests: Collection[str], shown: Collection[str]) -> tuple[str, ...]:
     return tuple(test for test in tests if function_of(test) not in known)
 
 
-def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
+def choose_shown(tests: Collection[str], most: int) -> tuple[str, ...]:
     """Test functions to show to the author, in the given order: at most ``most``, and at most half (rounded up).
 
     The others are held out to verify the repair.
@@ -31,12 +31,12 @@ def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
     return tuple(functions[: min(most, max(1, (len(functions) + 1) // 2))])
 
 
-def claimed(runs: Sequence[RunReport]) -> frozenset[str]:
+def claimed_passes(runs: Sequence[RunReport]) -> frozenset[str]:
     """Passed tests for which only the process shared with the tested code reports the pass."""
     return frozenset(test for run in runs for test in (*run.unsure, *run.doubted))
 
 
-def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
+def claim_floors(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
     """Tier floors for such passes: APPROVAL_REQUIRED for a ``doubted`` one, NOTIFY_APPLY for an ``unsure`` one."""
     unsure = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.unsure.items())]
     doubted = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.doubted.items())]

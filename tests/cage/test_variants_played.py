@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.views.narrate import narrate
-from governance.conversation.manner import Manner
+from governance.conversation.form import ConversationForm
 from governance.conversation.result import ConversationEnd
 from governance.conversation.rounds import Conversation
 from kernel.provider import Limits, ToolCall
@@ -92,7 +92,8 @@ async def played(land: Ground, calls: list[ToolCall]) -> tuple[Turns, Ledger]:
     model = Turns(*turns, SAID)
     async with crew_in(land.repo, ledger, clock, model, rounds=20, explore_rounds=20) as (crew, context):
         conversation = Conversation(
-            crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, judge=judge, manner=Manner.NATIVE,
+            crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, judge=judge,
+            manner=ConversationForm.NATIVE,
             context=replace(context, runner=project.runner()), limits=Limits(),
         )  # fmt: skip
         assert (await conversation.run()).end is ConversationEnd.ANSWER

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from governance.phases.gate import attended
+from governance.phases.gate import unattended_floors
 from governance.settings import ApprovalSettings
 from ledger.ids import short_id
 from ledger.vocabulary import CONVERSATION, SEARCH, OpOutcome, Phase, Tier
@@ -96,5 +96,5 @@ async def test_what_the_search_puts_in_a_hole_waits_where_it_acts(tmp_path: Path
 @pytest.mark.parametrize("strategy", [CONVERSATION, "linear", "", "cloze "])
 def test_only_what_the_search_made_may_land_as_delivered(strategy: str) -> None:
     assert ApprovalSettings().unattended == "search"
-    assert [tier for tier, _ in attended("search", strategy)] == [Tier.APPROVAL_REQUIRED]
-    assert attended("search", SEARCH) == []
+    assert [tier for tier, _ in unattended_floors("search", strategy)] == [Tier.APPROVAL_REQUIRED]
+    assert unattended_floors("search", SEARCH) == []

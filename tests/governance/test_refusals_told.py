@@ -24,7 +24,7 @@ from governance.irongate.registry import GATES
 from governance.irongate.tool.owner_rules import ToolPolicySettings
 from governance.irongate.tool.policy import ToolPolicy
 from governance.phases.apply import stale
-from governance.phases.validate import said
+from governance.phases.validate import format_refusals
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Feedback
 from governance.record import Recorder
@@ -139,7 +139,7 @@ def test_a_refused_candidate(together: bool) -> None:
         against = objections([Verdict(gate=5, rule="gate05.ok"), *verdicts, *verdicts])
         assert {verdict.rule for verdict in against} == {verdict.rule for verdict in verdicts}
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
-        told = prompts.feedback(Feedback(phase=Phase.VALIDATE, rule=against[0].rule, text=said(against)))
+        told = prompts.feedback(Feedback(phase=Phase.VALIDATE, rule=against[0].rule, text=format_refusals(against)))
         draft = GatesJudged(verdicts=verdicts).draft()
         shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.calibration import Calibration, Reckoning, calibration_of
+from governance.grounding.calibration import Calibration, CalibrationCounter, calibration_of
 from governance.grounding.trust import Trust
 from ledger.events.change import ChangeRollingBack, UndoMade
 from ledger.events.grounding import About, ClaimOutcome, Graded
@@ -36,7 +36,7 @@ def entry(draft: Draft, seq: int = 1) -> Entry:
 def reckoned(grades: Sequence[Graded]) -> Calibration:
     """Of a record in which each claim was made before it was graded."""
     claims = {made.record: record(made.about, made.confidence_bp, *made.keys) for made in grades}
-    reckoning = Reckoning()
+    reckoning = CalibrationCounter()
     reckoning.take(entry(draft) for draft in claims_of(*claims.values()))
     reckoning.take(entry(grades_of([made])) for made in grades)
     return reckoning.result()

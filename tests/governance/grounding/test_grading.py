@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from governance.grounding.grading import OpEnd, at_end, taken_back
+from governance.grounding.grading import OpEnd, grade_at_end, grade_taken_back
 from governance.pipeline.dossier import WAITED_RULE
 from ledger.events.event import CLASSES, LedgerEvent
 from ledger.events.grounding import About, ClaimOutcome, Graded, grades_in
@@ -47,7 +47,7 @@ class Told:
         self.add(EntryKind.RUN, "candidates.tested", wave=wave, green=green, partial=partial)
 
     def ended(self, end: OpEnd = DONE) -> dict[int, ClaimOutcome]:
-        grades, self.beyond = at_end(self.entries, end)
+        grades, self.beyond = grade_at_end(self.entries, end)
         assert all(grade.was is None for grade in grades)
         self.entries.append(
             Entry(**grades_of(grades).model_dump(), seq=10 + len(self.entries), at="", prev="", hash="")
@@ -173,10 +173,10 @@ def test_what_is_taken_back_is_a_miss_once() -> None:
     told.goes(Phase.VALIDATE, Phase.GENERATE, "no")
     better = told.claims(About.CHANGE)
     assert told.ended() == {seen: HIT, said: MISS, offered: MISS, refused: MISS, better: HIT}
-    grades = taken_back(told.entries)
+    grades = grade_taken_back(told.entries)
     assert [(g.record, g.outcome, g.was) for g in grades] == [(seen, MISS, HIT), (better, MISS, HIT)]
     told.entries.append(Entry(**grades_of(grades).model_dump(), seq=99, at="", prev="", hash=""))
-    assert taken_back(told.entries) == ()
+    assert grade_taken_back(told.entries) == ()
 
 
 def test_a_grade_reads_back_as_it_was_written() -> None:

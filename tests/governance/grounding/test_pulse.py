@@ -10,8 +10,8 @@ import pytest
 
 from governance.budget import Budget, BudgetSettings
 from governance.conversation.answer_verdict import AnswerVerdict
+from governance.conversation.form import ConversationForm
 from governance.conversation.history import Opening
-from governance.conversation.manner import Manner
 from governance.conversation.model_client import ModelClient
 from governance.conversation.rounds import Conversation
 from governance.grounding.canary_tracker import CanaryTracker
@@ -75,7 +75,7 @@ async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings:
     await budget.prepare()
     return ModelClient(
         provider=model, budget=budget, record=Recorder(ledger, op_id="op-1"), clock=clock, op_id="op-1",
-        route="STANDARD", turn_s=TURN_S, pulse=CanaryTracker(), ground=Ground(settings=settings),
+        route="STANDARD", turn_s=TURN_S, canary=CanaryTracker(), ground=Ground(settings=settings),
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ async def test_a_restless_conversation_has_fewer_rounds(
     async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (crew, context):
         conversation = Conversation(
             crew=crew, phase=Phase.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
-            context=context, judge=judge, manner=Manner.NATIVE, limits=Limits(max_tokens=16),
+            context=context, judge=judge, manner=ConversationForm.NATIVE, limits=Limits(max_tokens=16),
         )  # fmt: skip
         assert (await conversation.run()).rounds == rounds == len(model.seconds)
 

@@ -18,7 +18,7 @@ from governance.grounding.trust import Tally, Trust
 from governance.grounding.trust_lookup import standings
 from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
-from governance.phases.gate import gate, raised_by
+from governance.phases.gate import extra_floors, gate
 from governance.pipeline.dossier import Classification, Dossier, Gating, Generation, RunReport, Validation
 from governance.pipeline.ending import Ending, record_outcome
 from governance.pipeline.phase import ResultKind
@@ -150,7 +150,7 @@ def test_what_no_test_has_run_on_waits_and_what_failed_once_is_shown(
         scope="suite", status=RunStatus.GREEN, passed=total, total=total, newly_red=(), flaky=flaky, duration_ms=1
     )
     validation = Validation(runs=(run,), verdicts=(), suite_ran=True, passed=total, total=total)
-    floors = raised_by(
+    floors = extra_floors(
         operation(), Dossier(), ChangeFacts(), validation=validation, blast_bp=0, paths=paths, doubt="", beyond=()
     )
     assert max((floor for floor, _ in floors if floor is not None), default=Tier.SAFE_AUTO) is tier

@@ -9,7 +9,7 @@ import pytest
 
 from governance.approval.refusals import Refused
 from governance.irongate.candidate_gates import decide
-from governance.phases.validate import syntax_problem, unread, validate
+from governance.phases.validate import syntax_problem, unread_floors, validate
 from governance.pipeline.dossier import Classification, Dossier, Generation, Validation
 from governance.pipeline.phase import PhaseResult, ResultKind
 from governance.risk.codebase import Codebases
@@ -49,7 +49,7 @@ def test_only_what_parsed_before_or_is_new_has_to_parse(
     change = candidate(Edit(path=path, kind=EditKind.MODIFY, before=None, after=after))
     problem = syntax_problem(change, {path: before})
     assert bool(problem) is refused and (not refused or problem.startswith(f"{path} does not parse: "))
-    assert bool(unread(change)) is (path != "a.txt" and after in (BROKEN, MENDED))
+    assert bool(unread_floors(change)) is (path != "a.txt" and after in (BROKEN, MENDED))
 
 
 GOOD, NEW = "tests/test_a.py::test_good", "tests/test_a.py::test_new"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.verification.evidence import VERIFIED, evidence, function_of, held_out, to_show
+from governance.verification.evidence import VERIFIED, choose_shown, evidence, function_of, held_out
 
 TESTS = st.lists(st.builds("t.py::test_{}[{}]".format, st.integers(0, 4), st.integers(0, 2)), max_size=9, unique=True)
 
 
 @given(TESTS, st.integers(1, 3))
 def test_half_of_the_functions_are_held_out_where_there_are_two(tests: list[str], most: int) -> None:
-    shown, functions = to_show(tests, most), {function_of(test) for test in tests}
+    shown, functions = choose_shown(tests, most), {function_of(test) for test in tests}
     held = held_out(tests, shown)
     assert set(shown) <= functions and len(shown) <= most
     assert bool(held) is (len(functions) > 1)

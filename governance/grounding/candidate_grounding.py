@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from governance.grounding.claim_verdict import THIN, ClaimVerdict, GroundingFacts, judge
 from governance.grounding.ground import ground_of
-from governance.grounding.sources import behind, dated, sources_of, stale_of
+from governance.grounding.sources import evidence_of, sources_of, stale_of, with_ages
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier, Feedback, Generation
 from governance.pipeline.phase import PhaseResult, ResultKind
@@ -13,7 +13,7 @@ from ledger.events.model import GroundJudged
 from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
 
-async def stand(
+async def judge_candidate(
     op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, *, risk: Tier, again: bool
 ) -> ClaimVerdict:
     """The policy's verdict on the candidate's sources.
@@ -21,9 +21,9 @@ async def stand(
     ``risk``: the tier that the candidate would get without it; ``again``: whether GENERATE may gather more evidence.
     """
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
-    known = behind(op, generation.exploration, generation.reads, generation.failed)
+    known = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
-    evidence = words_without_secrets(dated(known, op, changed=changed, now=crew.shop.clock.now()))
+    evidence = words_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
     facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,
@@ -53,7 +53,7 @@ async def branch_now(op: Operation, crew: OpContext) -> tuple[str, tuple[str, ..
     return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
 
 
-async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
+async def send_back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
     """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
     When HEAD has changed a file that was read, HEAD becomes the op's base: at the old one the evidence would stay
@@ -61,7 +61,7 @@ async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: 
     """
     head, changed = await branch_now(op, crew)
     is_stale = op.tree == op.base and not set(changed).isdisjoint(generation.reads)
-    evidence = behind(op, generation.exploration, generation.reads, generation.failed)
+    evidence = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     caution = crew.holdings.regrounding.caution_milli
     crew.holdings.regrounding = Regrounding(
         sources=sources_of(evidence), paths=tuple(generation.reads), caution_milli=caution
