@@ -6,7 +6,7 @@ import asyncio
 
 from governance.irongate.candidate import g11_staleness
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Application, Dossier, Feedback
+from governance.pipeline.dossier import Application, Dossier, Feedback, Generation
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.risk.named_paths import refused_among
 from governance.verification import closure_checks
@@ -31,10 +31,7 @@ def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
 
 async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose the landing, check that the files are unchanged, and write."""
-    generation = dossier.generation
-    if generation is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
-    shop = crew.shop
+    shop, generation = crew.shop, dossier.given(Generation)
     refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
     if refusal is not None:  # it may have become protected while the op waited for approval
         await crew.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)

@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from governance.grounding.candidate_grounding import judge_candidate, send_back
 from governance.grounding.claim_verdict import THIN, GroundingVerdict
-from governance.grounding.trust_lookup import doubts, standings
+from governance.grounding.trust_lookup import doubts, lookup_tallies
 from governance.irongate.candidate_gates import decide
 from governance.irongate.paths import is_code, is_test_path
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes
-from governance.pipeline.dossier import Dossier, Feedback, Gating, Generation, Validation
-from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.dossier import Classification, Dossier, Feedback, Gating, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind
 from governance.pipeline.retries import may_return
 from governance.risk.blast_radius import blast_of
 from governance.risk.foresight import foresee
@@ -174,9 +174,8 @@ def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
 
 async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
-    generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
-    if generation is None or validation is None or classification is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
+    generation, validation = dossier.given(Generation), dossier.given(Validation)
+    classification = dossier.given(Classification)
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
     paths = candidate.touched
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
@@ -213,7 +212,7 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and doubt not in assessment.raised_by else ()
-    known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
+    known = lookup_tallies(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
     asked = gate_reasons((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
         tier=assessment.tier,

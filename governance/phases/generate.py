@@ -20,8 +20,8 @@ from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import unified
-from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Feedback, Generation
-from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Generation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
 from governance.pipeline.retries import wants_repair
 from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
@@ -144,14 +144,7 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
     """A retry with feedback, or the end of the op, whose reason includes earlier refusals."""
     rule = proposal.rule or "generate.answer"
     if proposal.retry:
-        feedback = Feedback(phase=Phase.GENERATE, rule=rule, text=proposal.reason)
-        return PhaseResult(
-            kind=ResultKind.RETRY,
-            reason=f"{proposal.reason} ({rule})",
-            cause=proposal.cause,
-            failure=proposal.failure,
-            feedback=feedback,
-        )
+        return retry(Phase.GENERATE, rule, proposal.reason, proposal.cause, proposal.failure)
     refusals = dossier.refusals
     if not refusals or proposal.cause is not RootCause.NO_CANDIDATE:
         return failed(proposal.cause, proposal.failure, proposal.reason)
@@ -210,14 +203,9 @@ async def claim_suspect(op: Operation, crew: OpContext, scene: FailureContext) -
 async def start_over(op: Operation, crew: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
-    return PhaseResult(
-        kind=ResultKind.RETRY,
-        reason=WAITED,
-        cause=RootCause.APPLY_CONFLICT,
-        failure=FailureClass.INFRA,
-        feedback=Feedback(phase=Phase.GENERATE, rule=WAITED_RULE, text=WAITED),
-        replaced=op if op.tree != op.base else op.model_copy(update={"base": head}),
-    )
+    replaced = op if op.tree != op.base else op.model_copy(update={"base": head})
+    cause, failure = RootCause.APPLY_CONFLICT, FailureClass.INFRA
+    return retry(Phase.GENERATE, WAITED_RULE, WAITED, cause, failure, replaced=replaced)
 
 
 async def judge_noop(
@@ -227,13 +215,7 @@ async def judge_noop(
     if failing or not op.test_ids:
         text = "The goal is not met: "
         text += f"{failing[0].id} fails" if failing else (await closure_checks.check_base(op, crew)).reason
-        return PhaseResult(
-            kind=ResultKind.RETRY,
-            reason=text,
-            cause=RootCause.NO_CANDIDATE,
-            failure=FailureClass.CODE,
-            feedback=Feedback(phase=Phase.GENERATE, rule="generate.noop", text=text),
-        )
+        return retry(Phase.GENERATE, "generate.noop", text, RootCause.NO_CANDIDATE, FailureClass.CODE)
     return PhaseResult(kind=ResultKind.NO_CHANGE, reason=proposal.reason)
 
 

@@ -14,8 +14,8 @@ from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, Feedback, Generation, Validation
-from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.dossier import Dossier, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
 from governance.recordable import inspection_without_secrets
 from governance.repair.failure_context import read_original, sources_of
 from governance.risk.codebase import read_python
@@ -84,10 +84,7 @@ def python_before(workspace: Workspace, candidate: Candidate) -> dict[str, bytes
 
 def send_back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
     """To GENERATE with feedback; the same diff is not accepted again."""
-    feedback = Feedback(phase=Phase.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
-    return PhaseResult(
-        kind=ResultKind.RETRY, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
-    )
+    return retry(Phase.VALIDATE, rule, text, cause, failure, candidate=diff_hash(candidate))
 
 
 def format_refusals(against: Sequence[Verdict]) -> str:
@@ -102,9 +99,7 @@ def format_refusals(against: Sequence[Verdict]) -> str:
 
 async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
     """Run all candidate gates and record their input and verdicts."""
-    generation = dossier.generation
-    if generation is None:
-        raise RuntimeError("VALIDATE without a candidate")
+    generation = dossier.given(Generation)
     candidate = generation.candidate
     touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
     settings = crew.shop.settings.pipeline
@@ -187,9 +182,9 @@ async def find_passing_anyway(generation: Generation, crew: OpContext, workspace
 
 async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
-    generation, runner = dossier.generation, crew.shop.runner
-    if generation is None or runner is None:
-        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem or "no candidate")
+    generation = dossier.given(Generation)
+    if crew.shop.runner is None:
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem)
     candidate = generation.candidate
     async with crew.workspace(op) as workspace:
         verdicts = await judge_gates(op, dossier, crew, workspace)

@@ -6,7 +6,7 @@ A dossier is frozen and serialisable, so that a waiting op can be stored whole a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, get_args, get_type_hints
+from typing import ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import Field
 
@@ -31,6 +31,9 @@ class Output(Frozen):
 
     phase: ClassVar[Phase]
     schema_tag: str
+
+
+SomeOutput = TypeVar("SomeOutput", bound=Output)
 
 
 class Classification(Output):
@@ -204,6 +207,13 @@ class Dossier(Frozen):
             raise PhaseContract(f"{phase} returned {type(output).__name__}, which is not its output.")
         later = list(_FIELDS.values())[list(_FIELDS).index(type(output)) + 1 :]
         return self.model_copy(update={kept: output, **dict.fromkeys(later)})
+
+    def given(self, output: type[SomeOutput]) -> SomeOutput:
+        """The output of an earlier phase. Raises ``PhaseContract`` when there is none."""
+        found = getattr(self, _FIELDS[output])
+        if not isinstance(found, output):
+            raise PhaseContract(f"There is no output of {output.phase}.")
+        return found
 
     @property
     def refusals(self) -> tuple[Feedback, ...]:

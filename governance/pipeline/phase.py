@@ -49,6 +49,27 @@ def failed(cause: RootCause, failure: FailureClass, reason: str) -> PhaseResult:
 PhaseRun = Callable[[Operation, Dossier, OpContext], Awaitable[PhaseResult]]
 
 
+def retry(
+    phase: Phase,
+    rule: str,
+    text: str,
+    cause: RootCause,
+    failure: FailureClass,
+    *,
+    candidate: str = "",
+    replaced: Operation | None = None,
+) -> PhaseResult:
+    """A result of ``phase`` that asks for another attempt. ``candidate``: hash of a diff that is not accepted again."""
+    return PhaseResult(
+        kind=ResultKind.RETRY,
+        reason=f"{text[:400]} ({rule})",
+        cause=cause,
+        failure=failure,
+        feedback=Feedback(phase=phase, rule=rule, text=text, candidate=candidate),
+        replaced=replaced,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSpec:
     """Declaration of a phase. It has the name that its output type names.

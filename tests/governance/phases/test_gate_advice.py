@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from governance.grounding.claims import goal_key
 from governance.grounding.grading import OpEnd
 from governance.grounding.trust import Tally, Trust
-from governance.grounding.trust_lookup import standings
+from governance.grounding.trust_lookup import lookup_tallies
 from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
 from governance.phases.gate import extra_floors, gate
@@ -52,7 +52,7 @@ CHANGE = candidate(modify(CART, OLD, NEW))
 REJECTED = OpEnd(state=OpOutcome.CANCELLED, cause=RootCause.APPROVAL_REJECTED, failure=FailureClass.USER)
 FAILED = OpEnd(state=OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, failure=FailureClass.TEST)
 WELL = OpEnd(state=OpOutcome.COMPLETE)
-KEYS = [TrustKey.of(each.key) for each in standings(operation(), CHANGE, Route.STANDARD, Trust())]
+KEYS = [TrustKey.of(each.key) for each in lookup_tallies(operation(), CHANGE, Route.STANDARD, Trust())]
 TALLIES = st.dictionaries(st.sampled_from(KEYS), st.tuples(st.integers(0, 40), st.integers(0, 40)))
 ENDS = st.lists(st.sampled_from([WELL, FAILED, REJECTED]), max_size=5)
 
