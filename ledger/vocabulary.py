@@ -60,10 +60,13 @@ class OpenName(str):
         cls._known = {}
 
     def __new__(cls, name: str) -> Self:
+        known: Self | None = cls._known.get(name)
+        if known is not None:
+            return known
         if not cls.pattern.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a {cls.__name__.lower()}: {cls.spelling}, at most 40")
-        known: Self = cls._known.setdefault(name, super().__new__(cls, name))
-        return known
+        made: Self = cls._known.setdefault(name, super().__new__(cls, name))
+        return made
 
     @property
     def value(self) -> str:

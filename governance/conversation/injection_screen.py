@@ -37,7 +37,7 @@ async def screen_text(crew: OpContext, phase: Phase, where: str, text: str) -> V
 
 
 async def screen_texts(crew: OpContext, phase: Phase, texts: Iterable[tuple[str, str]]) -> tuple[Verdict, ...]:
-    """:func:`look_at` for several ``(where, text)`` pairs; only the matching verdicts."""
+    """:func:`screen_text` for several ``(where, text)`` pairs; only the matching verdicts."""
     found = [await screen_text(crew, phase, where, text) for where, text in texts]
     return tuple(verdict for verdict in found if verdict is not None)
 
@@ -48,5 +48,5 @@ def warning(verdict: Verdict) -> str:
 
 
 def texts_of_failures(failing: Iterable[TestResult]) -> tuple[tuple[str, str], ...]:
-    """Id, exception, message and detail of failing tests, as input of :func:`look_at_all`."""
+    """Id, exception, message and detail of failing tests, as input of :func:`screen_texts`."""
     return tuple((f"test {r.id}", f"{r.id}\n{r.exception}\n{r.message}\n{r.detail}") for r in failing)

@@ -44,7 +44,7 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
-from ledger.events.model import CallEnded, CallStarted, ProximityJudged
+from ledger.events.model import CallEnded, CallProblem, CallStarted, ProximityJudged
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Draft, Phase
 
@@ -280,17 +280,17 @@ class ModelClient:
         """
         ticket = await self._open(phase, purpose, most, told)
         started = self._clock.monotonic()
-        problem = "failed"
+        problem: str = CallProblem.FAILED
         try:
             yield
             problem = ""
         except TimeoutError as error:
-            problem = "total"
+            problem = CallProblem.TOTAL
             raise ProviderUnavailable(
                 f"The turn took longer than {limit_s:g} s.", provider=self.provider.name, kind="total"
             ) from error
         except asyncio.CancelledError:
-            problem = "cancelled"
+            problem = CallProblem.CANCELLED
             raise
         except ProviderError as error:
             problem, heard.fields = problem_of(error), of_collapse(error)
@@ -434,4 +434,4 @@ def of_collapse(error: Exception) -> Fields:
 
 def problem_of(error: Exception) -> str:
     """The ``problem`` field of a call that ended with this provider error."""
-    return COLLAPSED if isinstance(error, CollapseDetected) else str(error)
+    return CallProblem.COLLAPSED if isinstance(error, CollapseDetected) else str(error)

@@ -93,26 +93,26 @@ class LayeredRepair:
         return RepairStop.NO_PROGRESS if same else None
 
 
-def round_event(key: str, course: LayeredRepair, layer: Sequence[Branch]) -> RepairRoundEnded:
+def round_event(key: str, state: LayeredRepair, layer: Sequence[Branch]) -> RepairRoundEnded:
     """Event of a layer, with everything needed to resume after it."""
     best = rank_layer(layer)
     return RepairRoundEnded(
         search=key,
-        round=course.rounds,
+        round=state.rounds,
         trouble=best[0].trouble.value,
         branches=tuple((branch.trouble.value, len(branch.measure)) for branch in layer),
-        seen=tuple(sorted(course.seen)),
-        measures=tuple(course.measures),
+        seen=tuple(sorted(state.seen)),
+        measures=tuple(state.measures),
         hints=tuple(b.hint.text for b in best[:HINTS]),
     )
 
 
 def resume_state(event: RepairRoundEnded, dossier: Dossier) -> tuple[LayeredRepair, Dossier]:
-    """Inverse of :func:`noted`: the course, and the dossier with the recorded hints."""
-    course = LayeredRepair(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
+    """Inverse of :func:`round_event`: the state, and the dossier with the recorded hints."""
+    state = LayeredRepair(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
     for text in event.hints:
         dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
-    return course, dossier
+    return state, dossier
 
 
 def digest(measure: frozenset[str], patch: str = "") -> str:

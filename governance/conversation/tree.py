@@ -103,17 +103,17 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
     settings = crew.shop.settings.repair
     box_s = crew.shop.settings.clocks.repair_s
     await set_clock(crew, box_s)
-    course, dossier, key = await begin(op, dossier, crew, failing)
+    state, dossier, key = await begin(op, dossier, crew, failing)
     authors, stop, tried, last = [dossier], RepairStop.ITERATIONS, 0, Proposal(candidate=None, reason="")
     try:
         async with crew.clock.within(box_s):
-            while course.rounds < settings.l2_rounds:
+            while state.rounds < settings.l2_rounds:
                 layer = await grow(op, authors, crew, failing)
                 if all(branch.proposal.rule == COLLAPSE_RULE for branch in layer):
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
-                met = course.after(layer)
-                await crew.record.note(round_event(key, course, layer))
+                met = state.after(layer)
+                await crew.record.note(round_event(key, state, layer))
                 good = [branch for branch in layer if branch.trouble is BranchTrouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
@@ -137,7 +137,7 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
 async def begin(
     op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]
 ) -> tuple[LayeredRepair, Dossier, str]:
-    """The course, the first author's dossier, and the key of the search.
+    """The state, the first author's dossier, and the key of the search.
 
     An op that replaces one ended by a crash resumes after that op's rounds.
     """

@@ -26,7 +26,7 @@ TROUBLE: Final = (UndoMade, ReviewRejected, ChangeRollingBack)
 """Events that count as an incident of an op even when it ended well."""
 
 READ: Final = ((ClaimMade, ClaimsGraded), (OpEnded, *TROUBLE))
-"""Classes of the events that :class:`Reckoning` needs, for two passes over the ledger."""
+"""Classes of the events that :class:`CalibrationCounter` needs, for two passes over the ledger."""
 
 
 class Bin(Frozen):

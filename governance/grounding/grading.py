@@ -13,7 +13,7 @@ from governance.pipeline.dossier import WAITED_RULE
 from ledger.events.check import ToolCalled
 from ledger.events.event import read_event
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
-from ledger.events.model import CallEnded
+from ledger.events.model import CallEnded, CallProblem
 from ledger.events.op import ContextExpanded, PhaseEntered, PlanMade
 from ledger.events.repair import HolesInfilled, VariantsTested
 from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, Phase, RootCause, State
@@ -37,7 +37,6 @@ CONVERSATION = "generate"
 WAVES = ("infill: ", "diverge: ")
 OWNERS_NO = frozenset({RootCause.APPROVAL_REJECTED})
 OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
-OF_NO_ANSWER = "cancelled"
 
 
 class OpEnd(Frozen):
@@ -109,7 +108,7 @@ class _Claims:
         if record.about is not About.REPLY:
             return
         if self._problem:
-            self.decided[entry.seq] = VOID if self._problem == OF_NO_ANSWER else MISS
+            self.decided[entry.seq] = VOID if self._problem == CallProblem.CANCELLED else MISS
         self._problem = ""
         self._last = entry.seq if record.claim == CONVERSATION else None
 

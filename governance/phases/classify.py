@@ -7,7 +7,7 @@ from governance.irongate.op import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Classification, Dossier
-from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, refused
 from governance.risk.blast_radius import blast_of, build_files
 from governance.risk.foresight import foresee
 from governance.risk.ladder import (
@@ -68,12 +68,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
     shop = crew.shop
     recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
-        return PhaseResult(
-            kind=ResultKind.REFUSED,
-            cause=RootCause.POLICY_REFUSED,
-            failure=FailureClass.POLICY,
-            reason=f"{recursion.reason} ({recursion.rule})",
-        )
+        return refused(RootCause.POLICY_REFUSED, f"{recursion.reason} ({recursion.rule})")
     if shop.runner is None:  # no candidate could be validated, so none is made
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
     blast = blast_of(await shop.codebases.at(op.tree), op.targets)
@@ -119,13 +114,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         phase=Phase.CLASSIFY,
     )
     if output.tier is Tier.BLOCKED:
-        return PhaseResult(
-            kind=ResultKind.REFUSED,
-            output=output,
-            cause=RootCause.BLOCKED_PATH,
-            failure=FailureClass.POLICY,
-            reason="; ".join(output.reasons),
-        )
+        return refused(RootCause.BLOCKED_PATH, "; ".join(output.reasons), output)
     return PhaseResult(output=output, reason=output.reasons[0])
 
 

@@ -15,7 +15,7 @@ from governance.irongate.paths import is_code, is_test_path
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes
 from governance.pipeline.dossier import Classification, Dossier, Feedback, Gating, Generation, Validation
-from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, refused
 from governance.pipeline.retries import may_return
 from governance.risk.blast_radius import blast_of
 from governance.risk.foresight import foresee
@@ -29,7 +29,6 @@ from ledger.vocabulary import (
     SEARCH,
     Candidate,
     EditKind,
-    FailureClass,
     Operation,
     OpOutcome,
     Phase,
@@ -241,20 +240,9 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         ),
         phase=Phase.GATE,
     )
-    return result_of(output)
-
-
-def result_of(output: Gating) -> PhaseResult:
-    """The next state for that tier."""
-    if output.tier is not Tier.BLOCKED:
-        return PhaseResult(output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
-    return PhaseResult(
-        kind=ResultKind.REFUSED,
-        output=output,
-        cause=RootCause.BLOCKED_PATH,
-        failure=FailureClass.POLICY,
-        reason="; ".join(output.reasons),
-    )
+    if output.tier is Tier.BLOCKED:
+        return refused(RootCause.BLOCKED_PATH, "; ".join(output.reasons), output)
+    return PhaseResult(output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
 
 
 SPEC = PhaseSpec(

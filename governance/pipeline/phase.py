@@ -49,6 +49,11 @@ def failed(cause: RootCause, failure: FailureClass, reason: str) -> PhaseResult:
 PhaseRun = Callable[[Operation, Dossier, OpContext], Awaitable[PhaseResult]]
 
 
+def refused(cause: RootCause, reason: str, output: Output | None = None) -> PhaseResult:
+    """A result that ends the op in BLOCKED."""
+    return PhaseResult(kind=ResultKind.REFUSED, output=output, cause=cause, failure=FailureClass.POLICY, reason=reason)
+
+
 def retry(
     phase: Phase,
     rule: str,

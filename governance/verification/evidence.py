@@ -57,7 +57,7 @@ class RepairEvidence(NamedTuple):
 def evidence(repaired: Collection[str], shown: Collection[str] | None, claimed: Collection[str] = ()) -> RepairEvidence:
     """The evidence for a repair of the tests ``repaired``.
 
-    ``shown`` None: the author could read the tests themselves. ``claimed``: result of :func:`claimed`.
+    ``shown`` None: the author could read the tests themselves. ``claimed``: result of :func:`claimed_passes`.
     """
     if shown is None:
         return RepairEvidence(PLAUSIBLE, "its author read the failing tests")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from ledger.events.event import ComplexityName, Json, LedgerEvent, TierName
@@ -22,8 +24,20 @@ class CallStarted(LedgerEvent, kind=EntryKind.CALL, name="call.started"):
     temperature_milli: int = 0
 
 
+class CallProblem(StrEnum):
+    """Why a call gave no answer, where the provider gave no reason."""
+
+    FAILED = "failed"
+    TOTAL = "total"  # the time limit of the turn
+    CANCELLED = "cancelled"
+    COLLAPSED = "collapsed"  # its output was no longer an answer
+
+
 class CallEnded(LedgerEvent, kind=EntryKind.CALL, name="call.ended"):
-    """``answer``: blob of the text; the fields after ``problem`` are the provider's report, if any."""
+    """``answer``: blob of the text; ``problem``: a :class:`CallProblem`, or the provider's reason.
+
+    The fields after ``problem`` are the provider's report, if any.
+    """
 
     purpose: str = ""
     provider: str = ""
