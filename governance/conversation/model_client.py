@@ -174,8 +174,8 @@ class ModelClient:
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        told = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
-        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, told)
+        at_start = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
+        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, at_start)
         async with self._judged(phase, purpose), recorded:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
@@ -192,22 +192,28 @@ class ModelClient:
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
         spans = await asyncio.to_thread(spans_without_secrets, request.spans)
         request = request.model_copy(update={"timeout_s": self._left_s, "spans": spans})
-        most, told = at_most(request.spans, (), request.samples), careful(request.caution_milli, request.temperature)
-        return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
+        most, at_start = (
+            at_most(request.spans, (), request.samples),
+            careful(request.caution_milli, request.temperature),
+        )
+        return await self._infills(phase, purpose, most, partial(self.provider.infill, request), at_start)
 
     async def diverge(self, phase: Phase, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
         """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
         request = await _without_secrets(request, self._left_s)
-        most, told = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
-        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
+        most, at_start = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
+        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), at_start)
 
     async def _infills(
-        self, phase: Phase, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
+        self, phase: Phase, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], at_start: Fields
     ) -> tuple[Infill, ...]:
         heard = ResponseBuffer(most.tokens_in)
-        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._left_s, told):
+        async with (
+            self._judged(phase, purpose),
+            self._recorded(phase, purpose, most, heard, self._left_s, at_start),
+        ):
             try:
                 answer = await ask()
             except CollapseDetected as error:
@@ -272,13 +278,13 @@ class ModelClient:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: Phase, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, told: Fields
+        self, phase: Phase, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, at_start: Fields
     ) -> AsyncIterator[None]:
         """Around one call: budget reserved before, settled and recorded after, however the call ends.
 
-        ``most``: upper estimate of its tokens; ``told``: fields for the entry of the call's start.
+        ``most``: upper estimate of its tokens; ``at_start``: fields for the entry of the call's start.
         """
-        ticket = await self._open(phase, purpose, most, told)
+        ticket = await self._open(phase, purpose, most, at_start)
         started = self._clock.monotonic()
         problem: str = CallProblem.FAILED
         try:
@@ -298,7 +304,7 @@ class ModelClient:
         finally:
             await self._close(ticket, phase, purpose, heard, started, problem)
 
-    async def _open(self, phase: Phase, purpose: str, most: Usage, told: Fields) -> int:
+    async def _open(self, phase: Phase, purpose: str, most: Usage, at_start: Fields) -> int:
         ticket, verdict = await self._budget.reserve(
             provider=self.provider.name,
             price=self.provider.price,
@@ -317,7 +323,7 @@ class ModelClient:
                     tokens_in=most.tokens_in,
                     max_tokens=most.tokens_out,
                     rule=verdict.rule,
-                    **told,
+                    **at_start,
                 ),
                 phase=phase,
             )

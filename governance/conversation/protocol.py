@@ -49,11 +49,11 @@ def describe_tools(tools: Sequence[ToolSchema]) -> str:
 
 def _arguments(schema: dict[str, Any]) -> str:
     needed = schema.get("required", ())
-    told = {
+    described = {
         name + ("" if name in needed else "?"): str(info.get("description") or info.get("type") or "any")
         for name, info in schema.get("properties", {}).items()
     }
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(described, ensure_ascii=False)
 
 
 def block(name: str, arguments: str) -> str:

@@ -141,10 +141,10 @@ def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
     Only the better half of a layer is continued; the others contribute hints.
     """
     best = rank_layer(layer)[: (branches + 1) // 2]
-    told = []
+    dossiers = []
     for branch in best:
         dossier = branch.dossier
         for other in [other for other in layer if other is not branch][:HINTS]:
             dossier = dossier.with_feedback(other.hint)
-        told.append(dossier.with_feedback(branch.feedback))
-    return told
+        dossiers.append(dossier.with_feedback(branch.feedback))
+    return dossiers

@@ -47,8 +47,8 @@ class ClaimVerdict(Frozen):
 def format_sources(facts: GroundingFacts) -> str:
     """The sources as text, with the age of stale ones."""
     bands = dict(facts.stale)
-    told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
-    return ", ".join(told) or "none"
+    names = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
+    return ", ".join(names) or "none"
 
 
 def judge(facts: GroundingFacts) -> ClaimVerdict:

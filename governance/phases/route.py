@@ -17,9 +17,9 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
-    told = confidence_of(op, crew.shop.trust)
+    confidence = confidence_of(op, crew.shop.trust)
     chosen, reason = choose_route(
-        complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=told.calibrated_bp
+        complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=confidence.calibrated_bp
     )
     undoubted, _ = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
     routes = (chosen, undoubted)  # low confidence must not extend the time limits
@@ -37,7 +37,7 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
             route=chosen,
             reason=reason,
             local=local,
-            confidence=told.model_dump(mode="json"),
+            confidence=confidence.model_dump(mode="json"),
         )
     )
     crew.clock.limit_to(output.op_ms / 1000)

@@ -128,12 +128,12 @@ async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspac
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = await asyncio.to_thread(inspection_without_secrets, inspection)
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
-    told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
+    of_recorded = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
         GatesJudged(
             inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
             verdicts=[v.model_dump(mode="json") for v in verdicts],
-            without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+            without_secrets=None if of_recorded == verdicts else [v.model_dump(mode="json") for v in of_recorded],
         )
     )
     return verdicts

@@ -50,13 +50,13 @@ def blame(error: Exception) -> PhaseResult:
         return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
-            return failed(cause, failure, _told(error))
+            return failed(cause, failure, _with_notes(error))
     if isinstance(error, OSError):
         error = machine_fault(error)
-    reason = _told(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
+    reason = _with_notes(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
     return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)
 
 
-def _told(error: OuroError) -> str:
+def _with_notes(error: OuroError) -> str:
     """The error's message with the notes added on its way up."""
     return " ".join([str(error), *(f"({note})" for note in getattr(error, "__notes__", ()))])

@@ -161,8 +161,8 @@ class ClozeSearch:
             asked = [(path, line) for of, path, line in places[:RIVALS] if of is node]
             left = [place for place in dict.fromkeys([*asked, *near]) if (MOVES, *place) not in node.tried]
             if self._settings.moves and left and not self._is_late():
-                told = complaints(node.scene, self._settings.examples)
-                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, told)
+                reported = complaints(node.scene, self._settings.examples)
+                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, reported)
                 rivals += await self._take(node, moves, bench)
         for node, path, line in places[:RIVALS]:
             if (LINES, path, line) not in node.tried and not self._is_late():

@@ -117,7 +117,7 @@ def pair_answers(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> l
     """Results of two programs for the same input, where both are readable."""
     known = {answer.key: answer for answer in others}
     pairs = [(answer, known[answer.key]) for answer in own if answer.key in known]
-    return [(one, other) for one, other in pairs if _is_told(one) and _is_told(other)]
+    return [(one, other) for one, other in pairs if _is_readable(one) and _is_readable(other)]
 
 
 def find_differences(
@@ -132,7 +132,7 @@ def _raises(answer: ProbeAnswer) -> bool:
     return answer.said.startswith("raises ")
 
 
-def _is_told(answer: ProbeAnswer) -> bool:
+def _is_readable(answer: ProbeAnswer) -> bool:
     return answer.said.startswith(("gives ", "raises ")) and answer.said != UNREADABLE
 
 

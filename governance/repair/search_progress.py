@@ -31,7 +31,7 @@ class Node:
     live: bool = True
 
     def shown(self, most: int) -> tuple[str, ...]:
-        """Tests that whoever changed this base, or one that it comes from, was shown, under whichever name."""
+        """Tests that were shown to the author of this node's change or of a parent's, under all their names."""
         seen = {example.says for example in self.scene.shown(most)}
         own = tuple(example.test_id for example in self.scene.examples if example.says in seen)
         return own + (self.parent.shown(most) if self.parent is not None else ())
