@@ -10,11 +10,11 @@ from governance.approval.inbox import ApprovalRequest
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier
-from governance.pipeline.phase import PhaseResult, PhaseRun, ResultKind
+from governance.pipeline.phase import PhaseResult, PhaseRun, ResultKind, retry
 from governance.pipeline.pool import KEPT_ENDINGS
 from governance.pipeline.routes import ClockSettings
 from governance.record import Recorder
-from governance.settings import ApprovalSettings, GovernanceSettings
+from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
 from kernel.provider import Limits, Message, Usage
 from ledger.clock import ManualClock, unstamp
 from ledger.events.model import CallEnded
@@ -228,3 +228,25 @@ async def test_endings_that_nobody_reads_do_not_pile_up(ledger: Ledger, clock: M
         await asyncio.sleep(0)
         kept = [(await floor.ended()).op.id for _ in range(floor.pool.ended.qsize())]
         assert kept == [op.id for op in ops[3:]]
+
+
+async def test_a_step_back_is_recorded_with_its_rule_and_bounded(ledger: Ledger, clock: ManualClock) -> None:
+    async def again(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+        return retry(Phase.GENERATE, "generate.test", "not yet", RootCause.NO_CANDIDATE, FailureClass.CODE)
+
+    settings = GovernanceSettings(pipeline=PipelineSettings(generate_retries=2))
+    async with working(ledger, clock, phases={Phase.GENERATE: again}, settings=settings) as floor:
+        op = operation()
+        floor.feed.waiting.put_nowait(op)
+        ending = await floor.ended()
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.NO_CANDIDATE)
+        assert ending.reason == "not yet (generate.test); no retry is left"
+        entered = [(e.phase, e.payload["rule"]) for e in await floor.told(op, "phase.entered")]
+        assert entered[2:] == [(Phase.GENERATE, ""), *[(Phase.GENERATE, "generate.test")] * 2]
+
+
+async def test_a_result_without_an_edge_ends_the_op_for_good(ledger: Ledger, clock: ManualClock) -> None:
+    async with working(ledger, clock, phases={Phase.CLASSIFY: onward(ResultKind.STALE)}) as floor:
+        floor.feed.waiting.put_nowait(operation())
+        ending = await floor.ended()
+        assert ending.state is OpOutcome.FAILED_PERMANENT and "no edge for the result stale" in ending.reason
