@@ -24,7 +24,8 @@ from pathlib import Path
 from bench.tasks.mutations import mutations
 from bench.tasks.packages import packages, sources
 from governance.irongate.candidate import g20_unattended
-from governance.irongate.candidate_gates import Inspection, decide, inspect
+from governance.irongate.candidate_gates import decide, inspect
+from governance.irongate.inspection import Inspection
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
 from governance.irongate.unattended.repository import Elsewhere
@@ -126,7 +127,7 @@ def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
         complexity=Complexity.TRIVIAL,
         tests=repair.tests,
     )
-    verdicts = tuple(verdict for verdict in inspect(inspection) if verdict.gate != g20_unattended.GATE)
+    verdicts = tuple(verdict for verdict in inspect(inspection) if verdict.gate != g20_unattended.NUMBER)
     decision, floor = decide(verdicts)
     facts = facts_of(op, candidate, originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False)
     tier = assess(facts, floors=((floor, "a gate"),)).tier if decision is Decision.ALLOW else Tier.BLOCKED

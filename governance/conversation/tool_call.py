@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import replace
 
 from governance.conversation.injection_screen import look_at, warning
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
 from ledger.events.check import GateJudged, ToolCalled
 from ledger.vocabulary import Decision, State

@@ -15,7 +15,7 @@ from governance.conversation.injection_screen import look_at, warning
 from governance.conversation.tool_call import call_tool
 from governance.grounding.claim_verdict import THIN
 from governance.grounding.sources import behind, sources_of
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier
 from governance.pipeline.retries import COLLAPSE, regroundings

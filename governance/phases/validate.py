@@ -8,7 +8,9 @@ from functools import partial
 
 from governance.irongate.candidate import g01_containment
 from governance.irongate.candidate.g02_protected import OWN_CODE
-from governance.irongate.candidate_gates import Inspection, asks, inspect, objections
+from governance.irongate.candidate.g20_unattended import questions
+from governance.irongate.candidate_gates import inspect, objections
+from governance.irongate.inspection import Inspection
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
@@ -147,7 +149,7 @@ async def known_elsewhere(
     op: Operation, crew: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
     """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
-    wanted = await asyncio.to_thread(asks, candidate, originals)
+    wanted = await asyncio.to_thread(questions, candidate, originals)
     if not wanted:
         return ()
     files = await read_python(crew.shop.repository, op.tree)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase, translate
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 2
+NUMBER = 2
 BUILT_IN = (
     ".git",
     ".gitmodules",
@@ -74,10 +76,10 @@ def check(facts: ProtectedPathFacts) -> Verdict:
     """Deny a path that a pattern covers; the verdict names the pattern."""
     found = covering(facts.path, owner=facts.owner, own=facts.own)
     if found is None:
-        return passed(GATE)
+        return passed(NUMBER)
     rule, hit = found
     reason = f"{shown(facts.path)} is protected by the pattern {shown(hit)}."
-    return denied(GATE, rule, reason, evidence=(facts.path, hit))
+    return denied(NUMBER, rule, reason, evidence=(facts.path, hit))
 
 
 def covering(path: str, *, owner: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, str] | None:
@@ -119,6 +121,12 @@ def own_patterns(files: Collection[str]) -> tuple[str, ...]:
     return OWN_CODE if OWN_MARK in files else ()
 
 
+def select_facts(inspection: Inspection) -> Iterator[ProtectedPathFacts]:
+    """One item for each path that the candidate touches."""
+    for path, _ in inspection.touched():
+        yield ProtectedPathFacts(path=path, owner=inspection.protected, own=inspection.own)
+
+
 EXAMPLES: tuple[tuple[ProtectedPathFacts, Decision], ...] = (
     (ProtectedPathFacts(path="src/environment.py"), Decision.ALLOW),
     (ProtectedPathFacts(path="src/keyboard.py"), Decision.ALLOW),
@@ -136,4 +144,14 @@ EXAMPLES: tuple[tuple[ProtectedPathFacts, Decision], ...] = (
     (ProtectedPathFacts(path=".env", owner=("!.env",)), Decision.DENY),
     (ProtectedPathFacts(path="governance/risk/ladder.py", own=OWN_CODE), Decision.DENY),
     (ProtectedPathFacts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="protected paths",
+    rule="paths that the owner or a built-in pattern protects",
+    subjects=(Subject.CANDIDATE, Subject.TOOL_CALL, Subject.SIGNAL),
+    facts=ProtectedPathFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.verdicts import passed, repairable, shown
-from ledger.vocabulary import Complexity, Decision, Frozen, Verdict
+from ledger.vocabulary import Complexity, Decision, EditKind, Frozen, Verdict
 from tools.manifest import WEIGHTS, Category, ToolUse
 
-GATE = 4
+NUMBER = 4
 LEAST_CALLS = 2
 
 
@@ -97,8 +99,8 @@ def check(facts: ExplorationFacts) -> Verdict:
         said.append(f"Explore more before editing ({facts.complexity.name.lower()}): {what}.")
         said.append(remedy(facts.complexity, standing(facts.uses), facts.tools))
     if not said:
-        return passed(GATE)
-    return repairable(GATE, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
+        return passed(NUMBER)
+    return repairable(NUMBER, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
 
 
 def lacking(complexity: Complexity, have: ExplorationScore) -> list[str]:
@@ -127,6 +129,15 @@ def remedy(complexity: Complexity, have: ExplorationScore, tools: Collection[str
     return f"{opened}The same call again counts nothing."
 
 
+def select_facts(inspection: Inspection) -> tuple[ExplorationFacts]:
+    """The whole candidate."""
+    edits = inspection.candidate.edits
+    changed = tuple(edit.renamed_from or edit.path for edit in edits if edit.kind is not EditKind.CREATE)
+    read = tuple(inspection.reads)
+    facts = ExplorationFacts(complexity=inspection.complexity, uses=inspection.exploration, changed=changed, read=read)
+    return (facts,)
+
+
 def _use(tool: str, category: Category, arguments: str = "{}", *, ok: bool = True) -> ToolUse:
     return ToolUse(tool=tool, arguments=arguments, ok=ok, category=category, score=WEIGHTS[category])
 
@@ -148,4 +159,14 @@ EXAMPLES: tuple[tuple[ExplorationFacts, Decision], ...] = (
     (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH) * 4), Decision.REPAIR),
     (ExplorationFacts(complexity=Complexity.MODERATE, uses=(_READ, _CALLERS, _LOG, _SEARCH)), Decision.REPAIR),
     (ExplorationFacts(complexity=Complexity.COMPLEX, uses=_NINE_LOGS), Decision.REPAIR),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="exploration first",
+    rule="changes of files that were not read, and too little exploration for the op's complexity",
+    subjects=(Subject.CANDIDATE,),
+    facts=ExplorationFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.injection.confusables import MENDED, WORD, deceptive, invisible
+from governance.irongate.inspection import Inspection
 from governance.irongate.lines import Added, added, as_text
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import CODE, kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 5
+NUMBER = 5
 CLOSING = {"“": "”", "„": "”", "‟": "”", "«": "»", "‘": "’", "‚": "’", "‛": "’"}
 
 
@@ -29,30 +31,30 @@ class CharacterFacts(Frozen):
 def check(facts: CharacterFacts) -> Verdict:
     """Deny what deceives, repair what only disturbs."""
     if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
-        return passed(GATE)
+        return passed(NUMBER)
     lines = added(facts.before, facts.after)
     for line in lines:
         found = invisible(line.text)
         if found:
             what, index = found
             reason = f"{shown(facts.path)}:{line.number} holds a {what} (U+{ord(line.text[index]):04X})."
-            return denied(GATE, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
+            return denied(NUMBER, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
     text = as_text(facts.after)
     known = frozenset(WORD.findall(as_text(facts.before)))
     for line, word in _identifiers(facts.path, text, lines):
         why = None if word in known else deceptive(word)
         if why:
             reason = f"{shown(facts.path)}:{line.number}: the identifier {word!a} deceives: {why}."
-            return denied(GATE, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
+            return denied(NUMBER, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
     if is_python(facts.path):
         spots = [f"{facts.path}:{line.number}: {char}" for line, char in _typographic(text, lines)]
         if spots:
             reason = f"Typographic marks stand in code of {shown(facts.path)}; use plain quotes, dashes and blanks."
-            return repairable(GATE, "typographic", reason, evidence=spots)
+            return repairable(NUMBER, "typographic", reason, evidence=spots)
     foreign = [f"{facts.path}:{line.number}" for line in lines if facts.strict_ascii and not line.text.isascii()]
     if foreign:
-        return repairable(GATE, "ascii", f"The owner wants ASCII alone in {shown(facts.path)}.", evidence=foreign)
-    return passed(GATE)
+        return repairable(NUMBER, "ascii", f"The owner wants ASCII alone in {shown(facts.path)}.", evidence=foreign)
+    return passed(NUMBER)
 
 
 def _masks(text: str) -> list[tuple[str, str]]:
@@ -117,6 +119,14 @@ def _mended(body: str, mask: str) -> str:
     return "".join(out)
 
 
+def select_facts(inspection: Inspection) -> Iterator[CharacterFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield CharacterFacts(
+            path=edit.path, before=inspection.before(edit), after=edit.after, strict_ascii=inspection.strict_ascii
+        )
+
+
 def _example(path: str, before: str | None, after: str, *, strict_ascii: bool = False) -> CharacterFacts:
     data = None if before is None else before.encode()
     return CharacterFacts(path=path, before=data, after=after.encode(), strict_ascii=strict_ascii)
@@ -142,4 +152,14 @@ EXAMPLES: tuple[tuple[CharacterFacts, Decision], ...] = (
     (_example("a.txt", None, "a\x1b[31mred\n"), Decision.DENY),
     (_example("a.py", None, "# a comment\rwhat_python_runs()\n"), Decision.DENY),
     (_example("a.py", "x = 1\r\n", "x = 1\r\ny = 2\r\n"), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="characters",
+    rule="invisible characters and look-alike identifiers in added lines; typographic marks in code",
+    subjects=(Subject.CANDIDATE,),
+    facts=CharacterFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

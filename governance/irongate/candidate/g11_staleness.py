@@ -10,12 +10,13 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.ids import sha256_hex
 from ledger.paths import open_below
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 11
+NUMBER = 11
 NOT_A_FILE = "not-a-file"  # stands for a link, a folder or a device: equal to no hash
 
 
@@ -36,9 +37,9 @@ def check(facts: StalenessFacts) -> Verdict:
     )
     if stale:
         names = ", ".join(shown(path) for path in stale)
-        return denied(GATE, "target_changed", f"Changed since it was read: {names}.", evidence=stale)
+        return denied(NUMBER, "target_changed", f"Changed since it was read: {names}.", evidence=stale)
     moved = sorted(path for path, sha in facts.read.items() if facts.now.get(path) != sha)
-    return passed(GATE, "neighbour_changed" if moved else "ok", evidence=moved)
+    return passed(NUMBER, "neighbour_changed" if moved else "ok", evidence=moved)
 
 
 def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> StalenessFacts:
@@ -72,4 +73,13 @@ EXAMPLES: tuple[tuple[StalenessFacts, Decision], ...] = (
     (StalenessFacts(targets=("new",), read={"new": None}, now={"new": "1"}), Decision.DENY),
     (StalenessFacts(targets=("a",), read={}, now={"a": "1"}), Decision.DENY),
     (StalenessFacts(targets=("a",), read={"a": "1"}, now={}), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="staleness",
+    rule="changes of files that were changed since they were read",
+    subjects=(Subject.APPLY,),
+    facts=StalenessFacts,
+    check=check,
+    examples=EXAMPLES,
 )

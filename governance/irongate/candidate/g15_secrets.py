@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.lines import added, as_text
 from governance.irongate.paths import is_python
-from governance.irongate.secrets.redaction import SecretSpan, findings, redact
+from governance.irongate.secrets.redaction import SecretSpan, findings
 from governance.irongate.syntax import dump, parse_copy
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-__all__ = ["EXAMPLES", "GATE", "SecretFacts", "check", "redact"]
-
-GATE = 15
+NUMBER = 15
 WORD_OF_A_PERSON = re.compile(r"[\w !@#%^*+=.,:/?~-]*")
 """What a made-up password may be written in; brackets, braces and what a shell acts on are code."""
 
@@ -46,15 +47,15 @@ def check(facts: SecretFacts) -> Verdict:
         reason = (
             f"The change brings a secret into {shown(facts.path)}; read it from the environment or a vault instead."
         )
-        return denied(GATE, "secret", reason, evidence=spots)
+        return denied(NUMBER, "secret", reason, evidence=spots)
     hidden = _hidden(facts)
     if hidden:
         reason = (
             f"In {shown(facts.path)} code reads like a password; it would be blotted out where the owner looks at the "
             f"change. Write it another way."
         )
-        return repairable(GATE, "hidden", reason, evidence=hidden)
-    return passed(GATE)
+        return repairable(NUMBER, "hidden", reason, evidence=hidden)
+    return passed(NUMBER)
 
 
 def _hidden(facts: SecretFacts) -> list[str]:
@@ -85,6 +86,12 @@ def _skeleton(text: str) -> str | None:
     return dump(tree) if tree is not None else None
 
 
+def select_facts(inspection: Inspection) -> Iterator[SecretFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield SecretFacts(path=edit.path, before=inspection.before(edit), after=edit.after)
+
+
 def _example(after: str, before: str | None = None) -> SecretFacts:
     return SecretFacts(path="a.py", before=None if before is None else before.encode(), after=after.encode())
 
@@ -107,4 +114,15 @@ EXAMPLES: tuple[tuple[SecretFacts, Decision], ...] = (
     (_example("password = 'calypso" + "77!'\n"), Decision.ALLOW),
     (_example("openssl = k = 0\nx = openssl -k" + " (exec)(text)\n"), Decision.REPAIR),
     (_example("password = f'x{(exec)" + "(text)}'\n"), Decision.REPAIR),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="secrets",
+    rule="new keys and passwords, and code that would be redacted like one",
+    subjects=(Subject.CANDIDATE,),
+    facts=SecretFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
+    is_replayable=False,  # its facts would be the secrets themselves: they are not stored
 )

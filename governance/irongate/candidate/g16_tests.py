@@ -10,8 +10,10 @@ statements that a repair takes away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.paths import (
     is_named_test,
     is_python,
@@ -21,7 +23,7 @@ from governance.irongate.paths import (
     is_test_path,
 )
 from governance.irongate.test_code.diff import weakened
-from governance.irongate.test_code.doctests import lost_examples
+from governance.irongate.test_code.doctests import lost_examples, object_of
 from governance.irongate.test_code.shortcuts import asked_for, catches, copied, harnesses, skips, swallows, taken_away
 from governance.irongate.test_code.support import is_support
 from governance.irongate.verdicts import denied, passed, shown
@@ -31,7 +33,7 @@ from ledger.parsers.ini import DEFAULTS, read_ini
 from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
-GATE = 16
+NUMBER = 16
 INI_SECTIONS = ("pytest", "tool:pytest", "coverage:run", "tox", "testenv")
 TOML_TABLES = ("pytest", "coverage", "tox", "hatch", "nox", "unittest")
 
@@ -54,31 +56,31 @@ def check(facts: ChangedTestFacts) -> Verdict:
     paths = {facts.path, facts.old_path or facts.path}
     moved = len(paths) > 1
     if facts.before == facts.after and not moved:
-        return passed(GATE)
+        return passed(NUMBER)
     guarded = sorted(paths.intersection(facts.failing))
     if guarded and facts.before is not None:
         found = ("the file is moved away",) if moved else _weaker_guarded(facts, facts.before)
         if found:
             reason = f"The failing test's own file {shown(guarded[0])} may prove less after the change: {found[0]}."
-            return denied(GATE, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
+            return denied(NUMBER, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
     return _floor(facts, paths, moved)
 
 
 def _floor(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
     approval = Tier.APPROVAL_REQUIRED
     if any(is_runner_file(path) for path in paths):
-        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
+        return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
     if any(is_shared_config(path) for path in paths) and _steers(facts):
-        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
+        return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
     plain = paths.intersection(facts.failing).difference(facts.documented)
     if not plain and not any(is_test_path(path) for path in paths):
         return _program(facts)
     found = ("the file is moved",) if moved else _weaker(facts)
     if found:
-        return passed(GATE, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
+        return passed(NUMBER, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
     if facts.before is not None:  # what is judged does not judge itself, even where it seems to gain only
-        return passed(GATE, "test_changed", floor=approval, evidence=(facts.path,))
-    return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
+        return passed(NUMBER, "test_changed", floor=approval, evidence=(facts.path,))
+    return passed(NUMBER, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
 
 
 def _program(facts: ChangedTestFacts) -> Verdict:
@@ -86,47 +88,47 @@ def _program(facts: ChangedTestFacts) -> Verdict:
     verdict = _got_round(facts)
     serves = is_support(facts.path, facts.before, facts.after)
     if serves and verdict.decision is Decision.ALLOW and verdict.floor != Tier.APPROVAL_REQUIRED:
-        return passed(GATE, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
+        return passed(NUMBER, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
     return verdict
 
 
 def _got_round(facts: ChangedTestFacts) -> Verdict:
-    compared = versions(GATE, facts.path, facts.before, facts.after)
+    compared = versions(NUMBER, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
     before, after = compared
     skipping = skips(before, after)
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."
-        return denied(GATE, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
+        return denied(NUMBER, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
     runners = harnesses(before, after)
     if runners:
         evidence = [f"{facts.path}: uses {name}, and did not before" for name in runners]
-        return passed(GATE, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     asked = asked_for(before, after, facts.tests)
     if asked:
         evidence = [f"{facts.path}: asks for {value}" for value in asked]
-        return passed(GATE, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     caught = swallows(before, after)
     if any(broad for _, broad in caught):
         evidence = [f"{facts.path}: catches {what}" for what, broad in caught if broad]
-        return passed(GATE, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     if caught:
         evidence = [f"{facts.path}: catches {what}" for what, _ in caught]
-        return passed(GATE, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+        return passed(NUMBER, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
     hidden = catches(before, after, facts.raised)
     if hidden:
         evidence = [f"{facts.path}: catches {what}, with which the test fails" for what in hidden]
-        return passed(GATE, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+        return passed(NUMBER, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
     values = copied(before, after, facts.tests)
     if values:
         evidence = [f"{facts.path}: {value}" for value in values]
-        return passed(GATE, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+        return passed(NUMBER, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
     gone = taken_away(before, after) if facts.failing else ()
     if gone:
         evidence = [f"{facts.path}: {what} is gone" for what in gone]
-        return passed(GATE, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    return passed(GATE)
+        return passed(NUMBER, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    return passed(NUMBER)
 
 
 def _weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
@@ -180,6 +182,24 @@ def _section(path: str, data: bytes | None) -> object | None:
         for name, values in sections.items()
         if name.split(":")[0] in INI_SECTIONS or name in (*INI_SECTIONS, DEFAULTS)
     }
+
+
+def select_facts(inspection: Inspection) -> Iterator[ChangedTestFacts]:
+    """One item for each edit."""
+    test_ids = inspection.op.test_ids
+    failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in test_ids))
+    plain = {test_id.split("::", 1)[0] for test_id in test_ids if object_of(test_id) is None}
+    for edit in inspection.candidate.edits:
+        yield ChangedTestFacts(
+            path=edit.path,
+            before=inspection.before(edit),
+            after=edit.after,
+            failing=failing,
+            documented=tuple(path for path in failing if path not in plain),
+            old_path=edit.renamed_from,
+            tests=inspection.tests,
+            raised=inspection.raised,
+        )
 
 
 _TEST = b"def test_a():\n    assert f(1) == 2\n"
@@ -238,4 +258,14 @@ FLOORS: tuple[tuple[ChangedTestFacts, Tier | None], ...] = (
         None,
     ),
     (ChangedTestFacts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="test integrity",
+    rule="a weaker failing test, programs that skip it; raises: other tests, runner files, programs that cheat a test",
+    subjects=(Subject.CANDIDATE,),
+    facts=ChangedTestFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

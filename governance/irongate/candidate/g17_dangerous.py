@@ -12,12 +12,14 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import imported_names, source
 from governance.irongate.verdicts import passed
 from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
-GATE = 17
+NUMBER = 17
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__"})
 CALLS = frozenset(
     {
@@ -125,7 +127,7 @@ class DangerFacts(Frozen):
 
 def check(facts: DangerFacts) -> Verdict:
     """Raise the tier for what is in the file now and was not before."""
-    compared = versions(GATE, facts.path, facts.before, facts.after)
+    compared = versions(NUMBER, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
     old, new = compared
@@ -134,8 +136,8 @@ def check(facts: DangerFacts) -> Verdict:
     evidence = [f"{facts.path}: {what}" for what in sorted(added)]
     evidence += [f"{facts.path}: uses {module}, and did not before" for module in sorted(reached)]
     if not evidence:
-        return passed(GATE)
-    return passed(GATE, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER)
+    return passed(NUMBER, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
 
 
 def _found(tree: ast.Module) -> Counter[str]:
@@ -227,6 +229,12 @@ def _outside(tree: ast.Module) -> frozenset[str]:
     )
 
 
+def select_facts(inspection: Inspection) -> Iterator[DangerFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield DangerFacts(path=edit.path, before=inspection.before(edit), after=edit.after)
+
+
 _PLAIN = b"import os\n\n\ndef f(x):\n    return os.path.join('a', x)\n"
 
 EXAMPLES: tuple[tuple[DangerFacts, Decision | Tier], ...] = (
@@ -250,4 +258,14 @@ EXAMPLES: tuple[tuple[DangerFacts, Decision | Tier], ...] = (
     (DangerFacts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
     (DangerFacts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
     (DangerFacts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="dangerous code",
+    rule="raises: new use of what runs text as code, starts programs, unpickles or opens the network",
+    subjects=(Subject.CANDIDATE,),
+    facts=DangerFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import parse, without_docstrings
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.change import Change
@@ -22,9 +24,9 @@ from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.units import Found
 from governance.irongate.unattended.values import told_by
 from governance.irongate.verdicts import passed, shown
-from ledger.vocabulary import Decision, EditKind, Frozen, Tier, Verdict
+from ledger.vocabulary import SEARCH, Candidate, Decision, EditKind, Frozen, Tier, Verdict
 
-GATE = 20
+NUMBER = 20
 APPROVAL, NOTIFY = Tier.APPROVAL_REQUIRED, Tier.NOTIFY_APPLY
 DIRECTIVE = re.compile(
     r"\.\.[ \t]+(?!(?:version(?:added|changed)|deprecated|note|warning|seealso)::)[\w:|-]+::|:\w[\w:]*:`|```"
@@ -54,7 +56,7 @@ def check(facts: UnattendedFacts) -> Verdict:
     """Raise the tier for the first thing that is not listed; the evidence names all."""
     kind = kind_of(facts.path)
     if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
-        return passed(GATE)
+        return passed(NUMBER)
     if kind in (Kind.ELSEWHERE, Kind.UNLISTED):
         return _waits("file", [f"{facts.path}: is {kind.value}"])
     if facts.runs:
@@ -62,7 +64,7 @@ def check(facts: UnattendedFacts) -> Verdict:
     if kind in (Kind.DOCUMENT, Kind.DATA) and facts.closes_by_tests:
         return _waits("read", [f"{facts.path}: is {kind.value}, which a test may read"])
     if kind in (Kind.DOCUMENT, Kind.DATA):
-        return passed(GATE, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
+        return passed(NUMBER, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
     if facts.after is None or facts.kind in (EditKind.DELETE, EditKind.RENAME):
         return _waits("file", [f"{facts.path}: is taken away or moved"])
     if facts.before is None and kind is Kind.SOURCE:
@@ -76,12 +78,12 @@ def _content(facts: UnattendedFacts, after: bytes, kind: Kind) -> Verdict:
     except (RecursionError, ValueError):  # Python does not write numbers of more than 4300 digits
         found = [("syntax", "is nested too deeply to be read, or holds a number that cannot be written")]
     if not found:
-        return passed(GATE)
+        return passed(NUMBER)
     return _waits(found[0][0], [f"{facts.path}: {shown(what)}" for _, what in found])
 
 
 def _waits(rule: str, evidence: list[str]) -> Verdict:
-    return passed(GATE, rule, floor=APPROVAL, evidence=evidence)
+    return passed(NUMBER, rule, floor=APPROVAL, evidence=evidence)
 
 
 def _found(facts: UnattendedFacts, after: bytes, kind: Kind) -> Iterator[Found]:
@@ -136,6 +138,32 @@ def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, .
         return ()  # :func:`check` says why
 
 
+def questions(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:
+    """What the gate has to know of the repository's other files: use of the imports and attributes that are new."""
+    return frozenset(
+        question
+        for edit in candidate.edits
+        for question in wanted(edit.path, originals.get(edit.renamed_from or edit.path), edit.after)
+    )
+
+
+def select_facts(inspection: Inspection) -> Iterator[UnattendedFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield UnattendedFacts(
+            path=edit.path,
+            kind=edit.kind,
+            before=inspection.before(edit),
+            after=edit.after,
+            runs=bool(edit.mode & 0o111) and edit.kind is not EditKind.MODIFY,  # an existing file keeps its mode
+            tests=inspection.tests,
+            said=inspection.said,
+            known=inspection.known,
+            by_search=inspection.candidate.strategy == SEARCH,
+            closes_by_tests=bool(inspection.op.test_ids),
+        )
+
+
 _OLD = b"import os\n\n\ndef add(a, b):\n    return a - b\n"
 _NEW = _OLD.replace(b"a - b", b"a + b")
 _TEST = ("def test_add():\n    assert add(20, 33) == 53\n",)
@@ -162,4 +190,14 @@ EXAMPLES: tuple[tuple[UnattendedFacts, Decision | Tier], ...] = (
     (UnattendedFacts(path="README.md", before=b"a", after=b"b"), NOTIFY),
     (UnattendedFacts(path="README.md", before=b"a", after=b"b", closes_by_tests=True), APPROVAL),
     (UnattendedFacts(path="tests/data/a.json", before=b"1", after=b"2"), NOTIFY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="unattended changes",
+    rule="raises: whatever is not on the list of what may land with nobody there",
+    subjects=(Subject.CANDIDATE,),
+    facts=UnattendedFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

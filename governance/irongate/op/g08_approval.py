@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 8
+NUMBER = 8
 
 
 class ApprovalFacts(Frozen):
@@ -32,8 +33,8 @@ def check(facts: ApprovalFacts) -> Verdict:
     """
     age = abs((facts.now - facts.requested_at).total_seconds())
     if age >= facts.limit_s:
-        return denied(GATE, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
-    return passed(GATE, "waiting" if facts.has_terminal else "parked")
+        return denied(NUMBER, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
+    return passed(NUMBER, "waiting" if facts.has_terminal else "parked")
 
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,4 +52,13 @@ EXAMPLES: tuple[tuple[ApprovalFacts, Decision], ...] = (
     (_example(600, True), Decision.DENY),
     (_example(600, False), Decision.DENY),
     (_example(-601, True), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="approval time-out",
+    rule="approvals after the time limit",
+    subjects=(Subject.APPROVAL,),
+    facts=ApprovalFacts,
+    check=check,
+    examples=EXAMPLES,
 )

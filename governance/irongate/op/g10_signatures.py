@@ -18,10 +18,11 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 10
+NUMBER = 10
 WINDOW_S = 300
 SHORTEST_SECRET = 16  # bytes
 MOST_SIGNATURES = 8
@@ -71,19 +72,19 @@ class SignatureFacts(Frozen):
 def check(facts: SignatureFacts) -> Verdict:
     """Deny whatever is not signed, fresh and new. What is not signed rightly is not looked at further."""
     if not facts.secrets:
-        return denied(GATE, "no_secret", "No usable secret is set for this webhook, so anybody could be its sender.")
+        return denied(NUMBER, "no_secret", "No usable secret is set for this webhook, so anybody could be its sender.")
     if facts.signature is not Signature.RIGHT:
-        return denied(GATE, f"signature_{facts.signature.value}", f"The signature is {facts.signature.value}.")
+        return denied(NUMBER, f"signature_{facts.signature.value}", f"The signature is {facts.signature.value}.")
     if not _ID.fullmatch(facts.delivery):
-        return denied(GATE, "no_delivery", "The delivery has no usable id, so it could be sent again.")
+        return denied(NUMBER, "no_delivery", "The delivery has no usable id, so it could be sent again.")
     if facts.scheme is Scheme.STANDARD and facts.sent_s is None:
-        return denied(GATE, "no_time", "The delivery does not say when it was sent.")
+        return denied(NUMBER, "no_time", "The delivery does not say when it was sent.")
     if facts.sent_s is not None and abs(facts.now_s - facts.sent_s) > facts.window_s:
         reason = f"The delivery is {facts.now_s - facts.sent_s} s old; {facts.window_s} s are allowed, either way."
-        return denied(GATE, "window", reason)
+        return denied(NUMBER, "window", reason)
     if facts.seen:
-        return denied(GATE, "replay", "The same delivery has been taken before.", evidence=(facts.delivery,))
-    return passed(GATE, "signed", evidence=(facts.delivery,))
+        return denied(NUMBER, "replay", "The same delivery has been taken before.", evidence=(facts.delivery,))
+    return passed(NUMBER, "signed", evidence=(facts.delivery,))
 
 
 def gather(
@@ -205,4 +206,13 @@ EXAMPLES: tuple[tuple[SignatureFacts, Decision], ...] = (
     (_example(delivery=""), Decision.DENY),
     (_example(seen=True), Decision.DENY),
     (_example(Scheme.GITHUB, sent_s=None, seen=True), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="signatures",
+    rule="deliveries that are not signed, not fresh or not new",
+    subjects=(Subject.DELIVERY,),
+    facts=SignatureFacts,
+    check=check,
+    examples=EXAMPLES,
 )

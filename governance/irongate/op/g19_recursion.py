@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import parse_copy
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Candidate, Decision, Frozen, Verdict
 
-GATE = 19
+NUMBER = 19
 DEEPEST = 2
 LONG = 2_000  # lines that differ: more are not looked at one by one
 LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
@@ -35,11 +37,11 @@ def check(facts: RecursionFacts) -> Verdict:
     """Deny (park) a chain that is too deep, and a change that was undone or rejected before."""
     if facts.depth > facts.deepest:
         reason = f"{facts.depth} of our own commits led to this signal; it waits for the owner."
-        return denied(GATE, "depth", reason)
+        return denied(NUMBER, "depth", reason)
     known = next((digest for digest in (facts.diff, facts.change) if digest and digest in facts.undone), "")
     if known:
-        return denied(GATE, "undone", "The same change was undone or rejected before.", evidence=(known,))
-    return passed(GATE)
+        return denied(NUMBER, "undone", "The same change was undone or rejected before.", evidence=(known,))
+    return passed(NUMBER)
 
 
 def diff_hash(candidate: Candidate) -> str:
@@ -123,6 +125,14 @@ def _hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
             yield above, *left[a0:a1], "\0", *right[b0:b1]
 
 
+def select_facts(inspection: Inspection) -> tuple[RecursionFacts]:
+    """The whole candidate."""
+    undone, candidate = inspection.undone_diffs, inspection.candidate
+    change = change_hash(candidate, inspection.originals) if undone else ""
+    facts = RecursionFacts(depth=inspection.op.depth, diff=diff_hash(candidate), change=change, undone=undone)
+    return (facts,)
+
+
 EXAMPLES: tuple[tuple[RecursionFacts, Decision], ...] = (
     (RecursionFacts(depth=2), Decision.ALLOW),
     (RecursionFacts(depth=3), Decision.DENY),
@@ -130,4 +140,14 @@ EXAMPLES: tuple[tuple[RecursionFacts, Decision], ...] = (
     (RecursionFacts(depth=0, diff="aa", undone=("bb", "aa")), Decision.DENY),
     (RecursionFacts(depth=0, diff="", undone=("",)), Decision.ALLOW),
     (RecursionFacts(depth=0, diff="aa", change="cc", undone=("cc",)), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="recursion",
+    rule="signals that too many of our own commits led to, and changes that were undone or rejected before",
+    subjects=(Subject.SIGNAL, Subject.CANDIDATE),
+    facts=RecursionFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -6,16 +6,15 @@ import re
 from collections.abc import Mapping
 
 from governance.irongate.shell.words import Unreadable, Word
+from governance.irongate.tables import word_set
 
-READS: Mapping[str, frozenset[str]] = {
-    name: frozenset()
-    for name in (
-        "status", "log", "diff", "show", "blame", "annotate", "grep", "ls-files", "ls-tree", "cat-file", "rev-parse",
-        "rev-list", "describe", "shortlog", "merge-base", "name-rev", "check-ignore", "check-attr", "for-each-ref",
-        "count-objects", "whatchanged", "range-diff", "diff-tree", "diff-files", "diff-index", "help", "version",
-        "show-ref", "show-branch", "cherry", "var", "check-mailmap", "ls-attr", "patch-id", "stripspace",
-    )
-}  # fmt: skip
+READS = word_set(
+    """
+    status log diff show blame annotate grep ls-files ls-tree cat-file rev-parse rev-list describe shortlog merge-base
+    name-rev check-ignore check-attr for-each-ref count-objects whatchanged range-diff diff-tree diff-files diff-index
+    help version show-ref show-branch cherry var check-mailmap ls-attr patch-id stripspace
+    """
+)
 """Commands that only read."""
 LISTS: Mapping[str, frozenset[str]] = {
     "branch": frozenset({"--list", "-l", "--contains", "--merged"}),
@@ -34,11 +33,13 @@ ALONE: Mapping[str, frozenset[str]] = {
 }
 """And those that do with nothing behind them but these: ``git branch -v x`` makes a branch."""
 GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
-NETWORK = frozenset({"fetch", "pull", "push", "clone", "ls-remote", "submodule", "fetch-pack", "send-pack", "archive",
-                     "send-email", "request-pull", "svn", "p4", "lfs", "remote-http", "remote-https", "daemon",
-                     "http-backend", "instaweb", "imap-send", "credential"})  # fmt: skip
-RUNS = ("--ext-diff", "--textconv", "--open-files-in-pager", "--output", "--exec", "--upload-pack", "--receive-pack",
-        "--filters")  # fmt: skip
+NETWORK = word_set(
+    """
+    fetch pull push clone ls-remote submodule fetch-pack send-pack archive send-email request-pull svn p4 lfs
+    remote-http remote-https daemon http-backend instaweb imap-send credential
+    """
+)
+RUNS = word_set("--ext-diff --textconv --open-files-in-pager --output --exec --upload-pack --receive-pack --filters")
 
 
 def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:

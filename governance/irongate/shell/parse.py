@@ -20,6 +20,7 @@ from governance.irongate.shell.words import (
     bare,
     known,
 )
+from governance.irongate.tables import word_set
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
@@ -32,26 +33,26 @@ _DELIMITER = re.compile(r"([A-Za-z0-9_.-]+)|'([A-Za-z0-9_.-]+)'|\"([A-Za-z0-9_.-
 _PLAIN_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[(?:\d+|@|\*)\]", re.ASCII)
 _COMPARES = re.compile(r"-(?:eq|ne|lt|le|gt|ge|v)\b", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-JOINT = frozenset(
-    {"binary_expression", "unary_expression", "parenthesized_expression", "ternary_expression", "postfix_expression"}
-)  # fmt: skip
+JOINT = word_set(
+    """
+    binary_expression unary_expression parenthesized_expression ternary_expression postfix_expression
+    """
+)
 
-THROUGH = frozenset(
-    {
-        "program", "list", "pipeline", "subshell", "negated_command", "if_statement",
-        "elif_clause", "else_clause", "while_statement", "do_group", "case_statement", "case_item",
-        "process_substitution", "binary_expression", "unary_expression", "parenthesized_expression",
-        "ternary_expression", "postfix_expression", "array", "variable_assignments",
-    }
-)  # fmt: skip
+THROUGH = word_set(
+    """
+    program list pipeline subshell negated_command if_statement elif_clause else_clause while_statement do_group
+    case_statement case_item process_substitution binary_expression unary_expression parenthesized_expression
+    ternary_expression postfix_expression array variable_assignments
+    """
+)
 """Kinds of nodes of which only the parts matter."""
-WORDS = frozenset(
-    {
-        "word", "number", "raw_string", "ansi_c_string", "string", "translated_string", "concatenation",
-        "simple_expansion", "expansion", "command_substitution", "process_substitution", "arithmetic_expansion",
-        "brace_expression", "array",
-    }
-)  # fmt: skip
+WORDS = word_set(
+    """
+    word number raw_string ansi_c_string string translated_string concatenation simple_expansion expansion
+    command_substitution process_substitution arithmetic_expansion brace_expression array
+    """
+)
 
 
 def parse(command: str) -> Script:

@@ -65,9 +65,12 @@ MODULES = _named(
 )
 PYTHON = re.compile(r"(?:python|pypy)\d*(?:\.\d+)*[a-z]?")
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {
-    "perl": ("-e", "-E"), "ruby": ("-e",), "node": ("-e", "--eval", "-p", "--print"), "php": ("-r",), "lua": ("-e",),
-    "Rscript": ("-e",), "julia": ("-e", "-E"), "nodejs": ("-e", "-p"), "osascript": ("-e",), "tclsh": (), "guile": (),
-}  # fmt: skip
+    **dict.fromkeys(("perl", "julia"), ("-e", "-E")),
+    **dict.fromkeys(("ruby", "lua", "Rscript", "osascript"), ("-e",)),
+    "php": ("-r",),
+    "node": ("-e", "--eval", "-p", "--print"),
+    "nodejs": ("-e", "-p"),
+}
 _READS_CODE = frozenset({"awk", "gawk", "mawk", "sed", "perl", "make", "sqlite3", "m4", "tclsh", "man", "less"})
 SETUID = re.compile(r"0*[2-7]\d{3}|[ugoa]*[+=][rwxXt]*s[rwxXst]*")
 BLOCK_DEVICE = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|full$|u?random$)")
@@ -222,8 +225,14 @@ def _options(words: tuple[Word, ...]) -> Iterator[str]:
 
 
 _SPECIAL = {
-    "rm": _rm, "chmod": _chmod, "find": _find, "dd": _dd, "openssl": _openssl, "install": _install, "ionice": _ionice,
-}  # fmt: skip
+    "rm": _rm,
+    "chmod": _chmod,
+    "find": _find,
+    "dd": _dd,
+    "openssl": _openssl,
+    "install": _install,
+    "ionice": _ionice,
+}
 _REASONS = {
     "destructive": "{} destroys what cannot be brought back",
     "network": "{} asks other machines, and commands have no network",

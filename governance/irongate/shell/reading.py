@@ -13,26 +13,27 @@ from governance.irongate.shell.expand import Script
 from governance.irongate.shell.parse import parse
 from governance.irongate.shell.words import Redirect, Segment, Unreadable, Word
 from governance.irongate.shell.wrappers import KEYWORDS, Inner, inner
+from governance.irongate.tables import word_set
 
 MOST_SEGMENTS = 400
 DEEPEST = 8
 MOST_FOLDERS = 16
 MOST_NAMES = 10_000
-DECIDES = frozenset(
-    {
-        "PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS4", "IFS",
-        "PAGER", "MANPAGER", "EDITOR", "VISUAL", "BROWSER", "LESSOPEN", "LESSCLOSE", "PERL5OPT", "PERL5LIB", "RUBYOPT",
-        "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS", "SHELL", "HOME", "TMPDIR", "CDPATH",
-        "FPATH", "GLOBIGNORE", "PWD", "OLDPWD",
-        "BASH_CMDS", "BASH_ALIASES", "EXECIGNORE", "POSIXLY_CORRECT", "JAVA_TOOL_OPTIONS", "GCONV_PATH", "LOCPATH",
-        "HOSTALIASES", "COMMAND_MODE", "SSH_ASKPASS", "SUDO_ASKPASS", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
-        "TAR_OPTIONS", "ZIPOPT", "UNZIP", "UNZIPOPT",
-    }
-)  # fmt: skip
+DECIDES = word_set(
+    """
+    PATH BASH_ENV ENV SHELLOPTS BASHOPTS PROMPT_COMMAND PS0 PS1 PS2 PS4 IFS PAGER MANPAGER EDITOR VISUAL BROWSER
+    LESSOPEN LESSCLOSE PERL5OPT PERL5LIB RUBYOPT PYTHONSTARTUP PYTHONHOME NODE_OPTIONS SHELL HOME TMPDIR CDPATH FPATH
+    GLOBIGNORE PWD OLDPWD BASH_CMDS BASH_ALIASES EXECIGNORE POSIXLY_CORRECT JAVA_TOOL_OPTIONS GCONV_PATH LOCPATH
+    HOSTALIASES COMMAND_MODE SSH_ASKPASS SUDO_ASKPASS XDG_CONFIG_HOME XDG_STATE_HOME TAR_OPTIONS ZIPOPT UNZIP UNZIPOPT
+    """
+)
 """Variables that decide what other words of a command mean, or which programs run beside it."""
 DECIDING = ("GIT_", "LD_", "BASH_FUNC", "DYLD_", "OURO", "MALLOC_", "PIP_", "NPM_CONFIG", "npm_config")
-NAMING = frozenset({"export", "declare", "typeset", "local", "readonly", "read", "mapfile", "readarray", "printf",
-                    "getopts", "let", "unset", "wait", "test", "["})  # fmt: skip
+NAMING = word_set(
+    """
+    export declare typeset local readonly read mapfile readarray printf getopts let unset wait test [
+    """
+)
 """Builtins whose words are names of variables, which bash reads as arithmetic where they hold a subscript."""
 
 

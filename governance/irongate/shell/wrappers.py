@@ -6,8 +6,10 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from governance.irongate.shell.words import Unreadable, Word
+from governance.irongate.tables import word_set
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 UNKNOWN = Word("...", None)
@@ -35,10 +37,8 @@ class Form:
     digits: bool = False  # ``-10`` is an option
 
 
-def _form(flags: str = "", valued: str = "", silent: str = "--help --version", **more: bool | int) -> Form:
-    return Form(
-        flags=frozenset(flags.split()), valued=frozenset(valued.split()), silent=frozenset(silent.split()), **more  # type: ignore[arg-type]
-    )  # fmt: skip
+def _form(flags: str = "", valued: str = "", silent: str = "--help --version", **more: Any) -> Form:
+    return Form(flags=word_set(flags), valued=word_set(valued), silent=word_set(silent), **more)
 
 
 FORMS: Mapping[str, Form] = {
@@ -59,37 +59,33 @@ _XARGS = _form(
     "-0 -r -t -x --null --no-run-if-empty --verbose",
     "-n -P -L -s -d -E -a -I --max-args --max-procs --max-lines --delimiter --arg-file --max-chars",
 )
-UNREAD = frozenset(
-    {
-        "parallel", "flock", "script", "strace", "ltrace", "gdb", "lldb", "setarch", "linux32", "linux64", "chrt",
-        "prlimit", "numactl", "unbuffer", "expect", "faketime", "fakeroot", "proot", "run-parts", "entr", "runcon",
-        "daemonize", "dbus-run-session", "xvfb-run", "start-stop-daemon", "rlwrap", "perf", "cgexec", "choom",
-        "taskset", "coproc", "busybox", "toybox", "watch", "ld.so", "firejail", "catchsegv", "screen",
-        "tmux", "alias", "enable", "fc", "complete", "compgen", "csh", "tcsh", "fish", "zsh", "ksh", "mksh", "pwsh",
-        "xonsh", "nu", "elvish", "at", "sem", "systemd-inhibit", "vim", "vi", "nvim", "emacs", "ed",
-        "ex", "nano", "hash", "history", "pee", "ifne", "mispipe", "lckdo", "zrun", "eatmydata", "torsocks",
-        "proxychains", "tini", "dumb-init", "gosu", "su-exec", "chpst", "setuidgid", "envdir", "softlimit", "cpulimit",
-        "hyperfine", "nodemon", "watchexec", "i386", "i486", "i586", "i686", "x86_64", "uname26",
-    }
-)  # fmt: skip
+UNREAD = word_set(
+    """
+    parallel flock script strace ltrace gdb lldb setarch linux32 linux64 chrt prlimit numactl unbuffer expect faketime
+    fakeroot proot run-parts entr runcon daemonize dbus-run-session xvfb-run start-stop-daemon rlwrap perf cgexec choom
+    taskset coproc busybox toybox watch ld.so firejail catchsegv screen tmux alias enable fc complete compgen csh tcsh
+    fish zsh ksh mksh pwsh xonsh nu elvish at sem systemd-inhibit vim vi nvim emacs ed ex nano hash history pee ifne
+    mispipe lckdo zrun eatmydata torsocks proxychains tini dumb-init gosu su-exec chpst setuidgid envdir softlimit
+    cpulimit hyperfine nodemon watchexec i386 i486 i586 i686 x86_64 uname26
+    """
+)
 """Run something else in a way that is not read here, or change what words mean."""
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "rbash"})
-KEYWORDS = frozenset(
-    {
-        "{", "}", "!", "[[", "]]", "if", "then", "elif", "else", "fi", "case", "esac", "for", "select", "while",
-        "until", "do", "done", "in", "function", ";;", "(", ")",
-    }
-)  # fmt: skip
+KEYWORDS = word_set(
+    """
+    { } ! [[ ]] if then elif else fi case esac for select while until do done in function ;; ( )
+    """
+)
 LOADER = re.compile(r"ld-linux.*|ld-musl.*|ld(?:-.*)?\.so.*")
 _SHELL_FLAGS = re.compile(r"-[abefhklmnpruvxBCEPT]*(c?)[abefhklmnpruvxBCEPT]*")
 _RECALLS = frozenset({"history", "histexpand"})
-_FIND_VALUED = frozenset(
-    {
-        "-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-type", "-xtype", "-size", "-mtime",
-        "-mmin", "-atime", "-amin", "-ctime", "-cmin", "-newer", "-maxdepth", "-mindepth", "-perm", "-user", "-group",
-        "-lname", "-ilname", "-links", "-inum", "-samefile", "-printf", "-regextype", "-newermt", "-used", "-fstype",
-    }
-)  # fmt: skip
+_FIND_VALUED = word_set(
+    """
+    -name -iname -path -ipath -wholename -regex -iregex -type -xtype -size -mtime -mmin -atime -amin -ctime -cmin -newer
+    -maxdepth -mindepth -perm -user -group -lname -ilname -links -inum -samefile -printf -regextype -newermt -used
+    -fstype
+    """
+)
 FIND_EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
 

@@ -6,19 +6,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from governance.irongate.shell.words import Redirect, Unreadable, Word
+from governance.irongate.tables import word_set
 
-EVERY = frozenset(
-    {
-        "touch", "mkdir", "rmdir", "rm", "unlink", "tee", "truncate", "mkfifo", "chmod", "gzip", "gunzip",
-        "bzip2", "bunzip2", "xz", "unxz", "zstd", "unzstd", "dos2unix", "unix2dos", "shred", "sponge", "link",
-    }
-)  # fmt: skip
+EVERY = word_set(
+    """
+    touch mkdir rmdir rm unlink tee truncate mkfifo chmod gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd dos2unix
+    unix2dos shred sponge link
+    """
+)
 """Programs that write every file they are told."""
 OUTPUT = frozenset({"gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
 WRITING = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&", "<&"})
 HARMLESS = re.compile(r"/dev/(?:null|stdout|stderr|fd/[0-9]|zero|tty)|-|[0-9]+-?")
-TAR_RUNS = ("--checkpoint-action", "--to-command", "--use-compress-program", "--info-script", "--new-volume-script",
-            "--rsh-command", "--rmt-command")  # fmt: skip
+TAR_RUNS = word_set(
+    """
+    --checkpoint-action --to-command --use-compress-program --info-script --new-volume-script --rsh-command
+    --rmt-command
+    """
+)
 
 
 class Refused(Exception):
@@ -248,8 +253,18 @@ def _find(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Word]]] = {
-    "cp": _into, "install": _into, "mv": _move, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd,
-    "tar": _tar, "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find, "sort": _sort,
-    "shuf": _output_option, "iconv": _output_option, "csplit": _output_option, "7z": _output_option,
-    "split": _second, "uniq": _second, "xxd": _second,
-}  # fmt: skip
+    **dict.fromkeys(("cp", "install"), _into),
+    "mv": _move,
+    "ln": _link,
+    **dict.fromkeys(("sed", "gsed"), _sed),
+    "perl": _perl,
+    "dd": _dd,
+    **dict.fromkeys(("tar", "bsdtar"), _tar),
+    "unzip": _unzip,
+    "zip": _zip,
+    "patch": _patch,
+    "find": _find,
+    "sort": _sort,
+    **dict.fromkeys(("shuf", "iconv", "csplit", "7z"), _output_option),
+    **dict.fromkeys(("split", "uniq", "xxd"), _second),
+}

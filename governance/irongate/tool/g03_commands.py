@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from governance.irongate.candidate import g01_containment, g02_protected
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.programs import CLASSES
 from governance.irongate.shell.reading import CommandFinding, CommandReading, FileTarget, read
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 3
+NUMBER = 3
 ORDER = ("unparsable", "daemon", "privilege", "computed", "environment", "outside", "protected", *CLASSES)
 """Which rule is named where several deny: what nobody can allow comes first."""
 
@@ -34,7 +36,7 @@ class CommandFacts(Frozen):
 
     command: str
     roots: tuple[str, ...] = ()
-    found: tuple[g01_containment.ContainmentFacts, ...] = ()  # of paths that are written
+    found: tuple[ContainmentFacts, ...] = ()  # of paths that are written
     there: tuple[str, ...] = ()  # protected paths that are named and exist
     owner: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -47,11 +49,11 @@ def check(facts: CommandFacts) -> Verdict:
     against = [finding for finding in reading.findings if not _allowed(finding, reading, facts)]
     against += _misplaced(reading, facts)
     if not against:
-        return passed(GATE, evidence=[f"{what} runs code that was not read" for what in reading.unread])
+        return passed(NUMBER, evidence=[f"{what} runs code that was not read" for what in reading.unread])
     worst = min(against, key=lambda finding: ORDER.index(finding.rule))
     about = f" ({shown(worst.segment)})" if worst.segment else ""
     reason = f"{shown(worst.reason)}{about}."
-    return denied(GATE, worst.rule, reason, evidence=dict.fromkeys(f"{f.rule}: {f.reason}" for f in against))
+    return denied(NUMBER, worst.rule, reason, evidence=dict.fromkeys(f"{f.rule}: {f.reason}" for f in against))
 
 
 def gather(
@@ -117,13 +119,13 @@ def _misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[Command
         for path in _paths(target, facts):
             if not path:
                 continue  # the workspace itself
-            verdict = g01_containment.check(looked.get(path) or g01_containment.ContainmentFacts(path=path))
+            verdict = g01_containment.check(looked.get(path) or ContainmentFacts(path=path))
             if verdict.decision is Decision.ALLOW:
                 verdict = g02_protected.check(
                     g02_protected.ProtectedPathFacts(path=path, owner=facts.owner, own=facts.own)
                 )
             if verdict.decision is not Decision.ALLOW:
-                rule = "protected" if verdict.gate == g02_protected.GATE else "outside"
+                rule = "protected" if verdict.gate == g02_protected.NUMBER else "outside"
                 yield CommandFinding(rule, f"{verdict.reason.rstrip('.')} [{verdict.rule}]", target.segment)
     there = set(facts.there)
     for target in reading.named if there else ():
@@ -171,7 +173,7 @@ EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
     (CommandFacts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
     (CommandFacts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),
     (
-        CommandFacts(command="touch lib/x", found=(g01_containment.ContainmentFacts(path="lib/x", links=("lib",)),)),
+        CommandFacts(command="touch lib/x", found=(ContainmentFacts(path="lib/x", links=("lib",)),)),
         Decision.DENY,
     ),
     (CommandFacts(command="touch vendor/x", owner=("vendor",)), Decision.DENY),
@@ -179,4 +181,13 @@ EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
     (CommandFacts(command="git commit -m x; git push", allowed=("git commit *",)), Decision.DENY),
     (CommandFacts(command="git commit -m $x", allowed=("git commit *",)), Decision.DENY),
     (CommandFacts(command="sudo ls", allowed=("*",)), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="commands",
+    rule="shell commands that destroy, reach out or cannot be read to the end",
+    subjects=(Subject.TOOL_CALL,),
+    facts=CommandFacts,
+    check=check,
+    examples=EXAMPLES,
 )

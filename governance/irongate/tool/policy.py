@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Collection, Iterator
 
 from governance.irongate.candidate import g01_containment, g02_protected
+from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.tool import g03_commands
 from governance.irongate.tool.domains import refusal
 from governance.irongate.tool.owner_rules import ToolPolicySettings
@@ -77,7 +78,7 @@ class ToolPolicy:
         return _no("unknown_tool", f"there is no tool named {tool[:60]!r}.")
 
     def _path(self, path: str, root: str, *, writes: bool) -> Verdict | None:
-        facts = g01_containment.gather(root, path) if root else g01_containment.ContainmentFacts(path=path)
+        facts = g01_containment.gather(root, path) if root else ContainmentFacts(path=path)
         verdict = g01_containment.check(facts)
         if verdict.decision is Decision.ALLOW:
             own = self._own if writes else ()

@@ -9,6 +9,7 @@ import ast
 import sys
 from collections.abc import Collection, Iterator
 
+from governance.irongate.tables import word_set
 from governance.irongate.unattended.flow import Flow, changed_by, is_text
 from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
 from governance.irongate.unattended.tables import (
@@ -31,10 +32,9 @@ from governance.irongate.unattended.tables import (
     TYPES,
     VERBS,
     WORDS_OF,
-    words,
 )
 
-DOUBTFUL = words("replace find count index copy translate join update union")
+DOUBTFUL = word_set("replace find count index copy translate join update union")
 """Methods of texts and containers whose names others act with: the value has to be known for one of these."""
 ASKED_BY_NAME = ("getattr", "hasattr")
 CLASSES = ("isinstance", "issubclass")

@@ -18,10 +18,11 @@ from itertools import islice
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
+from governance.irongate.tables import word_set
 from governance.irongate.unattended.calls import callee_of, handed, is_open_itself, is_plain
 from governance.irongate.unattended.flow import changed_by, given
 from governance.irongate.unattended.names import Kind, Names, chain, module_of
-from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN, words
+from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN
 from governance.irongate.unattended.units import Function, functions
 
 DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
@@ -79,7 +80,7 @@ MADE_BY = (
     "__call__",
     "__init_subclass__",
 )
-ASKING = words("getattr hasattr iter next type super id print vars locals hash format")
+ASKING = word_set("getattr hasattr iter next type super id print vars locals hash format")
 """Builtins beside the listed ones that do not act by themselves."""
 
 
