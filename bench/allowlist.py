@@ -28,7 +28,7 @@ from governance.irongate.candidate_gates import decide, inspect
 from governance.irongate.inspection import Inspection
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.repository import OtherFiles
 from governance.irongate.unattended.units import functions
 from governance.phases.gate import facts_of
 from governance.risk.ladder import assess
@@ -77,8 +77,8 @@ class Repair(Frozen):
 
 def known(path: str, before: bytes, after: bytes, around: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     """What the files around a repair use of what is new in it."""
-    wanted = g20_unattended.wanted(path, before, after)
-    return tuple(sorted(Elsewhere(around).answers(wanted))) if wanted else ()
+    wanted = g20_unattended.questions_about(path, before, after)
+    return tuple(sorted(OtherFiles(around).answers(wanted))) if wanted else ()
 
 
 def below(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""Which lines a change adds, and which it takes away."""
+"""Lines that a change adds."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def as_text(data: bytes | None) -> str:
     return (data or b"").decode("utf-8", errors="replace").removeprefix("\ufeff")
 
 
-def split(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Lines as an editor counts them; only newline characters end a line."""
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def added(before: bytes | None, after: bytes | None) -> tuple[Added, ...]:
+def added_lines(before: bytes | None, after: bytes | None) -> tuple[Added, ...]:
     """Lines of ``after`` that the change brings."""
-    old, new = split(as_text(before)), split(as_text(after))
+    old, new = split_lines(as_text(before)), split_lines(as_text(after))
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1

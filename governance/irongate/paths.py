@@ -1,4 +1,4 @@
-"""What a path says about a file: test, runner configuration, Python, code."""
+"""Kinds of files by their path: test, runner configuration, Python, code."""
 
 from __future__ import annotations
 

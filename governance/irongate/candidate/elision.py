@@ -1,4 +1,4 @@
-"""Places where a model wrote that code goes on instead of writing it, and functions whose body went away."""
+"""Placeholders that a model wrote in place of existing code, and functions whose body was removed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from governance.irongate.lines import Added, added
+from governance.irongate.lines import Added, added_lines
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import parse, source
 
@@ -31,9 +31,9 @@ DATA_DOTS = (".yml", ".yaml", ".md", ".rst", ".txt", ".pyi")
 ABSTRACT = frozenset({"overload", "abstractmethod"})
 
 
-def elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ...]:
-    """Numbers of added lines that stand for code that was left out."""
-    lines = added(before, after)
+def find_elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ...]:
+    """Numbers of added lines that are placeholders for left-out code."""
+    lines = added_lines(before, after)
     words = {line.number for line in lines if _says_so(line.text)}
     if path.endswith(DATA_DOTS) or not is_code(path):
         return tuple(sorted(words))
@@ -51,7 +51,7 @@ def _says_so(line: str) -> bool:
 
 
 def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) -> set[int]:
-    """Added lines on which a bare ``...`` stands in place of a body that ought to be there."""
+    """Added lines on which a bare ``...`` replaces a body."""
     numbers = {line.number for line in lines}
     old = parse(before) if before is not None else None
     had = {name for name, node, _ in _functions(old) if _is_dots(node.body)} if old else set()
@@ -72,7 +72,7 @@ def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) 
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, Function, ast.ClassDef | None]]:
-    """Every function with its qualified name and the class that it stands in, in the order of the text.
+    """Every function with its qualified name and its class, in the order of the text.
 
     Not by recursion: a chain of ``elif`` is as deep as it is long.
     """
@@ -113,7 +113,7 @@ def _is_constant(node: ast.stmt, kind: type) -> bool:
 
 
 def _is_hollow(node: Function) -> bool:
-    """Nothing is done: only a docstring, ``pass``, ``...``, or an error that says so."""
+    """True for a body of a docstring, ``pass``, ``...`` or a "not implemented" error alone."""
     return all(
         isinstance(s, ast.Pass)
         or _is_constant(s, str)
@@ -123,7 +123,7 @@ def _is_hollow(node: Function) -> bool:
     )
 
 
-def emptied(before: bytes, after: bytes) -> tuple[str, ...]:
+def find_emptied_functions(before: bytes, after: bytes) -> tuple[str, ...]:
     """Names of functions that did something before and do nothing now."""
     old, new = parse(before), parse(after)
     if old is None or new is None:

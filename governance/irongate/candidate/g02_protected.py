@@ -96,7 +96,7 @@ def covering(path: str, *, owner: tuple[str, ...], own: tuple[str, ...]) -> tupl
 
 @functools.lru_cache(maxsize=64)
 def _components(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """What some component of a path must look like for any of the patterns to cover it: the quick way to say no."""
+    """Matches components of paths that some pattern may cover; a quick test before the exact one."""
     parts = {_plain(part) for pattern in patterns for part in pattern.strip("/").split("/") if part}
     return re.compile("|".join(translate(part) for part in sorted(parts)) or r"(?!)")
 

@@ -38,7 +38,7 @@ FLOORS: Mapping[Complexity, Floor] = MappingProxyType(
 )
 
 
-OPENS: Mapping[Category, tuple[str, ...]] = MappingProxyType(
+TOOLS_BY_CATEGORY: Mapping[Category, tuple[str, ...]] = MappingProxyType(
     {
         Category.COMPREHENSION: ("read_file", "list_symbols"),
         Category.DISCOVERY: ("search_code", "list_dir", "glob_files"),
@@ -71,7 +71,7 @@ class ExplorationScore(Frozen):
     categories: tuple[Category, ...]
 
 
-def standing(uses: tuple[ToolUse, ...]) -> ExplorationScore:
+def score_exploration(uses: tuple[ToolUse, ...]) -> ExplorationScore:
     """Score, number and opened categories of the exploration calls, repeats left out."""
     first: dict[tuple[str, str], Category] = {}
     opened: set[Category] = set()
@@ -87,9 +87,9 @@ def standing(uses: tuple[ToolUse, ...]) -> ExplorationScore:
 
 
 def check(facts: ExplorationFacts) -> Verdict:
-    """Repair (look around more) when a file was not read, or the floor is not reached. Says which tools would do."""
+    """Repair when a file was not read or the floor is not reached; the reason names the tools that help."""
     unread = sorted(set(facts.changed) - set(facts.read))
-    missing = lacking(facts.complexity, standing(facts.uses))
+    missing = find_shortfalls(facts.complexity, score_exploration(facts.uses))
     said = []
     if unread:
         names = ", ".join(shown(path) for path in unread)
@@ -97,13 +97,13 @@ def check(facts: ExplorationFacts) -> Verdict:
     if missing:
         what = "; ".join(missing)
         said.append(f"Explore more before editing ({facts.complexity.name.lower()}): {what}.")
-        said.append(remedy(facts.complexity, standing(facts.uses), facts.tools))
+        said.append(suggest_tools(facts.complexity, score_exploration(facts.uses), facts.tools))
     if not said:
         return passed(NUMBER)
     return repairable(NUMBER, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
 
 
-def lacking(complexity: Complexity, have: ExplorationScore) -> list[str]:
+def find_shortfalls(complexity: Complexity, have: ExplorationScore) -> list[str]:
     """What is missing to the floor, in a few words each; empty when it is reached."""
     floor, missing = FLOORS[complexity], []
     if have.score < floor.score:
@@ -115,13 +115,13 @@ def lacking(complexity: Complexity, have: ExplorationScore) -> list[str]:
     return missing + [f"no {category.value} call" for category in floor.required if category not in have.categories]
 
 
-def remedy(complexity: Complexity, have: ExplorationScore, tools: Collection[str] = ()) -> str:
+def suggest_tools(complexity: Complexity, have: ExplorationScore, tools: Collection[str] = ()) -> str:
     """Which tools open what is missing, those that the floor asks for first; all others only add to the score."""
     floor = FLOORS[complexity]
     unopened = [c for c in (*floor.required, *Category) if c not in have.categories]
     rows = []
     for category in dict.fromkeys(unopened):
-        names = [name for name in OPENS[category] if not tools or name in tools]
+        names = [name for name in TOOLS_BY_CATEGORY[category] if not tools or name in tools]
         if names:
             must = " (needed)" if category in floor.required else ""
             rows.append(f"{category.value}{must}: {' or '.join(names)}, {WEIGHTS[category]} a call")

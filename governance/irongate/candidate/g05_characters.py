@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from governance.irongate.gate import Gate, Subject
-from governance.irongate.injection.confusables import MENDED, WORD, deceptive, invisible
+from governance.irongate.injection.confusables import MENDED, WORD, find_invisible, why_deceptive
 from governance.irongate.inspection import Inspection
-from governance.irongate.lines import Added, added, as_text
+from governance.irongate.lines import Added, added_lines, as_text
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import CODE, kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
@@ -32,9 +32,9 @@ def check(facts: CharacterFacts) -> Verdict:
     """Deny what deceives, repair what only disturbs."""
     if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
         return passed(NUMBER)
-    lines = added(facts.before, facts.after)
+    lines = added_lines(facts.before, facts.after)
     for line in lines:
-        found = invisible(line.text)
+        found = find_invisible(line.text)
         if found:
             what, index = found
             reason = f"{shown(facts.path)}:{line.number} holds a {what} (U+{ord(line.text[index]):04X})."
@@ -42,7 +42,7 @@ def check(facts: CharacterFacts) -> Verdict:
     text = as_text(facts.after)
     known = frozenset(WORD.findall(as_text(facts.before)))
     for line, word in _identifiers(facts.path, text, lines):
-        why = None if word in known else deceptive(word)
+        why = None if word in known else why_deceptive(word)
         if why:
             reason = f"{shown(facts.path)}:{line.number}: the identifier {word!a} deceives: {why}."
             return denied(NUMBER, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
@@ -91,8 +91,8 @@ def _typographic(text: str, lines: Collection[Added]) -> Iterator[tuple[Added, s
 def mend(text: str, lines: Collection[int] | None = None) -> str:
     """Python ``text`` with the typographic marks in its code made plain; inside strings and comments nothing changes.
 
-    ``lines``: 1-based numbers of the lines that may be touched; all when left out. What stands between a pair of
-    typographic quotes becomes a string and is left as it is.
+    ``lines``: 1-based numbers of the lines that may be touched; all when left out. Text between a pair of
+    typographic quotes becomes a string and is not changed.
     """
     out = []
     for number, (body, mask) in enumerate(_masks(text), 1):

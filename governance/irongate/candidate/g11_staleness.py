@@ -1,6 +1,6 @@
-"""Gate 11, staleness: what the model read must still stand when the change is applied.
+"""Gate 11, staleness: files that the model read must be unchanged when the change is applied.
 
-A changed target means that the op plans anew. A changed neighbour (read, not edited) is recorded and no more.
+A changed target means that the op plans again. A changed neighbour (read, not edited) is recorded and no more.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check(facts: StalenessFacts) -> Verdict:
 
 
 def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> StalenessFacts:
-    """Hash the files below ``root`` as they stand (blocking; links are not followed)."""
+    """Hash the files below ``root`` as they are now (blocking; links are not followed)."""
     now = {path: _sha(root, path) for path in {*targets, *read}}
     return StalenessFacts(targets=tuple(sorted(targets)), read=read, now=now)
 

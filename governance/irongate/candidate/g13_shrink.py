@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from governance.irongate.candidate.elision import elided_lines, emptied
+from governance.irongate.candidate.elision import find_elided_lines, find_emptied_functions
 from governance.irongate.gate import Gate, Subject
 from governance.irongate.inspection import Inspection
-from governance.irongate.lines import added, as_text, split
+from governance.irongate.lines import added_lines, as_text, split_lines
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
 from governance.irongate.verdicts import denied, passed, shown
@@ -28,7 +28,7 @@ DELETION = re.compile(
 
 
 class ShrinkFacts(Frozen):
-    """One file before and after, what the edit says it is, and whether the owner asked for a deletion."""
+    """One file before and after, the kind of edit, and whether the owner wants a deletion."""
 
     path: str
     kind: EditKind
@@ -48,7 +48,7 @@ def check(facts: ShrinkFacts) -> Verdict:
         return passed(NUMBER, "deletes_file", floor=Tier.APPROVAL_REQUIRED, evidence=(facts.path,))
     if b"\0" in facts.after:
         return passed(NUMBER)
-    elided = elided_lines(facts.path, facts.before, facts.after)
+    elided = find_elided_lines(facts.path, facts.before, facts.after)
     if elided:
         spots = [f"{facts.path}:{number}" for number in elided]
         reason = f"{shown(facts.path)} has marks where code was left out; write every line in full."
@@ -70,7 +70,7 @@ def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
     if len(old) >= LEAST_LINES and len(new) * 2 < len(old):
         reason = f"{name} would lose over half of its lines ({len(old)} to {len(new)})."
         return denied(NUMBER, "shrink", reason, evidence=(facts.path,))
-    hollow = emptied(before, after) if is_python(facts.path) else ()
+    hollow = find_emptied_functions(before, after) if is_python(facts.path) else ()
     if hollow:
         reason = f"The body of {', '.join(hollow)} in {name} was emptied."
         return denied(NUMBER, "hollow", reason, evidence=hollow)
@@ -78,19 +78,19 @@ def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
 
 
 def _telling(path: str, data: bytes) -> list[str]:
-    """Lines that say something: neither blank nor, in Python, a comment alone."""
-    lines = [line.strip() for line in split(as_text(data))]
+    """Lines with content: neither blank nor, in Python, only a comment."""
+    lines = [line.strip() for line in split_lines(as_text(data))]
     return [line for line in lines if line and not (is_python(path) and line.startswith("#"))]
 
 
 def _cut_off(path: str, before: bytes, after: bytes) -> bool:
     """The file ended with a newline and now ends within a line, or inside an open bracket or string."""
-    if not before.endswith(b"\n") or after.endswith(b"\n") or not added(before, after):
+    if not before.endswith(b"\n") or after.endswith(b"\n") or not added_lines(before, after):
         return False
     if is_python(path) and parse(before) is not None and parse(after) is None:
         return True
-    last = split(as_text(after))[-1]
-    return any(line != last and line.startswith(last) for line in split(as_text(before)))
+    last = split_lines(as_text(after))[-1]
+    return any(line != last and line.startswith(last) for line in split_lines(as_text(before)))
 
 
 def select_facts(inspection: Inspection) -> Iterator[ShrinkFacts]:

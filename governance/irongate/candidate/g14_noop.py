@@ -15,7 +15,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 NUMBER = 14
 
 
-class FileChange(Frozen):
+class FileVersions(Frozen):
     """One file before and after (None: there was, or will be, no file)."""
 
     path: str
@@ -26,20 +26,20 @@ class FileChange(Frozen):
 class NoopFacts(Frozen):
     """The whole change, and whether the op answers a signal about code."""
 
-    files: tuple[FileChange, ...]
+    files: tuple[FileVersions, ...]
     about_code: bool
 
 
 def check(facts: NoopFacts) -> Verdict:
-    """Deny when no file changes in a way that a program could tell."""
+    """Deny when no file changes its behaviour."""
     if not facts.about_code or any(not is_noop(file) for file in facts.files):
         return passed(NUMBER)
     reason = "The change touches comments, blank space or docstrings only; the programs stay as they were."
     return denied(NUMBER, "noop", reason, evidence=tuple(file.path for file in facts.files))
 
 
-def is_noop(file: FileChange) -> bool:
-    """Whether a file says the same before and after."""
+def is_noop(file: FileVersions) -> bool:
+    """Whether a file has the same meaning before and after."""
     if file.before is None or file.after is None:
         return file.before == file.after
     if is_python(file.path):
@@ -55,14 +55,14 @@ def select_facts(inspection: Inspection) -> tuple[NoopFacts]:
     """The whole candidate."""
     about_code = any(signal.closure.about_code for signal in inspection.op.signals)
     files = tuple(
-        FileChange(path=path, before=inspection.originals.get(path), after=edit.after if path == edit.path else None)
+        FileVersions(path=path, before=inspection.originals.get(path), after=edit.after if path == edit.path else None)
         for path, edit in inspection.touched()
     )
     return (NoopFacts(files=files, about_code=about_code),)
 
 
 def _example(path: str, before: bytes | None, after: bytes | None, *, about_code: bool = True) -> NoopFacts:
-    return NoopFacts(files=(FileChange(path=path, before=before, after=after),), about_code=about_code)
+    return NoopFacts(files=(FileVersions(path=path, before=before, after=after),), about_code=about_code)
 
 
 EXAMPLES: tuple[tuple[NoopFacts, Decision], ...] = (

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from governance.irongate.gate import Gate, Subject
 from governance.irongate.inspection import Inspection
-from governance.irongate.lines import added, as_text
+from governance.irongate.lines import added_lines, as_text
 from governance.irongate.paths import is_python
 from governance.irongate.secrets.redaction import SecretSpan, findings
 from governance.irongate.syntax import dump, parse_copy
@@ -34,7 +34,7 @@ class SecretFacts(Frozen):
 
 def check(facts: SecretFacts) -> Verdict:
     """Deny a secret that the change brings."""
-    lines = added(facts.before, facts.after)
+    lines = added_lines(facts.before, facts.after)
     text = "\n".join(line.text for line in lines)
     known = as_text(facts.before)
     spots = []
@@ -78,7 +78,7 @@ def _blotted(text: str, found: list[SecretSpan]) -> str:
 
 
 def _skeleton(text: str) -> str | None:
-    """A program without what its strings say; None where it does not parse, or is nested too deeply."""
+    """A program with its strings emptied; None where it does not parse, or is nested too deeply."""
     tree = parse_copy(text)
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):

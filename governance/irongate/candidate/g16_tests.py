@@ -22,9 +22,17 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
-from governance.irongate.test_code.diff import weakened
-from governance.irongate.test_code.doctests import lost_examples, object_of
-from governance.irongate.test_code.shortcuts import asked_for, catches, copied, harnesses, skips, swallows, taken_away
+from governance.irongate.test_code.diff import find_weakened
+from governance.irongate.test_code.doctests import find_lost_examples, object_of
+from governance.irongate.test_code.shortcuts import (
+    find_copied_literals,
+    find_handlers_of,
+    find_new_handlers,
+    find_removed,
+    find_runner_use,
+    find_special_cases,
+    find_test_skips,
+)
 from governance.irongate.test_code.support import is_support
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
@@ -97,34 +105,34 @@ def _got_round(facts: ChangedTestFacts) -> Verdict:
     if isinstance(compared, Verdict):
         return compared
     before, after = compared
-    skipping = skips(before, after)
+    skipping = find_test_skips(before, after)
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."
         return denied(NUMBER, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
-    runners = harnesses(before, after)
+    runners = find_runner_use(before, after)
     if runners:
         evidence = [f"{facts.path}: uses {name}, and did not before" for name in runners]
         return passed(NUMBER, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
-    asked = asked_for(before, after, facts.tests)
+    asked = find_special_cases(before, after, facts.tests)
     if asked:
         evidence = [f"{facts.path}: asks for {value}" for value in asked]
         return passed(NUMBER, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
-    caught = swallows(before, after)
+    caught = find_new_handlers(before, after)
     if any(broad for _, broad in caught):
         evidence = [f"{facts.path}: catches {what}" for what, broad in caught if broad]
         return passed(NUMBER, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     if caught:
         evidence = [f"{facts.path}: catches {what}" for what, _ in caught]
         return passed(NUMBER, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    hidden = catches(before, after, facts.raised)
+    hidden = find_handlers_of(before, after, facts.raised)
     if hidden:
         evidence = [f"{facts.path}: catches {what}, with which the test fails" for what in hidden]
         return passed(NUMBER, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    values = copied(before, after, facts.tests)
+    values = find_copied_literals(before, after, facts.tests)
     if values:
         evidence = [f"{facts.path}: {value}" for value in values]
         return passed(NUMBER, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    gone = taken_away(before, after) if facts.failing else ()
+    gone = find_removed(before, after) if facts.failing else ()
     if gone:
         evidence = [f"{facts.path}: {what} is gone" for what in gone]
         return passed(NUMBER, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
@@ -135,7 +143,7 @@ def _weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
     if facts.before is None:
         return _new_file(facts)
     if is_test_module(facts.path) or facts.path.endswith(".py"):
-        return weakened(facts.before, facts.after)
+        return find_weakened(facts.before, facts.after)
     return ("test data is changed",)
 
 
@@ -143,7 +151,7 @@ def _weaker_guarded(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
     """The failing test's own file. Of a program's file that is one by its doctests, these have to stay."""
     if facts.path not in facts.documented:
         return _weaker(facts)
-    lost = tuple(f"examples of {name} are changed" for name in lost_examples(before, facts.after))
+    lost = tuple(f"examples of {name} are changed" for name in find_lost_examples(before, facts.after))
     is_program = facts.after is not None and not is_test_path(facts.path)
     return lost if is_program else (*_weaker(facts), *lost)
 
@@ -156,7 +164,7 @@ def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
         # A helper may take the place of the module under test: the folder of a test comes first on the import path.
         # An empty __init__.py changes which folder that is.
         return ("a new module stands beside the tests",)
-    return weakened(b"", facts.after)
+    return find_weakened(b"", facts.after)
 
 
 def _steers(facts: ChangedTestFacts) -> bool:

@@ -2,8 +2,8 @@
 
 Only what a change adds counts, by syntax: a call of such a function, and any mention of it, for what is mentioned can
 be called under another name. So do ways to get at it without a mention: a name that is looked up when the program runs,
-everything of a module, the interpreter's own insides. A person says yes to it: a repair that needs such a thing is
-rare, and one that was talked into it is not.
+everything of a module, the interpreter's own insides. It needs an approval:
+honest repairs seldom add such code, injected ones often do.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _found(tree: ast.Module) -> Counter[str]:
 
 
 def _mentioned(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
-    """What a name or an attribute stands for, where that can be called under another name."""
+    """Dangerous functions that a name or an attribute mentions: they could be called under another name."""
     target = _dotted(node, names)
     if (isinstance(node, ast.Name) and target in BUILTINS) or _is_call(target):
         yield f"refers to {target}"

@@ -1,11 +1,11 @@
-"""Gate 20, the allow-list for changes without a person: what lands with nobody there is made of what is listed here.
+"""Gate 20, the allow-list of unattended changes: all else needs an approval.
 
 Listed are small repairs of functions that are there: values of the function, computed from values of the function by
 operators, plain builtins, methods of builtin types and functions of the repository that reach nothing; conditions, and
 the errors that the file raises. Outside of functions: imports of harmless names, and plain data. What a function calls
 that may reach out, checks, keeps and catches has to stay; the daemon's own search may give what a function calls other
-arguments and conditions. All else waits for a person; documentation and test data are
-told, and wait where the op is done when tests pass: a test may read them. The gate refuses nothing.
+arguments and conditions. Documentation and test data are NOTIFY_APPLY, and need an approval where passing tests
+complete the op: a test may read them. The gate refuses nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import parse, without_docstrings
 from governance.irongate.unattended import raw
 from governance.irongate.unattended.change import Change
-from governance.irongate.unattended.files import Kind, kind_of
+from governance.irongate.unattended.files import FileKind, kind_of
 from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.units import Found
-from governance.irongate.unattended.values import told_by
+from governance.irongate.unattended.values import values_given_away
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import SEARCH, Candidate, Decision, EditKind, Frozen, Tier, Verdict
 
@@ -36,7 +36,10 @@ DIRECTIVE = re.compile(
 
 
 class UnattendedFacts(Frozen):
-    """One file before and after, the failing tests' texts, and to which of :func:`wanted` the repository says yes."""
+    """One file before and after, and the texts and messages of the failing tests.
+
+    ``known``: those of :func:`questions_about` that the rest of the repository answers with yes.
+    """
 
     path: str
     kind: EditKind = EditKind.MODIFY
@@ -57,22 +60,22 @@ def check(facts: UnattendedFacts) -> Verdict:
     kind = kind_of(facts.path)
     if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
         return passed(NUMBER)
-    if kind in (Kind.ELSEWHERE, Kind.UNLISTED):
+    if kind in (FileKind.ELSEWHERE, FileKind.UNLISTED):
         return _waits("file", [f"{facts.path}: is {kind.value}"])
     if facts.runs:
         return _waits("mode", [f"{facts.path}: is new and may be executed"])
-    if kind in (Kind.DOCUMENT, Kind.DATA) and facts.closes_by_tests:
+    if kind in (FileKind.DOCUMENT, FileKind.DATA) and facts.closes_by_tests:
         return _waits("read", [f"{facts.path}: is {kind.value}, which a test may read"])
-    if kind in (Kind.DOCUMENT, Kind.DATA):
+    if kind in (FileKind.DOCUMENT, FileKind.DATA):
         return passed(NUMBER, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
     if facts.after is None or facts.kind in (EditKind.DELETE, EditKind.RENAME):
         return _waits("file", [f"{facts.path}: is taken away or moved"])
-    if facts.before is None and kind is Kind.SOURCE:
+    if facts.before is None and kind is FileKind.SOURCE:
         return _waits("file", [f"{facts.path}: is a new source file"])
     return _content(facts, facts.after, kind)
 
 
-def _content(facts: UnattendedFacts, after: bytes, kind: Kind) -> Verdict:
+def _content(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Verdict:
     try:
         found = list(dict.fromkeys(_found(facts, after, kind)))
     except (RecursionError, ValueError):  # Python does not write numbers of more than 4300 digits
@@ -86,10 +89,10 @@ def _waits(rule: str, evidence: list[str]) -> Verdict:
     return passed(NUMBER, rule, floor=APPROVAL, evidence=evidence)
 
 
-def _found(facts: UnattendedFacts, after: bytes, kind: Kind) -> Iterator[Found]:
+def _found(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iterator[Found]:
     before = facts.before or b""
-    yield from (("text", what) for what in raw.problems(before, after))
-    if kind is Kind.TEST:
+    yield from (("text", what) for what in raw.find_problems(before, after))
+    if kind is FileKind.TEST:
         yield "file", "is a test, which runs wherever somebody runs the tests"
         return
     old, new = parse(before), parse(after)
@@ -101,12 +104,12 @@ def _found(facts: UnattendedFacts, after: bytes, kind: Kind) -> Iterator[Found]:
     else:
         yield from _documentation(old, new)
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
-        told = told_by(facts.tests, facts.said)
+        told = values_given_away(facts.tests, facts.said)
         yield from change.problems(told, frozenset(facts.known), by_search=facts.by_search)
 
 
 def _documentation(old: ast.Module, new: ast.Module) -> Iterator[Found]:
-    """What a file says of itself is run and read by some: examples, directives, and where the file asks for it."""
+    """Changed documentation that tools execute (examples, directives) or that the file reads itself."""
     had, has = (set(_documented(tree)) for tree in (old, new))
     fresh = has - had
     names = (node for node in ast.walk(new) if isinstance(node, ast.Attribute | ast.Name))
@@ -127,10 +130,10 @@ def _documented(tree: ast.Module) -> Iterator[str]:
             yield node.value.value
 
 
-def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
+def questions_about(path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
     """What the gate would ask of the repository: whether what a changed function calls reaches nothing."""
     old, new = (parse(data) if data is not None else None for data in (before, after))
-    if old is None or new is None or kind_of(path) is not Kind.SOURCE:
+    if old is None or new is None or kind_of(path) is not FileKind.SOURCE:
         return ()
     try:
         return tuple(sorted(set(Change(path, without_docstrings(old), without_docstrings(new)).questions())))
@@ -138,12 +141,12 @@ def wanted(path: str, before: bytes | None, after: bytes | None) -> tuple[str, .
         return ()  # :func:`check` says why
 
 
-def questions(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:
+def questions_about_candidate(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:
     """What the gate has to know of the repository's other files: use of the imports and attributes that are new."""
     return frozenset(
         question
         for edit in candidate.edits
-        for question in wanted(edit.path, originals.get(edit.renamed_from or edit.path), edit.after)
+        for question in questions_about(edit.path, originals.get(edit.renamed_from or edit.path), edit.after)
     )
 
 

@@ -31,9 +31,9 @@ AGENT = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of order. ``hints``: one of them stands in every text that it matches, so that most cost nothing.
+    """One kind of order. ``hints``: every matching text has one of them, so that most texts need no search.
 
-    They are single words: between two of them anything may stand.
+    They are single words: anything may be between two of them.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Gate 8, approval time-out: a request for a person's yes stands for a limited time, then it is rejected.
+"""Gate 8, approval time-out: an approval request is open for a limited time, then it is rejected.
 
-``ALLOW`` means that the request still stands, never that it was approved. Without a terminal it is parked in the
+``ALLOW`` means that the request is still open, never that it was approved. Without a terminal it is parked in the
 inbox; the same limit holds there.
 """
 
@@ -27,7 +27,7 @@ class ApprovalFacts(Frozen):
 
 
 def check(facts: ApprovalFacts) -> Verdict:
-    """``gate08.waiting`` or ``gate08.parked`` while it stands, denied as ``gate08.expired`` after.
+    """``gate08.waiting`` or ``gate08.parked`` while it is open, denied as ``gate08.expired`` after.
 
     A clock that jumped back by more than the limit also ends it: the age is not known then.
     """

@@ -55,7 +55,7 @@ class Signature(StrEnum):
 class SignatureFacts(Frozen):
     """What was found of one delivery. ``keys``: by what it will be known again; ``seen``: one of them was known.
 
-    ``sent_s`` and ``now_s`` are seconds since 1970; GitHub says no time.
+    ``sent_s`` and ``now_s`` are seconds since 1970; GitHub sends no time.
     """
 
     scheme: Scheme
@@ -99,7 +99,7 @@ def gather(
 ) -> SignatureFacts:
     """The facts of a delivery as it came. ``secrets``: the one in use, and the one before while it is changed.
 
-    ``known`` tells whether a key has been taken before. Who takes a delivery remembers its ``keys``: for twice
+    ``known``: whether a key was taken before. The caller keeps the ``keys`` of a delivery that it takes: for twice
     ``window_s`` (Standard), or for good (GitHub).
     """
     usable = tuple(key for secret in secrets if len(key := _key(scheme, secret)) >= SHORTEST_SECRET)
@@ -130,7 +130,7 @@ def _values(headers: Headers, name: str) -> tuple[str, ...]:
 
 
 def _one(headers: Headers, name: str) -> str:
-    """The header's value; empty where it is missing or stands there twice."""
+    """The header's value; empty where it is missing or given twice."""
     found = _values(headers, name)
     return found[0] if len(found) == 1 else ""
 
@@ -168,7 +168,7 @@ def _standard(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
 
 
 def _compared(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes, ...]) -> Signature:
-    """Every signature against every key: how long it takes does not tell which of them was right."""
+    """Every signature against every key: the duration does not depend on which of them matches."""
     if given is None:
         return Signature.MISSING
     if not given:

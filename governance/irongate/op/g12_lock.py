@@ -12,7 +12,7 @@ NUMBER = 12
 
 
 class LockFacts(Frozen):
-    """Whether the holder lives (None: cannot be told), the age of the lock, and the limit, in seconds."""
+    """Whether the holder lives (None: unknown), the age of the lock, and the limit, in seconds."""
 
     holder_alive: bool | None
     age_s: int

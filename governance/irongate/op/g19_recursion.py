@@ -56,11 +56,11 @@ def diff_hash(candidate: Candidate) -> str:
 
 
 def change_hash(candidate: Candidate, originals: Mapping[str, bytes | None]) -> str:
-    """A stable hash of what is taken out and what is put in, wherever it stands in its file.
+    """A stable hash of the removed and the added lines, independent of their place in the file.
 
     :func:`diff_hash` names whole files: after any other edit of the same file the same repair would be a new one.
-    Programs are compared without layout, comments and statements that nothing reaches, so that the same repair in
-    another dress is known again. A place is named by the definition above it. Empty when nothing is told by it.
+    Programs are compared without layout, comments and statements that nothing reaches, so that the same repair,
+    written differently, has the same hash. A place is named by the definition above it. Empty when no line differs.
     """
     digest, told = hashlib.sha256(b"ouro-change-2\n"), False
     for edit in sorted(candidate.edits, key=lambda e: (e.path, e.kind)):
@@ -73,7 +73,7 @@ def change_hash(candidate: Candidate, originals: Mapping[str, bytes | None]) -> 
 
 
 def _comparable(path: str, old: bytes, new: bytes) -> tuple[list[str], list[str]]:
-    """The lines of both versions: of programs as they run, of anything else as they stand."""
+    """The lines of both versions: of programs without layout and comments, of other files all."""
     shown = (_program(old), _program(new)) if path.endswith((".py", ".pyi")) else (None, None)
     if shown[0] is None or shown[1] is None:
         return _lines(old), _lines(new)
@@ -95,7 +95,7 @@ def _program(data: bytes) -> list[str] | None:
 
 
 class _Reached(ast.NodeTransformer):
-    """Drops what stands behind a statement that always leaves its block."""
+    """Drops unreachable statements: those after one that always leaves its block."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -108,7 +108,7 @@ class _Reached(ast.NodeTransformer):
 
 
 def _hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
-    """What differs, in order: the definition that it stands in, the lines that go, the lines that come."""
+    """The differences in order, each with its definition, the removed lines and the added lines."""
     start, longest = 0, min(len(old), len(new))
     while start < longest and old[start] == new[start]:
         start += 1

@@ -1,6 +1,6 @@
-"""Shapes of keys: data. Most start with a prefix that says whose they are.
+"""Shapes of keys: data. Most start with a prefix that names the issuer.
 
-The lengths are lower bounds that tell a key from a word, not those of whole keys: a message that was cut may hold a
+The lengths are lower bounds that separate a key from a word, not those of whole keys: a message that was cut may hold a
 part of one.
 """
 

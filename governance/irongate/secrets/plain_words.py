@@ -1,4 +1,4 @@
-"""Passwords that are plain words, by what stands beside them: a name for a password, a command line, a file of users.
+"""Passwords that are plain words, found by their surroundings: a name for a password, a command line, a file of users.
 
 Such a value has no shape of its own, so a form is looked for that holds a literal value and no code: a quoted text, a
 line of settings, a connection string. Enough to blot one out, too little to refuse a change for it.
@@ -111,7 +111,7 @@ _WORDS = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)+")
 
 
 def is_a_value(value: str, *, bare: bool) -> bool:
-    """Whether what stands where a password would is one, and neither a word about passwords nor code."""
+    """Whether a text in the place of a password is one, and neither a word about passwords nor code."""
     value = value.rstrip(".:!") if value.lower().rstrip(".:!") in _PLAIN else value
     if value.lower() in _PLAIN or _NO_PASSWORD.search(value):
         return False
@@ -123,7 +123,7 @@ def is_a_value(value: str, *, bare: bool) -> bool:
     )
 
 
-def plain(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
+def find_plain_passwords(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
     """Rule and place of every such password."""
     for hint, form in COMMANDS:
         if hint in lower:

@@ -1,4 +1,4 @@
-"""git: reading is allowed; what makes history, moves files about or reads its orders elsewhere is not."""
+"""git: reading is allowed; making history, moving files and other settings or repositories are not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RUNS = word_set("--ext-diff --textconv --open-files-in-pager --output --exec --u
 
 
 def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:
-    """(rule, reason) where a git command does more than read. Raises ``Unreadable`` for what only the run can tell."""
+    """(rule, reason) where a git command does more than read. Raises ``Unreadable`` where that is unknown."""
     at = 1
     while at < len(words):
         text = words[at].text

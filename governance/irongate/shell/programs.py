@@ -77,7 +77,7 @@ BLOCK_DEVICE = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|full$|u?random$)
 
 
 def judge(name: str, words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
-    """(rule, reason) for each thing that a program may not do. Raises ``Unreadable`` where only the run can tell."""
+    """(rule, reason) for each thing that a program may not do. Raises ``Unreadable`` where that is unknown."""
     rule = PROGRAMS.get(name) or ("destructive" if name.startswith("mkfs.") else None)
     if rule is not None:
         yield rule, _REASONS[rule].format(name)
@@ -93,10 +93,10 @@ def judge(name: str, words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
         yield from handler(words)
 
 
-def opaque(name: str, words: tuple[Word, ...]) -> str:
+def find_unread_code(name: str, words: tuple[Word, ...]) -> str:
     """Code on the command line that is not read, as it is named to a person; empty when there is none."""
     if PYTHON.fullmatch(name):
-        kind, _, _ = python_call(words)
+        kind, _, _ = parse_python_call(words)
         return f"{name} -c" if kind == "-c" else f"{name} -" if kind == "-" else ""
     options = INTERPRETERS.get(name)
     if options and any(word.text is not None and word.text.startswith(options) for word in words[1:]):
@@ -104,7 +104,7 @@ def opaque(name: str, words: tuple[Word, ...]) -> str:
     return name if name in _READS_CODE else ""
 
 
-def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, ...]]:
+def parse_python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, ...]]:
     """What the interpreter is to run: ("-c", text), ("-m", module), ("-", None) or ("", script), and its arguments."""
     at = 1
     while at < len(words):
@@ -133,7 +133,7 @@ def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, 
 
 
 def _python(words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
-    kind, what, rest = python_call(words)
+    kind, what, rest = parse_python_call(words)
     if kind != "-m" or what is None:
         return
     if what.text is None:

@@ -12,7 +12,7 @@ from governance.irongate.shell import programs, writes
 from governance.irongate.shell.expand import Script
 from governance.irongate.shell.parse import parse
 from governance.irongate.shell.words import Redirect, Segment, Unreadable, Word
-from governance.irongate.shell.wrappers import KEYWORDS, Inner, inner
+from governance.irongate.shell.wrappers import KEYWORDS, WrappedCommand, find_wrapped
 from governance.irongate.tables import word_set
 
 MOST_SEGMENTS = 400
@@ -57,7 +57,7 @@ class FileTarget:
 
 @dataclass(slots=True)
 class CommandReading:
-    """All that can be told of a command before it runs."""
+    """All that is known of a command before it runs."""
 
     findings: list[CommandFinding] = field(default_factory=list)
     commands: list[tuple[Word, ...]] = field(default_factory=list)  # wrappers and what they wrap alike
@@ -131,7 +131,7 @@ class _CommandReader:
                 return
             self._name(redirect.target, shown)
         try:
-            for word in writes.redirected(redirect):
+            for word in writes.find_redirect_target(redirect):
                 self._write(word, shown)
         except Unreadable as error:
             self.deny("computed", str(error), shown)
@@ -158,22 +158,22 @@ class _CommandReader:
                 self.deny(rule, reason, shown)
             self._naming(name, words, shown)
             self._folder(name, words, shown)
-            for word in writes.targets(name, words):
+            for word in writes.find_targets(name, words):
                 self._write(word, shown)
-            wrapped = inner(name, words)
+            wrapped = find_wrapped(name, words)
         except Unreadable as error:
             self.deny("computed", str(error), shown)
             return
-        except writes.Refused as error:
+        except writes.RefusedWrite as error:
             self.deny("outside", str(error), shown)
             return
-        unread = programs.opaque(name, words)
+        unread = programs.find_unread_code(name, words)
         if unread and unread not in self.reading.unread:
             self.reading.unread.append(unread)
         for one in wrapped:
             self._wrapped(one, shown, depth, layer)
 
-    def _wrapped(self, one: Inner, shown: str, depth: int, layer: int) -> None:
+    def _wrapped(self, one: WrappedCommand, shown: str, depth: int, layer: int) -> None:
         self.assignments(one.assigned, shown)
         if one.script is not None:
             self.script(one.script, depth + 1)

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from governance.irongate.syntax import source
-from governance.irongate.test_code.tampering import tampering
+from governance.irongate.test_code.tampering import why_tampering
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | ast.ClassDef
@@ -69,7 +69,7 @@ MARKERS = frozenset({"pytest", "unittest", "mock", "patch", "given", "settings",
 """Where decorators of tests come from that do nothing but mark them, or take back what they do."""
 
 
-def reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
+def find_reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
     """How a name that is new in ``old`` reaches what was there, or None.
 
     ``node`` is its definition, None for an import. ``whole`` is the module as it was: empty for a new file, whose tests
@@ -83,7 +83,7 @@ def reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module)
         return why
     if node is None:
         return None
-    why = tampering(node, is_method=isinstance(old, ast.ClassDef)) or _at_import(node)
+    why = why_tampering(node, is_method=isinstance(old, ast.ClassDef)) or _at_import(node)
     return f"is new and {why}" if why else None
 
 

@@ -1,6 +1,6 @@
 """Sources that serve tests: what a fixture gives, a plugin does or a helper compares decides what a test proves.
 
-No name tells them from the program: they stand beside it and tests import them. Known are those that speak of a test
+No name separates them from the program: they lie beside it and tests import them. Known are those that mention a test
 runner, and what lies in a folder of tests, however that is called.
 """
 

@@ -2,8 +2,8 @@
 
 Denied: what cannot be read; what is only known when it runs, where that decides; rights of others; writing outside of
 the workspace or to protected paths; and the classes destructive, network, git history, package install and process
-control. Only the classes can be allowed by the owner, for single commands. The sandbox is the wall; this gate tells an
-honest model early, and leaves a hostile one less to try.
+control. Only the classes can be allowed by the owner, for single commands. The sandbox is the wall; this gate gives an
+honest model an early answer, and leaves a hostile one less to try.
 """
 
 from __future__ import annotations

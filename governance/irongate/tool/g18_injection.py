@@ -2,8 +2,8 @@
 
 Nothing is refused here: reading does no harm. Text is quoted as data whether it matches or not; what matches besides
 makes a person look (orders, hidden and encoded text) or at least be shown (marks of conversations, words to an
-assistant). A page that explains prompt injection matches where it quotes it: that is meant, because a rule cannot tell
-a quotation from the thing.
+assistant). A page that explains prompt injection matches where it quotes it: that is meant, because a rule cannot
+separate a quotation from an instruction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from governance.irongate.gate import Gate, Subject
-from governance.irongate.injection.folding import Folded, fold, hidden, unwrapped
+from governance.irongate.injection.folding import Folded, decode_wrapped, find_hidden, fold
 from governance.irongate.injection.patterns import (
     END_MARK,
     ESCAPES,
@@ -80,7 +80,7 @@ NUMBERED = re.compile(r"^(?:[^\s:]{1,300}:\d{1,7}:|[ \t]{0,8}\d{1,7}[|:)])[ \t]?
 
 
 def _spots(text: str) -> Iterator[Spot]:
-    """Every find, in no order; in a text with numbered lines also what stands there without the numbers."""
+    """All finds, unordered; in a text with numbered lines also those in the text without numbers."""
     yield from _found(text)
     plain = NUMBERED.sub("", text)
     if plain != text:
@@ -92,12 +92,12 @@ def _found(text: str) -> Iterator[Spot]:
     folded = fold(text)
     yield from _said(folded, (*ORDERS, *HABITS))
     yield from _marks(text)
-    for place, spelt in hidden(text):
+    for place, spelt in find_hidden(text):
         yield MOST, "hidden text", place
         yield from ((tier, shape, place) for tier, shape, _ in _said(fold(spelt), ORDERS))
     for pattern in (SELECTORS, ZERO_WIDTH_RUN):
         yield from ((MOST, "hidden text", m.start()) for m in pattern.finditer(text))
-    for place, inner in unwrapped(text):
+    for place, inner in decode_wrapped(text):
         if any(_said(fold(inner), ORDERS)):
             yield MOST, "encoded order", place
 

@@ -45,7 +45,7 @@ class ToolPolicy:
         self._allowed = tuple(rule.pattern for rule in self._settings.rules if rule.action == "allow")
 
     def judge(self, question: PolicyQuestion) -> Verdict:
-        """The first rule of the ladder that has something to say."""
+        """The verdict of the first rule of the ladder that applies."""
         verdict = self._unknown(question.tool)
         if verdict is not None:
             return verdict

@@ -40,7 +40,7 @@ class Change:
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
     def problems(self, told: GivenAway, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
-        """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
+        """Everything in the change that is not listed. ``known``: questions that the repository answers with yes."""
         if len(self.differing) > MOST_PLACES:
             yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"
             return
@@ -76,7 +76,7 @@ class Change:
     def questions(self) -> Iterator[str]:
         """What has to be known of the calls in what differs: whether these reach nothing."""
         for scope in self.differing if len(self.differing) <= MOST_PLACES else ():
-            had, has = (outside.imported(every.get(scope, ())) for every in (self._old, self._new))
+            had, has = (outside.imported_targets(every.get(scope, ())) for every in (self._old, self._new))
             yield from (f"-{self._path}|{target}" for target, _ in had - has)
             yield from (f"+{self._path}|{target}" for target, _ in has - had)
             if _is_large(self._old.get(scope, [])) or _is_large(self._new.get(scope, [])):

@@ -1,6 +1,6 @@
 """What an expression that a change adds may be made of: the values at hand, operators, and calls that reach nothing.
 
-Pure. A part that stood in the same function is not judged again, but for what is called: a callee that stood there is
+Pure. A part that the same function had before is not judged again, but for calls: a callee that it had is
 no value that may be handed on.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from governance.irongate.syntax import source
 from governance.irongate.unattended.calls import CLASSES, Calls
 from governance.irongate.unattended.literals import Literals
-from governance.irongate.unattended.names import Kind
+from governance.irongate.unattended.names import NameKind
 from governance.irongate.unattended.tables import (
     ASKED,
     BUILTINS,
@@ -56,7 +56,7 @@ OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow
 class Expressions:
     """Judges the expressions that a change adds to one function, or to a module or class outside of functions.
 
-    ``kept``: fingerprints of what stood there. ``near``: numbers that did. ``fields``: attributes that the file reads.
+    ``kept``: fingerprints of the old parts. ``near``: the old numbers. ``fields``: attributes that the file reads.
     ``classes``: names that the file tests for, raises or catches.
     """
 
@@ -74,7 +74,7 @@ class Expressions:
         self._fields, self._classes = fields, classes
 
     def problems(self, node: ast.AST, *, asks: bool = False, told: bool = False) -> Iterator[Found]:
-        """Everything in ``node`` that is not listed. ``asks``: it decides something. ``told``: it is for an error."""
+        """Everything in ``node`` that is not listed. ``asks``: part of a condition. ``told``: part of an error."""
         if isinstance(node, ast.expr) and fingerprint(node) in self._kept:
             return
         if isinstance(node, ast.Constant):
@@ -114,20 +114,20 @@ class Expressions:
     def _name(self, node: ast.Name) -> Iterator[Found]:
         kind, target = self.calls.meaning(node.id)
         if isinstance(node.ctx, ast.Store):
-            if kind is not Kind.LOCAL:
+            if kind is not NameKind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
-        elif kind is Kind.IMPORT:
+        elif kind is NameKind.IMPORT:
             if target not in NAMES:
                 yield "name", f"hands {node.id} on, which is imported"
-        elif kind is Kind.BUILTIN:
+        elif kind is NameKind.BUILTIN:
             if node.id not in TYPES and node.id not in ("NotImplemented", "Ellipsis"):
                 yield "name", f"hands {node.id} on"
-        elif kind is Kind.CLASS:
+        elif kind is NameKind.CLASS:
             if node.id not in self._classes:
                 yield "name", f"hands the class {node.id} on"
-        elif kind is Kind.VALUE and node.id not in self.calls.names.data:
+        elif kind is NameKind.VALUE and node.id not in self.calls.names.data:
             yield "name", f"hands {node.id} on, for which the module may keep what can be called"
-        elif kind not in (Kind.LOCAL, Kind.VALUE):
+        elif kind not in (NameKind.LOCAL, NameKind.VALUE):
             yield "name", f"uses {node.id}, which is {kind.value}"
 
     def _attribute(self, node: ast.Attribute) -> Iterator[Found]:
@@ -150,7 +150,7 @@ class Expressions:
         """What an attribute, item or call hangs on."""
         if isinstance(node, ast.Name):
             kind, _ = self.calls.meaning(node.id)
-            if kind in (Kind.UNKNOWN, Kind.FUNCTION, Kind.IMPORT) and fingerprint(node) not in self._kept:
+            if kind in (NameKind.UNKNOWN, NameKind.FUNCTION, NameKind.IMPORT) and fingerprint(node) not in self._kept:
                 yield "name", f"uses {node.id}, which is {kind.value}"
         else:
             yield from self.problems(node)
@@ -205,7 +205,7 @@ class Expressions:
             if node.args.defaults or node.args.kw_defaults:
                 yield "syntax", "gives a lambda defaults"
             yield from self.problems(node.body, asks=asks)
-        elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is Kind.BUILTIN:
+        elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is NameKind.BUILTIN:
             if node.id not in CALLABLES:
                 yield "name", f"hands {node.id} on"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
@@ -225,8 +225,8 @@ class Expressions:
                 continue
             if isinstance(one, ast.Name):
                 kind, target = self.calls.meaning(one.id)
-                is_type = kind is Kind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
-                if not is_type and kind is not Kind.CLASS and target not in NAMES and one.id not in self._classes:
+                is_type = kind is NameKind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
+                if not is_type and kind is not NameKind.CLASS and target not in NAMES and one.id not in self._classes:
                     yield "name", f"tests for {one.id}"
             else:
                 yield from self.problems(one)

@@ -1,4 +1,4 @@
-"""What a path says about who runs a file: listed source, a test, test data, documentation, or somebody else."""
+"""Kinds of files by their path: listed source, test, test data, documentation, or run by other programs."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ ANYWHERE = frozenset({"site-packages", "dist-packages", "node_modules", "hooks",
 DEPENDENCIES = re.compile(r"^(?:requirements|constraints|dependencies|packages|apt|pip)\b.*")
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """Who runs a file, or reads it."""
 
     SOURCE = "source"
@@ -187,36 +187,36 @@ class Kind(StrEnum):
     UNLISTED = "neither listed source, documentation nor test data"
 
 
-def plain(component: str) -> str:
+def fold_component(component: str) -> str:
     """A component as some file systems see it: compatibility forms, lower case, no dots or blanks at its end."""
     return unicodedata.normalize("NFKC", component).casefold().rstrip(". ")
 
 
-def kind_of(path: str) -> Kind:
-    """The kind of file that stands at ``path``. An odd name is nobody's source."""
+def kind_of(path: str) -> FileKind:
+    """The kind of the file at ``path``. A file with an odd name is no source."""
     *folders, name = path.split("/")
-    seen, low = [plain(folder) for folder in folders], plain(name)
+    seen, low = [fold_component(folder) for folder in folders], fold_component(name)
     if any(_odd(part) for part in (*folders, name)):
-        return Kind.UNLISTED
+        return FileKind.UNLISTED
     if any(folder.startswith(".") for folder in seen) or low.startswith("."):
-        return Kind.ELSEWHERE
+        return FileKind.ELSEWHERE
     if ANYWHERE.intersection(seen) or (seen and seen[0] in BUILT_FOLDERS) or low in BUILT or low in ORDERS:
-        return Kind.ELSEWHERE
+        return FileKind.ELSEWHERE
     if is_runner_file(path.casefold()) or is_runner_file("/".join((*seen, low))):
-        return Kind.ELSEWHERE
+        return FileKind.ELSEWHERE
     stem, dot, suffix = low.rpartition(".")
     if low.endswith(SOURCE):
         if not name.endswith(SOURCE) or not all(part.isascii() for part in (*folders, name)):
-            return Kind.UNLISTED
-        return Kind.TEST if is_test_path(path) else Kind.SOURCE
+            return FileKind.UNLISTED
+        return FileKind.TEST if is_test_path(path) else FileKind.SOURCE
     if DEPENDENCIES.match(low) or "requirements" in seen:
-        return Kind.ELSEWHERE
+        return FileKind.ELSEWHERE
     if is_test_path(path) and folders and low.endswith(DATA):
-        return Kind.DATA
+        return FileKind.DATA
     document = low.endswith(DOCUMENTS) or (suffix == "txt" and bool(DOCUMENT_FOLDERS.intersection(seen)))
     if document or ((not dot or suffix == "txt") and (stem or low) in PLAIN_DOCUMENTS):
-        return Kind.DOCUMENT
-    return Kind.UNLISTED
+        return FileKind.DOCUMENT
+    return FileKind.UNLISTED
 
 
 def _odd(part: str) -> bool:

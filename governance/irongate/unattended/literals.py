@@ -1,4 +1,4 @@
-"""Literals that a change may write down: what says little, what the file says already, plain words. Pure."""
+"""Literals that a change may add: common ones, those of the file, plain words. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Literals:
     def problems(
         self, node: ast.Constant, *, near: Collection[float], asks: bool, is_pattern: bool = False, told: bool = False
     ) -> Iterator[Found]:
-        """What is wrong with one that is new. ``near``: numbers of the place that is changed. ``told``: it is a part
+        """What is wrong with one that is new. ``near``: numbers of the place that is changed. ``told``: it is part
         of an error's text."""
         value = node.value
         if value is None or value is Ellipsis or isinstance(value, bool):
@@ -94,7 +94,7 @@ def _tells_a_runner(text: str, *, asks: bool) -> bool:
 
 
 def numbers(nodes: Collection[ast.AST]) -> list[float]:
-    """The numbers that stand in these nodes, but for the first two indexes."""
+    """The numbers in these nodes, but for the indexes 0 and 1."""
     every = [node for top in nodes for node in ast.walk(top)]
     indexes = {id(node.slice) for node in every if isinstance(node, ast.Subscript)}
     return [

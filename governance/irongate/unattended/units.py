@@ -1,4 +1,4 @@
-"""The statements of a Python file: of a compound statement its head, of a block its steps. Pure."""
+"""A Python file as a flat list of statements; a compound statement counts as its head. Pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
 ROOT, LARGE = "", 4000
 Found = tuple[str, str]
-"""The rule that is missed, and what misses it."""
+"""A rule that is broken, and the code that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``scope``: the qualified name of the class or function around it (empty: the module). ``key``: what it says."""
+    """``scope``: qualified name of the class or function around it (empty: the module).
+
+    ``key`` is equal for equal statements.
+    """
 
     scope: str
     node: ast.AST
     key: tuple[str, bytes]
 
     def parts(self) -> list[ast.AST]:
-        """What of it is to be judged: the statement, or what stands in its head."""
+        """The parts to judge: the statement, or the parts of its head."""
         return list(heads(self.node))
 
 
 def units(tree: ast.Module) -> dict[str, list[Unit]]:
     """Every statement of a file in the order of the text, by the class or function around it.
 
-    What a statement says includes in which blocks it stands.
+    A statement's key includes the blocks around it.
     """
     found: dict[str, list[Unit]] = defaultdict(list)
     left: list[tuple[str, str, ast.AST]] = [(ROOT, "", node) for node in reversed(tree.body)]
@@ -52,7 +55,7 @@ def units(tree: ast.Module) -> dict[str, list[Unit]]:
 
 
 def steps_of(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The statements (and handlers and cases) that stand in a compound one, each with its block's name."""
+    """The statements (and handlers and cases) of a compound statement, each with its block's name."""
     if not isinstance(node, ast.Lambda | ast.IfExp):
         for field in BLOCKS:
             value = getattr(node, field, None)
@@ -60,12 +63,12 @@ def steps_of(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements (and handlers and cases) that stand in a compound one."""
+    """The statements (and handlers and cases) of a compound statement."""
     return (inner for _, inner in steps_of(node))
 
 
 def heads(node: ast.AST) -> Iterator[ast.AST]:
-    """What is judged of a statement itself; a block's own steps are units of their own."""
+    """The parts of a statement but for its blocks, whose steps are units of their own."""
     if isinstance(node, Function):
         yield from (*_marked(node.decorator_list), node.args, *([node.returns] if node.returns else []))
         yield from getattr(node, "type_params", ())
@@ -91,12 +94,12 @@ def heads(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _marked(decorators: list[ast.expr]) -> Iterator[ast.AST]:
-    """Decorators, told from what else stands in a head."""
+    """Decorators, wrapped so that they differ from other parts of a head."""
     return (ast.Starred(value=ast.Starred(value=one, ctx=ast.Load()), ctx=ast.Load()) for one in decorators)
 
 
 def fingerprint(node: ast.AST) -> bytes:
-    """What two expressions share that are written alike. It is kept with the node: expressions never change."""
+    """A hash that is equal for equal expressions. It is cached on the node: expressions never change."""
     known: bytes | None = getattr(node, "_fingerprint", None)
     if known is None:
         digest = hashlib.blake2b(type(node).__name__.encode(), digest_size=16)

@@ -9,7 +9,7 @@ import pytest
 
 from governance.conversation.conversation import read_files
 from governance.conversation.exploration import FileExploration, enclosing, explore, module_name, nearest_first, reached
-from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, standing
+from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, score_exploration
 from governance.pipeline.context import OpContext
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -115,7 +115,7 @@ async def test_the_script_meets_the_floor_of_every_complexity(
     assert verdict.decision is Decision.ALLOW, verdict.reason
     assert all(use.ok for use in uses), "no call is made for its score alone"
     assert len(found.told) == len(uses), "every result is there to be used"
-    spare = standing(uses).score - FLOORS[complexity].score
+    spare = score_exploration(uses).score - FLOORS[complexity].score
     assert complexity <= Complexity.SIMPLE or spare < 4
 
 

@@ -220,7 +220,7 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     14: st.builds(
         g14_noop.NoopFacts,
         about_code=st.booleans(),
-        files=st.lists(st.builds(g14_noop.FileChange, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
+        files=st.lists(st.builds(g14_noop.FileVersions, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
     ),
     15: st.builds(g15_secrets.SecretFacts, path=PATHS, before=MAYBE, after=MAYBE),
     16: st.builds(
@@ -344,7 +344,7 @@ def test_code_that_is_nested_too_deeply_is_judged(name: str, number: int) -> Non
         extra: dict[int, Frozen] = {
             5: g05_characters.CharacterFacts(**change),
             13: g13_shrink.ShrinkFacts(**change, kind=EditKind.MODIFY),
-            14: g14_noop.NoopFacts(files=(g14_noop.FileChange(**change),), about_code=True),
+            14: g14_noop.NoopFacts(files=(g14_noop.FileVersions(**change),), about_code=True),
             15: g15_secrets.SecretFacts(**change),
             16: g16_tests.ChangedTestFacts(**change),
         }
