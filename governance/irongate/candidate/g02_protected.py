@@ -14,51 +14,18 @@ from fnmatch import fnmatchcase, translate
 
 from governance.irongate.gate import Gate, Subject
 from governance.irongate.inspection import Inspection
+from governance.irongate.tables import word_list
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
 NUMBER = 2
-BUILT_IN = (
-    ".git",
-    ".gitmodules",
-    ".gitconfig",
-    ".git-credentials",
-    ".hg",
-    ".svn",
-    ".ouro",
-    ".env*",
-    ".netrc",
-    "_netrc",
-    ".pypirc",
-    ".npmrc",
-    ".pgpass",
-    ".htpasswd",
-    ".dockercfg",
-    ".docker/config.json",
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-    "authorized_keys",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.keystore",
-    "*.kdbx",
-    "*.ppk",
-    "credentials*",
-    "secrets.yml",
-    "secrets.yaml",
-    "secrets.json",
-    "secrets.toml",
-    "service-account*.json",
+BUILT_IN = word_list(
+    """
+    .git .gitmodules .gitconfig .git-credentials .hg .svn .ouro .env* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd
+    .dockercfg .docker/config.json .ssh .gnupg .aws .azure .kube id_rsa* id_dsa* id_ecdsa* id_ed25519*
+    authorized_keys *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk credentials* secrets.yml secrets.yaml
+    secrets.json secrets.toml service-account*.json
+    """
 )
 OWN_CODE = ("/governance", "/ledger", "/daemon")
 OWN_MARK = "governance/irongate/registry.py"

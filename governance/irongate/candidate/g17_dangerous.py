@@ -15,66 +15,24 @@ from collections.abc import Iterator
 from governance.irongate.gate import Gate, Subject
 from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import imported_names, source
+from governance.irongate.tables import word_set
 from governance.irongate.verdicts import passed
 from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
 NUMBER = 17
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__"})
-CALLS = frozenset(
-    {
-        "os.system",
-        "os.popen",
-        "os.execv",
-        "os.execve",
-        "os.execvp",
-        "os.execl",
-        "os.spawnv",
-        "os.fork",
-        "pickle.load",
-        "pickle.loads",
-        "pickle.Unpickler",
-        "marshal.load",
-        "marshal.loads",
-        "shelve.open",
-        "dill.load",
-        "dill.loads",
-        "yaml.load",
-        "yaml.unsafe_load",
-        "ctypes.CDLL",
-        "ctypes.cdll.LoadLibrary",
-        "ssl._create_unverified_context",
-        "importlib.import_module",
-        "runpy.run_path",
-        "runpy.run_module",
-        "shutil.rmtree",
-        "tempfile.mktemp",
-        "asyncio.create_subprocess_shell",
-        "asyncio.create_subprocess_exec",
-        "asyncio.open_connection",
-        "os.execvpe",
-        "os.execlp",
-        "os.posix_spawn",
-        "yaml.load_all",
-        "yaml.unsafe_load_all",
-        "torch.load",
-        "joblib.load",
-        "pty.spawn",
-        "builtins.eval",
-        "builtins.exec",
-        "builtins.compile",
-        "builtins.__import__",
-        "ctypes.cdll",
-        "ctypes.PyDLL",
-        "ctypes.pythonapi",
-        "sys.modules",
-        "sys.meta_path",
-        "sys.path_hooks",
-        "code.interact",
-        "code.InteractiveInterpreter",
-        "types.CodeType",
-        "types.FunctionType",
-    }
+CALLS = word_set(
+    """
+    os.system os.popen os.execv os.execve os.execvp os.execl os.spawnv os.fork pickle.load pickle.loads
+    pickle.Unpickler marshal.load marshal.loads shelve.open dill.load dill.loads yaml.load yaml.unsafe_load
+    ctypes.CDLL ctypes.cdll.LoadLibrary ssl._create_unverified_context importlib.import_module runpy.run_path
+    runpy.run_module shutil.rmtree tempfile.mktemp asyncio.create_subprocess_shell asyncio.create_subprocess_exec
+    asyncio.open_connection os.execvpe os.execlp os.posix_spawn yaml.load_all yaml.unsafe_load_all torch.load
+    joblib.load pty.spawn builtins.eval builtins.exec builtins.compile builtins.__import__ ctypes.cdll ctypes.PyDLL
+    ctypes.pythonapi sys.modules sys.meta_path sys.path_hooks code.interact code.InteractiveInterpreter
+    types.CodeType types.FunctionType
+    """
 )
 STARTS = ("os.spawn", "os.exec", "os.posix_spawn", "os.fork", "os.popen", "os.system")
 """Beginnings of the names of functions that start programs."""
@@ -86,32 +44,11 @@ OPENED = frozenset(
 """Modules in which a name may not be looked up when the program runs, nor everything imported from."""
 INSIDES = frozenset({"__subclasses__", "__globals__", "__code__", "__builtins__", "__closure__", "__loader__"})
 """Attributes by which everything else can be reached."""
-OUTSIDE = frozenset(
-    {
-        "subprocess",
-        "socket",
-        "socketserver",
-        "ssl",
-        "http",
-        "urllib",
-        "ftplib",
-        "smtplib",
-        "telnetlib",
-        "xmlrpc",
-        "requests",
-        "httpx",
-        "aiohttp",
-        "urllib3",
-        "websockets",
-        "paramiko",
-        "pexpect",
-        "multiprocessing",
-        "pty",
-        "_socket",
-        "_ssl",
-        "_posixsubprocess",
-        "_winapi",
-    }
+OUTSIDE = word_set(
+    """
+    subprocess socket socketserver ssl http urllib ftplib smtplib telnetlib xmlrpc requests httpx aiohttp urllib3
+    websockets paramiko pexpect multiprocessing pty _socket _ssl _posixsubprocess _winapi
+    """
 )
 """Modules that reach out of the process."""
 HARMLESS = frozenset({"urllib.parse", "urllib.error", "http.HTTPStatus", "http.cookies"})

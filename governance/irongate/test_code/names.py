@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from governance.irongate.syntax import source
+from governance.irongate.tables import word_set
 from governance.irongate.test_code.tampering import why_tampering
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -26,43 +27,12 @@ PLAIN_BASES = frozenset(
     {"object", "TestCase", "unittest.TestCase", "IsolatedAsyncioTestCase", "unittest.IsolatedAsyncioTestCase"}
 )
 """Of classes whose names are known: a test that is new in them takes no other's place."""
-MAKERS = frozenset(
-    {
-        "Path",
-        "pathlib.Path",
-        "PurePath",
-        "re.compile",
-        "object",
-        "range",
-        "frozenset",
-        "set",
-        "list",
-        "dict",
-        "tuple",
-        "str",
-        "int",
-        "float",
-        "bytes",
-        "len",
-        "sorted",
-        "min",
-        "max",
-        "sum",
-        "Decimal",
-        "Fraction",
-        "date",
-        "datetime",
-        "timedelta",
-        "datetime.date",
-        "datetime.datetime",
-        "datetime.timedelta",
-        "namedtuple",
-        "os.path.join",
-        "os.path.dirname",
-        "os.path.abspath",
-        "logging.getLogger",
-        "TypeVar",
-    }
+MAKERS = word_set(
+    """
+    Path pathlib.Path PurePath re.compile object range frozenset set list dict tuple str int float bytes len sorted
+    min max sum Decimal Fraction date datetime timedelta datetime.date datetime.datetime datetime.timedelta
+    namedtuple os.path.join os.path.dirname os.path.abspath logging.getLogger TypeVar
+    """
 )
 """What a constant is made with: a call of anything else runs code when the tests are loaded."""
 MARKERS = frozenset({"pytest", "unittest", "mock", "patch", "given", "settings", "example", "st", "strategies"})

@@ -13,27 +13,13 @@ from collections.abc import Iterator
 from governance.irongate.lines import as_text
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse, source
+from governance.irongate.tables import word_set
 
-RUNNERS = frozenset(
-    {
-        "pytest",
-        "_pytest",
-        "unittest",
-        "unittest2",
-        "hypothesis",
-        "nose",
-        "nose2",
-        "pluggy",
-        "testtools",
-        "behave",
-        "pytest_bdd",
-        "pytest_asyncio",
-        "testfixtures",
-        "xdist",
-        "ward",
-        "twisted.trial",
-        "django.test",
-    }
+RUNNERS = word_set(
+    """
+    pytest _pytest unittest unittest2 hypothesis nose nose2 pluggy testtools behave pytest_bdd pytest_asyncio
+    testfixtures xdist ward twisted.trial django.test
+    """
 )
 FOLDER = re.compile(
     r"(?i)(?:\w+[_-])?(?:unit|func|doc)?(?:tests?|testing|fixtures?|specs?)"

@@ -7,169 +7,47 @@ import unicodedata
 from enum import StrEnum
 
 from governance.irongate.paths import is_runner_file, is_test_path
+from governance.irongate.tables import word_list, word_set
 
 SOURCE = ".py"
 """The suffix of the language whose tests the daemon runs."""
 DOCUMENTS = (".md", ".rst", ".adoc", ".asciidoc", ".markdown")
-PLAIN_DOCUMENTS = frozenset(
-    {
-        "readme",
-        "changes",
-        "changelog",
-        "history",
-        "news",
-        "authors",
-        "contributors",
-        "contributing",
-        "license",
-        "licence",
-        "copying",
-        "notice",
-        "thanks",
-        "todo",
-        "security",
-        "maintainers",
-        "code_of_conduct",
-        "copyright",
-    }
+PLAIN_DOCUMENTS = word_set(
+    """
+    readme changes changelog history news authors contributors contributing license licence copying notice thanks
+    todo security maintainers code_of_conduct copyright
+    """
 )
 DOCUMENT_FOLDERS = frozenset({"doc", "docs", "documentation"})
-DATA = (
-    ".json",
-    ".txt",
-    ".csv",
-    ".tsv",
-    ".xml",
-    ".yaml",
-    ".yml",
-    ".toml",
-    ".ini",
-    ".html",
-    ".htm",
-    ".md",
-    ".rst",
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".gif",
-    ".log",
-    ".expected",
-    ".out",
-    ".golden",
-    ".snap",
+DATA = word_list(
+    """
+    .json .txt .csv .tsv .xml .yaml .yml .toml .ini .html .htm .md .rst .png .jpg .jpeg .gif .log .expected .out
+    .golden .snap
+    """
 )
-ORDERS = frozenset(
-    {
-        "claude.md",
-        "claude.local.md",
-        "agents.md",
-        "agent.md",
-        "gemini.md",
-        "skill.md",
-        "copilot-instructions.md",
-        "conventions.md",
-        "llms.txt",
-        "robots.txt",
-        "cmakelists.txt",
-        "meson_options.txt",
-        "runtime.txt",
-        "manifest.txt",
-    }
+ORDERS = word_set(
+    """
+    claude.md claude.local.md agents.md agent.md gemini.md skill.md copilot-instructions.md conventions.md llms.txt
+    robots.txt cmakelists.txt meson_options.txt runtime.txt manifest.txt
+    """
 )
 """Texts that programs take orders from."""
-BUILT = frozenset(
-    {
-        "setup.py",
-        "conf.py",
-        "conftest.py",
-        "noxfile.py",
-        "toxfile.py",
-        "fabfile.py",
-        "dodo.py",
-        "tasks.py",
-        "build.py",
-        "_build.py",
-        "hatch_build.py",
-        "build_backend.py",
-        "backend.py",
-        "manage.py",
-        "wscript.py",
-        "waf.py",
-        "conanfile.py",
-        "versioneer.py",
-        "locustfile.py",
-        "bootstrap.py",
-        "ez_setup.py",
-        "install.py",
-        "deploy.py",
-        "release.py",
-        "sitecustomize.py",
-        "usercustomize.py",
-        "gunicorn.conf.py",
-        "gunicorn_conf.py",
-        "settings_local.py",
-        "sconstruct.py",
-        "snakefile.py",
-        "pavement.py",
-        "make.py",
-        "run.py",
-        "autoload.py",
-        "__pypackages__.py",
-        "pytest_plugins.py",
-        "get-pip.py",
-        "get_pip.py",
-        "meson.py",
-        "jupyter_notebook_config.py",
-        "ipython_config.py",
-        "pants.py",
-        "site.py",
-    }
+BUILT = word_set(
+    """
+    setup.py conf.py conftest.py noxfile.py toxfile.py fabfile.py dodo.py tasks.py build.py _build.py hatch_build.py
+    build_backend.py backend.py manage.py wscript.py waf.py conanfile.py versioneer.py locustfile.py bootstrap.py
+    ez_setup.py install.py deploy.py release.py sitecustomize.py usercustomize.py gunicorn.conf.py gunicorn_conf.py
+    settings_local.py sconstruct.py snakefile.py pavement.py make.py run.py autoload.py __pypackages__.py
+    pytest_plugins.py get-pip.py get_pip.py meson.py jupyter_notebook_config.py ipython_config.py pants.py site.py
+    """
 )
 """Python that other programs start by its name."""
-BUILT_FOLDERS = frozenset(
-    {
-        "bin",
-        "sbin",
-        "script",
-        "scripts",
-        "hook",
-        "hooks",
-        "ci",
-        "deploy",
-        "deployment",
-        "infra",
-        "infrastructure",
-        "ops",
-        "docker",
-        "ansible",
-        "terraform",
-        "packer",
-        "salt",
-        "puppet",
-        "chef",
-        "helm",
-        "k8s",
-        "kubernetes",
-        "debian",
-        "rpm",
-        "snap",
-        "buildscripts",
-        "build_tools",
-        "cron",
-        "jobs",
-        "systemd",
-        "roles",
-        "playbooks",
-        "git-hooks",
-        "githooks",
-        "actions",
-        "workflows",
-        "extensions",
-        "site-packages",
-        "dist-packages",
-        "node_modules",
-        "vendor",
-    }
+BUILT_FOLDERS = word_set(
+    """
+    bin sbin script scripts hook hooks ci deploy deployment infra infrastructure ops docker ansible terraform packer
+    salt puppet chef helm k8s kubernetes debian rpm snap buildscripts build_tools cron jobs systemd roles playbooks
+    git-hooks githooks actions workflows extensions site-packages dist-packages node_modules vendor
+    """
 )
 """Folders at the top of a tree whose programs are started by other things than the tests; the last three anywhere."""
 ANYWHERE = frozenset({"site-packages", "dist-packages", "node_modules", "hooks", "workflows"})

@@ -19,7 +19,7 @@ from itertools import islice
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.tables import word_set
+from governance.irongate.tables import word_list, word_set
 from governance.irongate.unattended.calls import callee_of, handed_values, is_open_itself, is_plain
 from governance.irongate.unattended.flow import given_names, names_changed_by
 from governance.irongate.unattended.names import NameKind, Names, chain, module_of
@@ -28,58 +28,27 @@ from governance.irongate.unattended.units import Function, functions
 
 DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
 """How far calls are followed, how many functions are read, how many a name may mean, how many questions are read."""
-HARMLESS_MARKS = frozenset(
-    {
-        "staticmethod",
-        "classmethod",
-        "property",
-        "functools.wraps",
-        "abc.abstractmethod",
-        "contextlib.contextmanager",
-        "typing.overload",
-        "functools.lru_cache",
-        "functools.cached_property",
-        "functools.cache",
-    }
+HARMLESS_MARKS = word_set(
+    """
+    staticmethod classmethod property functools.wraps abc.abstractmethod contextlib.contextmanager typing.overload
+    functools.lru_cache functools.cached_property functools.cache
+    """
 )
-CLOSED_BASES = frozenset(
-    {
-        "abc.ABC",
-        "typing.Generic",
-        "typing.Protocol",
-        "typing.NamedTuple",
-        "enum.Enum",
-        "enum.IntEnum",
-        "enum.StrEnum",
-        "object",
-        "str",
-        "int",
-        "float",
-        "tuple",
-        "list",
-        "dict",
-        "set",
-        "frozenset",
-        "collections.abc.Mapping",
-        "collections.abc.Sequence",
-        "collections.OrderedDict",
-        "datetime.tzinfo",
-    }
+CLOSED_BASES = word_set(
+    """
+    abc.ABC typing.Generic typing.Protocol typing.NamedTuple enum.Enum enum.IntEnum enum.StrEnum object str int
+    float tuple list dict set frozenset collections.abc.Mapping collections.abc.Sequence collections.OrderedDict
+    datetime.tzinfo
+    """
 )
 CLOSED_MARKS = frozenset({"dataclasses.dataclass", "enum.unique", "functools.total_ordering", "typing.final"})
 PROPERTIES = frozenset({"property", "functools.cached_property"})
 DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
 GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
-MADE_BY = (
-    "__new__",
-    "__init__",
-    "__post_init__",
-    "__del__",
-    "__setattr__",
-    "__getattribute__",
-    "__getattr__",
-    "__call__",
-    "__init_subclass__",
+MADE_BY = word_list(
+    """
+    __new__ __init__ __post_init__ __del__ __setattr__ __getattribute__ __getattr__ __call__ __init_subclass__
+    """
 )
 ASKING = word_set("getattr hasattr iter next type super id print vars locals hash format")
 """Builtins beside the listed ones that do not act by themselves."""
