@@ -31,10 +31,10 @@ async def run_calls(
 
     Calls beyond the concurrency limit wait, so that the policy does not refuse them.
     """
-    gate = asyncio.Semaphore(crew.shop.toolbox.at_once)
+    slots = asyncio.Semaphore(crew.shop.toolbox.at_once)
 
     async def one(call: ToolCall) -> ToolOutcome:
-        async with gate:
+        async with slots:
             return await call_tool(crew, phase, call.name, call.arguments, context)
 
     outcomes: list[ToolOutcome] = []

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from governance.irongate.lines import Added, added_lines
+from governance.irongate.lines import AddedLine, added_lines
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import parse, source
 
@@ -50,7 +50,7 @@ def _says_so(line: str) -> bool:
     return bool(MARKED.search(line) or PURE.search(line) or BRACKETED.match(line))
 
 
-def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) -> set[int]:
+def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ...]) -> set[int]:
     """Added lines on which a bare ``...`` replaces a body."""
     numbers = {line.number for line in lines}
     old = parse(before) if before is not None else None
@@ -85,7 +85,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, Function, ast.ClassDef |
         elif isinstance(node, ast.ClassDef):
             prefix, owner = f"{prefix}{node.name}.", node
         elif not isinstance(node, ast.mod | ast.stmt | ast.excepthandler | ast.match_case):
-            continue  # never into expressions: no function stands in one
+            continue  # never into expressions: they contain no function
         left += [(child, prefix, owner) for child in ast.iter_child_nodes(node)][::-1]
 
 

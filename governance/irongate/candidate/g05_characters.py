@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from governance.irongate.gate import Gate, Subject
 from governance.irongate.injection.confusables import MENDED, WORD, find_invisible, why_deceptive
 from governance.irongate.inspection import Inspection
-from governance.irongate.lines import Added, added_lines, as_text
+from governance.irongate.lines import AddedLine, added_lines, as_text
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import CODE, kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
@@ -66,7 +66,7 @@ def _masks(text: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _identifiers(path: str, text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+def _identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     """Non-ASCII words of added lines: of Python only those in code, of other languages all, of prose none."""
     suspects = [line for line in lines if not line.text.isascii()]
     if not suspects or not is_code(path):
@@ -78,7 +78,7 @@ def _identifiers(path: str, text: str, lines: Collection[Added]) -> Iterator[tup
                 yield line, match.group()
 
 
-def _typographic(text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+def _typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     suspects = [line for line in lines if any(char in MENDED for char in line.text)]
     rows = _masks(text) if suspects else []
     for line in suspects:

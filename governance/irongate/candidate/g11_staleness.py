@@ -17,7 +17,7 @@ from ledger.paths import open_below
 from ledger.vocabulary import Decision, Frozen, Verdict
 
 NUMBER = 11
-NOT_A_FILE = "not-a-file"  # stands for a link, a folder or a device: equal to no hash
+NOT_A_FILE = "not-a-file"  # of a link, a folder or a device: equal to no hash
 
 
 class StalenessFacts(Frozen):

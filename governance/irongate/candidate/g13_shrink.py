@@ -19,7 +19,7 @@ from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, EditKind, Frozen, Operation, Source, Tier, Verdict
 
 NUMBER = 13
-LEAST_LINES = 4  # below this a file is too short for its length to say anything
+LEAST_LINES = 4  # a shorter file may lose any number of lines
 DELETION = re.compile(
     r"\b(?:delete|deletes|deleting|remove|removes|removing|drop|dropping|prune|purge|strip out|get rid of|"
     r"clean ?up|dead code|unused)\b",

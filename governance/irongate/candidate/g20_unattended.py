@@ -22,7 +22,7 @@ from governance.irongate.unattended.change import Change
 from governance.irongate.unattended.files import FileKind, kind_of
 from governance.irongate.unattended.raw import only_punctuation
 from governance.irongate.unattended.units import Found
-from governance.irongate.unattended.values import values_given_away
+from governance.irongate.unattended.values import revealed_values
 from governance.irongate.verdicts import passed, shown
 from ledger.vocabulary import SEARCH, Candidate, Decision, EditKind, Frozen, Tier, Verdict
 
@@ -48,7 +48,7 @@ class UnattendedFacts(Frozen):
     runs: bool = False  # a new file that may be executed
     tests: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
-    """What the failing tests said: it shows wanted values that stand in no test."""
+    """Messages of the failing tests: they show expected values that no test's text has."""
     known: tuple[str, ...] = ()
     by_search: bool = False
     """Whether the daemon's own search made the change: by its own moves, and by a kernel that only fills holes."""
@@ -104,7 +104,7 @@ def _found(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iterator[Fou
     else:
         yield from _documentation(old, new)
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
-        told = values_given_away(facts.tests, facts.said)
+        told = revealed_values(facts.tests, facts.said)
         yield from change.problems(told, frozenset(facts.known), by_search=facts.by_search)
 
 
@@ -138,7 +138,7 @@ def questions_about(path: str, before: bytes | None, after: bytes | None) -> tup
     try:
         return tuple(sorted(set(Change(path, without_docstrings(old), without_docstrings(new)).questions())))
     except (RecursionError, ValueError):
-        return ()  # :func:`check` says why
+        return ()  # :func:`check` gives the reason
 
 
 def questions_about_candidate(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:

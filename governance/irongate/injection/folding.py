@@ -23,7 +23,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,}){0,400}={
 HEX = re.compile(r"(?:[0-9a-fA-F]{2}){20,}")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-*]{1,3}){12,400}[^\W_](?!\w)")
 ESCAPED = re.compile(r"\\(?:([nrt\"'/])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))")
-"""How programs and JSON write what stands in a string."""
+"""Escapes in the strings of programs and JSON."""
 MOST_CODES = 200  # pieces of one text that are decoded
 DEEPEST = 2
 

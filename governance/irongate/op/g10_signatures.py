@@ -29,9 +29,7 @@ MOST_SIGNATURES = 8
 """Signatures that one header may list: a sender lists two while it changes its key."""
 _HEX = re.compile(r"sha256=([0-9a-f]{64})")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_ID = re.compile(
-    r"[A-Za-z0-9_\-]{1,128}"
-)  # without the dot, which stands between what is signed: else it could be moved
+_ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")  # no dot: it separates the signed parts, and could be moved
 _PREFIX = "whsec_"
 Headers = Sequence[tuple[str, str]]
 

@@ -22,7 +22,7 @@ MOST_LINES = 400
 LONGEST_LINE = 1_000
 STEP = LONGEST_LINE // 4  # of a longer line every so many characters begin a piece that is looked at
 
-# module and class of a plugin, and what has to stand in a line (in small letters) for it to be asked
+# module and class of a plugin, and what a line (in small letters) must contain for it to be used
 PLUGINS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("artifactory", "ArtifactoryDetector", ("akc",)),
     ("aws", "AWSKeyDetector", ("akia", "asia", "abia", "acca", "a3t", "aws_", "aws-")),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from governance.irongate.secrets.patterns import START, compiled
 
 SHORTEST = 3
-LONGEST_NAME = 120  # of a setting, with what stands before it on its line
+LONGEST_NAME = 120  # of a setting, with the line before it
 _NAME = r"(?:passw(?:or)?d|passwrd|passphrase|passwort|kennwort|pwd|mot_de_passe|contrase\u00f1a|contrasena|senha)"
 _SHORT = r"(?:pass|pw|secret)"  # also ordinary words: they count where they end a longer name, or are a key in quotes
 _END = r"(?![A-Za-z])\d{0,3}"
@@ -117,7 +117,7 @@ def is_a_value(value: str, *, bare: bool) -> bool:
         return False
     if any(c.isspace() for c in value):  # a sentence, or words that were drawn
         return not bare and bool(_WORDS.fullmatch(value)) and not _STOP.intersection(value.split())
-    # Without quotes a name of code may stand: such as have a capital in them, dots or low lines.
+    # Without quotes it may be a name of code: one with a capital in it, dots or underscores.
     return not bare or not re.fullmatch(
         r"[A-Z]\w*|[a-z]+(?:[A-Z][a-z]*)+|[A-Za-z]\w*(?:\.\w+)+|[a-z]+(?:_[a-z]+)+", value
     )
@@ -173,7 +173,7 @@ def _in_strings(text: str) -> Iterator[tuple[str, int, int]]:
         around = text[start : end if end >= 0 else found.end() + 300]
         ends = text[found.end() : found.end() + 1]
         mixed = any(c.isdigit() for c in found[group]) and any(c.isalpha() for c in found[group])
-        told = BESIDE_IT.search(around) or (mixed and (not ends or ends.isspace()))  # a keyword argument goes on
+        told = BESIDE_IT.search(around) or (mixed and (not ends or ends.isspace()))  # a keyword argument follows
         if told and is_a_value(found[group], bare=group == "bare"):
             yield "password", *found.span(group)
 

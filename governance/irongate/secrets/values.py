@@ -38,7 +38,7 @@ _BEGIN = (
     *("integration", "storage", "deploy", "write", "credential", "bearer", "sess", "connect.sid", "_auth", "webhook"),
     *("cipher", "crypt", "salt"),
 )
-# What stands between the keyword and its value: the rest of the name, quotes and brackets, an annotation, a sign, and
+# Between the keyword and its value: the rest of the name, quotes and brackets, an annotation, a sign, and
 # the end of a line where a value that is continued may begin on the next one (with the marks of a diff before it).
 _SIGN = (
     rf"(?P<rest>[\w.\-]{{0,24}})(?:\[\d{{0,4}}\])?(?:{_MARK})?[\])]?\s{{0,4}}(?::\s*(?:str|bytes|SecretStr)\s*(?==))?"
@@ -79,7 +79,7 @@ HARMLESS = re.compile(
 )
 _UUID = re.compile(r"(?i)(?:[a-z]{2,12}[-_])?[0-9a-f]{8}(?:-[0-9a-f]{1,12}){2,4}")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-# A name, a number, an attribute, a call, a path, a format: what code has where a literal would stand.
+# A name, a number, an attribute, a call, a path, a format: what code has in place of a literal.
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*(?:[(\[].*)?|-?\d[\d_.]*|[~.]{0,2}(?:/[\w.\-]+)+/?")
 _PLACE = re.compile(r"://|:\d{1,5}$")
 _OPENED = re.compile(r"[(\[{]")

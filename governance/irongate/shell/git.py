@@ -24,14 +24,14 @@ LISTS: Mapping[str, frozenset[str]] = {
     "worktree": frozenset({"list"}),
     "config": frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp"}),
 }
-"""Commands that only read when the first word behind them is one of these."""
+"""Commands that only read when the next word is one of these."""
 ALONE: Mapping[str, frozenset[str]] = {
     "branch": frozenset({"-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current"}),
     "tag": frozenset(),
     "remote": frozenset({"-v", "--verbose"}),
     "reflog": frozenset(),
 }
-"""And those that do with nothing behind them but these: ``git branch -v x`` makes a branch."""
+"""Commands that only read when no other words follow: ``git branch -v x`` makes a branch."""
 GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
 NETWORK = word_set(
     """

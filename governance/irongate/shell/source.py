@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _META = frozenset(b";&|()<>\n")
 _BEHIND = frozenset({"|", "|&", "&&", "||"})
-"""Operators that stand on the line of what is before them."""
+"""Operators that must be on the line of their left side."""
 
 
 class NodeText:

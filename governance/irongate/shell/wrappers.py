@@ -13,7 +13,7 @@ from governance.irongate.tables import word_set
 
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 UNKNOWN = Word("...", None)
-"""Stands for what a wrapper adds while it runs."""
+"""A word that a wrapper adds while it runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""What a new name in a test module can reach: tests that are there, by what the runner calls or what they look up.
+"""Existing tests that a new name in a test module affects: through the runner's calls, or their own look-ups.
 
-A runner calls some functions by their names (``setup_module``, ``setUp``, ``pytest_...``), gives fixtures to whoever
-asks for their name, and looks up the names in a test when it runs: in its class, the bases of that, the module, the
-builtins. A new definition of such a name changes tests without a change of their text.
+A runner calls some functions by their names (``setup_module``, ``setUp``, ``pytest_...``), passes fixtures to functions
+with a parameter of their name, and looks up the names in a test when it runs: in its class, the bases of that, the
+module, the builtins. A new definition of such a name changes tests without a change of their text.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 
 NUMBER = 3
 ORDER = ("unparsable", "daemon", "privilege", "computed", "environment", "outside", "protected", *CLASSES)
-"""Which rule is named where several deny: what nobody can allow comes first."""
+"""The rule that is named where several deny: those that cannot be lifted come first."""
 
 
 class CommandFacts(Frozen):

@@ -1,8 +1,8 @@
-"""What of a function stays where it is when a change lands unattended. Pure.
+"""Anchors: parts of a function that an unattended change has to leave in place. Pure.
 
-Calls that may reach out, calls that are made for what they do, checks, and what is computed for a call that may
-reach out. Each is an anchor: what it is, which heads stand around it, and behind which of the heads before it a block
-may have ended. More may hold back what acts, nothing less; nothing new may hold back a check; all stay in order.
+They are calls that may reach out, calls that are made for their effect, checks, and values that go to a call that may
+reach out. An anchor has a kind, the heads around it, and the earlier heads that may have ended a block. A change may
+add conditions to what acts, but remove none; it may not add conditions to a check; the order stays.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AnchorPlace(NamedTuple):
 
 
 class CodeAnchor(NamedTuple):
-    """``around``: the heads from outside in. ``before``: heads before it, behind which a block may have ended.
+    """``around``: the heads from outside in. ``before``: earlier heads that may have ended a block.
 
     ``nested``: the kinds of the heads around it. ``exits``: how many of those before it may have ended the call unseen.
     """
@@ -61,7 +61,7 @@ class CodeAnchor(NamedTuple):
 class Anchors:
     """The anchors of one function, in the order of the text.
 
-    ``by_search``: the daemon's own search made the change; of what stands there only calls that act are held to.
+    ``by_search``: the daemon's own search made the change; then only calls that act have to stay.
     """
 
     def __init__(self, every: Sequence[Unit], calls: Calls, *, by_search: bool) -> None:
@@ -82,7 +82,7 @@ class Anchors:
             said = b"".join([kind, *map(fingerprint, heads(step))])
             self.all += self._step(step, said, place, Counter(before))
             if isinstance(step, Scoped):
-                continue  # what stands in it is judged by itself
+                continue  # its parts are judged by themselves
             for field in BLOCKS:
                 block = getattr(step, field, None)
                 if isinstance(block, list):
@@ -120,7 +120,7 @@ class Anchors:
             for child in reversed(list(ast.iter_child_nodes(node))):
                 more = turns
                 if isinstance(node, OWN_SCOPES):
-                    more = (*turns, fingerprint(part))  # how often, with what and when is said all around
+                    more = (*turns, fingerprint(part))  # the number, arguments and order are compared elsewhere
                 elif isinstance(node, TURNS) and not _is_first(node, child):
                     more = (*turns, fingerprint(node))
                 left.append((child, more))
@@ -242,5 +242,5 @@ def _check(step: ast.AST) -> bytes:
 
 
 def _is_first(node: ast.AST, child: ast.AST) -> bool:
-    """What is computed whatever the rest says."""
+    """Whether a part is always computed, whatever the other parts yield."""
     return child is (node.values[0] if isinstance(node, ast.BoolOp) else getattr(node, "test", None))

@@ -218,7 +218,7 @@ class OtherFiles:
             nodes = self._find(path, qualified)
             is_closed = all(self._closed_node(path, qualified, node, depth) for node in nodes)
             is_closed = is_closed and (self._is_mild or bool(nodes))
-            if not is_closed:  # what leaned on it is asked again
+            if not is_closed:  # functions that depend on it are judged again
                 for each in list(self._known)[list(self._known).index(key) :]:
                     del self._known[each]
                 self._known[key] = False

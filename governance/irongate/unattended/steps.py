@@ -155,7 +155,7 @@ class Steps:
             yield from self._target(node.target, expressions)
             yield from expressions.problems(node.iter)
         elif isinstance(node, ast.If | ast.While | ast.Assert):
-            yield from expressions.problems(node.test, asks=True)
+            yield from expressions.problems(node.test, in_condition=True)
         elif isinstance(node, ast.Return) and node.value is not None:
             yield from expressions.problems(node.value)
 
@@ -182,7 +182,7 @@ class Steps:
         catches = any(isinstance(unit.node, ast.ExceptHandler) for unit in self._new)
         if isinstance(node.exc, ast.Call):
             for arg in (*node.exc.args, *(word.value for word in node.exc.keywords)):
-                yield from expressions.problems(arg, told=not catches)
+                yield from expressions.problems(arg, in_error=not catches)
         if node.cause is not None and not isinstance(node.cause, ast.Name | ast.Constant):
             yield "raises", "computes the cause of an error"
 

@@ -145,7 +145,7 @@ DECIDING = frozenset(
     """
     )
 )
-"""Special methods that decide what is equal, true, in something or caught, or that run where nobody calls them."""
+"""Special methods that decide what is equal, true, in something or caught, or that run without a call."""
 ASKED = frozenset(
     f"__{name}__"
     for name in word_set(

@@ -46,7 +46,7 @@ def units(tree: ast.Module) -> dict[str, list[Unit]]:
         found[scope].append(Unit(scope, node, (f"{place}{kind}", b"\0".join(map(fingerprint, heads(node))))))
         if isinstance(node, Scoped):
             scope, place = f"{scope}.{node.name}".strip("."), ""
-            found[scope]  # also where nothing stands in it
+            found[scope]  # also where it is empty
         else:
             place = f"{place}{kind}."
         blocks = [(f"{place}{field} ", inner) for field, inner in steps_of(node)]

@@ -83,7 +83,7 @@ def _last(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-class GivenAway:
+class RevealedValues:
     """Numbers and texts that the failing tests reveal."""
 
     def __init__(self, tests: Collection[str], said: Collection[str] = ()) -> None:
@@ -117,7 +117,7 @@ class GivenAway:
         return frozenset(one for one in self.texts if one in known)
 
     def text(
-        self, value: str | bytes, *, asks: bool, is_message: bool = False, parts: frozenset[str] = frozenset()
+        self, value: str | bytes, *, in_condition: bool, is_message: bool = False, parts: frozenset[str] = frozenset()
     ) -> bool:
         """Whether a test has this text, has one that contains it, or has its numbers.
 
@@ -125,7 +125,7 @@ class GivenAway:
         which may also share them with the message that a test expects. ``parts``: texts of the tests that the file has
         as well, so that a text which contains them reveals nothing.
         """
-        said, texts = _text(value), self.answers if is_message and not asks else self.texts
+        said, texts = _text(value), self.answers if is_message and not in_condition else self.texts
         if said in texts:
             return True
         if not any(char.isalnum() for char in said):
@@ -133,7 +133,7 @@ class GivenAway:
         spelled = {_digits(n) for n in self.all_numbers if n not in (0, 1)}
         if any(d in spelled or any(s.startswith(d) for s in spelled if len(s) > 1) for d in DIGITS.findall(said)):
             return True
-        if not asks and said.count(" ") >= WORDS:
+        if not in_condition and said.count(" ") >= WORDS:
             return False
         return len(said) >= SHORT and any(
             said in one or (one in said and one not in parts) for one in texts if len(one) > SHORT
@@ -141,9 +141,9 @@ class GivenAway:
 
 
 @lru_cache(maxsize=8)
-def values_given_away(tests: tuple[str, ...], said: tuple[str, ...] = ()) -> GivenAway:
+def revealed_values(tests: tuple[str, ...], said: tuple[str, ...] = ()) -> RevealedValues:
     """The values of an op's failing tests, computed once for all its candidates."""
-    return GivenAway(tests, said)
+    return RevealedValues(tests, said)
 
 
 def _digits(value: Number) -> str:
