@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from governance.irongate.inspection import Inspection
-from governance.irongate.registry import CANDIDATE_GATES
 from governance.irongate.verdicts import denied
 from ledger.vocabulary import Decision, Tier, Verdict
 
@@ -14,7 +13,9 @@ SEVERITY = {Decision.ALLOW: 0, Decision.REPAIR: 1, Decision.DENY: 2}
 
 def inspect(inspection: Inspection) -> tuple[Verdict, ...]:
     """The verdicts of all gates that judge candidates, in their order; at least one of each."""
-    return tuple(verdict for gate in CANDIDATE_GATES for verdict in gate.judge_candidate(inspection))
+    from governance.irongate import registry  # loads and verifies all gates: not before there is a candidate
+
+    return tuple(verdict for gate in registry.CANDIDATE_GATES for verdict in gate.judge_candidate(inspection))
 
 
 def decide(verdicts: Sequence[Verdict]) -> tuple[Decision, Tier]:

@@ -32,7 +32,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate(Generic[F]):
-    """One gate. ``rule``: what it refuses, for the list of gates in the documentation.
+    """One gate. ``summary``: what it refuses, for the list of gates in the documentation.
 
     ``select_facts``: the facts in an :class:`Inspection`, one item for each verdict; for gates that judge candidates.
     ``is_replayable``: False where the facts may not be recorded.
@@ -40,7 +40,7 @@ class Gate(Generic[F]):
 
     number: int
     name: str
-    rule: str
+    summary: str
     subjects: tuple[Subject, ...]
     facts: type[F]
     check: Callable[[F], Verdict]

@@ -53,5 +53,5 @@ def docs_table() -> str:
     """The table of gates in docs/repair.md."""
     rows = ["| gate | looks at | refuses, or raises the tier for |", "|---|---|---|"]
     for gate in GATES.values():
-        rows.append(f"| {gate.number} {gate.name} | {', '.join(gate.subjects)} | {gate.rule} |")
+        rows.append(f"| {gate.number} {gate.name} | {', '.join(gate.subjects)} | {gate.summary} |")
     return "\n".join(rows)

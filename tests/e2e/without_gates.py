@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate import candidate_gates
+from governance.irongate import registry
 
 
 def take_gate_away(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Candidates are judged without the gate of this number until the test ends."""
-    left = tuple(gate for gate in candidate_gates.CANDIDATE_GATES if gate.number != number)
-    assert len(left) == len(candidate_gates.CANDIDATE_GATES) - 1
-    monkeypatch.setattr(candidate_gates, "CANDIDATE_GATES", left)
+    left = tuple(gate for gate in registry.CANDIDATE_GATES if gate.number != number)
+    assert len(left) == len(registry.CANDIDATE_GATES) - 1
+    monkeypatch.setattr(registry, "CANDIDATE_GATES", left)

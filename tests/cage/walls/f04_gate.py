@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from governance.irongate import candidate_gates
+from governance.irongate import registry
 from tests.cage.unattended import FAULTY, MENDED, PATH, silent, sources, tier_of
 
 BACKENDS = ("landlock",)  # nothing is run: which sandbox there is makes no difference
@@ -17,7 +17,7 @@ USERS = ("anybody",)
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     if not wall:
-        gates = candidate_gates.CANDIDATE_GATES
-        candidate_gates.CANDIDATE_GATES = tuple(gate for gate in gates if gate.number != 20)
+        gates = registry.CANDIDATE_GATES
+        registry.CANDIDATE_GATES = tuple(gate for gate in gates if gate.number != 20)
     assert silent(tier_of(PATH, FAULTY, MENDED)), "an honest repair lands"
     return [one.name for one in sources() if silent(tier_of(PATH, FAULTY, one.text))]
