@@ -34,7 +34,7 @@ ABSTRACT = frozenset({"overload", "abstractmethod"})
 def find_elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ...]:
     """Numbers of added lines that are placeholders for left-out code."""
     lines = added_lines(before, after)
-    words = {line.number for line in lines if _says_so(line.text)}
+    words = {line.number for line in lines if _is_placeholder(line.text)}
     if path.endswith(DATA_DOTS) or not is_code(path):
         return tuple(sorted(words))
     tree = parse(after) if is_python(path) else None
@@ -42,15 +42,15 @@ def find_elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[in
     if tree is None:
         return tuple(sorted(words | {line.number for line in dots}))
     comments = {line.number for line in dots if not line.text.strip().startswith("...")}
-    return tuple(sorted(words | comments | _ellipses(tree, before, lines)))
+    return tuple(sorted(words | comments | _find_ellipses(tree, before, lines)))
 
 
-def _says_so(line: str) -> bool:
+def _is_placeholder(line: str) -> bool:
     line = line.strip()[:JUDGED_CHARS]
     return bool(MARKED.search(line) or PURE.search(line) or BRACKETED.match(line))
 
 
-def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ...]) -> set[int]:
+def _find_ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ...]) -> set[int]:
     """Added lines on which a bare ``...`` replaces a body."""
     numbers = {line.number for line in lines}
     old = parse(before) if before is not None else None
@@ -58,7 +58,7 @@ def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ..
     allowed = {
         node.body[-1].lineno
         for name, node, owner in _functions(tree)
-        if _is_dots(node.body) and (name in had or _abstract(node, owner))
+        if _is_dots(node.body) and (name in had or _is_abstract(node, owner))
     }
     allowed |= {
         node.body[-1].lineno for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and _is_dots(node.body)
@@ -95,7 +95,7 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _abstract(node: Function, owner: ast.ClassDef | None) -> bool:
+def _is_abstract(node: Function, owner: ast.ClassDef | None) -> bool:
     """Whether a function may have no body: of a protocol, an overload, abstract."""
     if any(_last_name(decorator) in ABSTRACT for decorator in node.decorator_list):
         return True

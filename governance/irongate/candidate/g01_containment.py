@@ -37,7 +37,7 @@ def check(facts: ContainmentFacts) -> Verdict:
     if facts.edit_fault:
         reason = EDIT_FAULTS[facts.edit_fault].format(path=facts.path)
         return denied(NUMBER, facts.edit_fault, reason, evidence=(facts.path,))
-    fault = _text_fault(facts.path)
+    fault = _find_text_fault(facts.path)
     if fault is None and facts.root_is_link:
         fault = ("root_link", "the root itself is a symbolic link")
     if fault is None and facts.links:
@@ -53,7 +53,7 @@ def check(facts: ContainmentFacts) -> Verdict:
     return denied(NUMBER, fault[0], f"The path {shown(facts.path)} is refused: {fault[1]}.", evidence=(facts.path,))
 
 
-def _text_fault(path: str) -> tuple[str, str] | None:
+def _find_text_fault(path: str) -> tuple[str, str] | None:
     if not path:
         return "empty", "it is empty"
     if len(path) > LONGEST_PATH:
@@ -85,10 +85,10 @@ def is_git(component: str) -> bool:
 
 def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFacts:
     """Look at each component below ``root`` without following links. Blocks for one status call a component."""
-    if _text_fault(path) is not None:
+    if _find_text_fault(path) is not None:
         return ContainmentFacts(path=path, mode=mode)
     base = os.fspath(root)
-    root_is_link = _kind(base) == stat.S_IFLNK
+    root_is_link = _file_kind(base) == stat.S_IFLNK
     links: list[str] = []
     twins: tuple[str, ...] = ()
     special = False
@@ -96,12 +96,12 @@ def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFact
     parts = path.split("/")
     for index, part in enumerate(parts):
         parent, here = here, f"{here}/{part}"
-        kind = _kind(here)
+        kind = _file_kind(here)
         if kind == stat.S_IFLNK:
             links.append("/".join(parts[: index + 1]))
             break
         if kind is None:
-            twins = _twins(parent, part)
+            twins = _find_twins(parent, part)
             break
         if kind not in (stat.S_IFDIR, stat.S_IFREG) or (kind == stat.S_IFREG and index + 1 < len(parts)):
             special = True
@@ -111,14 +111,14 @@ def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFact
     )
 
 
-def _kind(path: str) -> int | None:
+def _file_kind(path: str) -> int | None:
     try:
         return stat.S_IFMT(os.lstat(path).st_mode)
     except OSError:
         return None
 
 
-def _twins(folder: str, name: str) -> tuple[str, ...]:
+def _find_twins(folder: str, name: str) -> tuple[str, ...]:
     try:
         names = [entry.name for entry in Path(folder).iterdir()]
     except OSError:
@@ -137,12 +137,12 @@ def select_facts(inspection: Inspection) -> Iterator[ContainmentFacts]:
         if path in seen:
             yield ContainmentFacts(path=path, edit_fault="twice")
         seen.add(path)
-        fault = _edit_fault(inspection, path, edit)
+        fault = _find_edit_fault(inspection, path, edit)
         if fault:
             yield ContainmentFacts(path=path, edit_fault=fault)
 
 
-def _edit_fault(inspection: Inspection, path: str, edit: Edit) -> EditFault | None:
+def _find_edit_fault(inspection: Inspection, path: str, edit: Edit) -> EditFault | None:
     """What the edit claims of the file before it must be true: otherwise the other gates would judge another change."""
     there = inspection.originals.get(path)
     is_source = path == (edit.renamed_from or edit.path)

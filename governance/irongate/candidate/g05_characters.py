@@ -41,13 +41,13 @@ def check(facts: CharacterFacts) -> Verdict:
             return denied(NUMBER, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
     text = as_text(facts.after)
     known = frozenset(WORD.findall(as_text(facts.before)))
-    for line, word in _identifiers(facts.path, text, lines):
+    for line, word in _find_identifiers(facts.path, text, lines):
         why = None if word in known else why_deceptive(word)
         if why:
             reason = f"{shown(facts.path)}:{line.number}: the identifier {word!a} deceives: {why}."
             return denied(NUMBER, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
     if is_python(facts.path):
-        spots = [f"{facts.path}:{line.number}: {char}" for line, char in _typographic(text, lines)]
+        spots = [f"{facts.path}:{line.number}: {char}" for line, char in _find_typographic(text, lines)]
         if spots:
             reason = f"Typographic marks stand in code of {shown(facts.path)}; use plain quotes, dashes and blanks."
             return repairable(NUMBER, "typographic", reason, evidence=spots)
@@ -57,7 +57,7 @@ def check(facts: CharacterFacts) -> Verdict:
     return passed(NUMBER)
 
 
-def _masks(text: str) -> list[tuple[str, str]]:
+def _line_masks(text: str) -> list[tuple[str, str]]:
     """Each line of ``text`` with the kinds of its characters."""
     mask, rows, at = kinds(text), [], 0
     for line in text.split("\n"):
@@ -66,21 +66,21 @@ def _masks(text: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
+def _find_identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     """Non-ASCII words of added lines: of Python only those in code, of other languages all, of prose none."""
     suspects = [line for line in lines if not line.text.isascii()]
     if not suspects or not is_code(path):
         return
-    rows = _masks(text) if is_python(path) else []
+    rows = _line_masks(text) if is_python(path) else []
     for line in suspects:
         for match in WORD.finditer(line.text):
             if not rows or rows[line.number - 1][1][match.start()] == CODE:
                 yield line, match.group()
 
 
-def _typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
+def _find_typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     suspects = [line for line in lines if any(char in MENDED for char in line.text)]
-    rows = _masks(text) if suspects else []
+    rows = _line_masks(text) if suspects else []
     for line in suspects:
         body, mask = rows[line.number - 1]
         hit = next((char for char, kind in zip(body, mask, strict=True) if kind == CODE and char in MENDED), None)
@@ -95,12 +95,12 @@ def mend(text: str, lines: Collection[int] | None = None) -> str:
     typographic quotes becomes a string and is not changed.
     """
     out = []
-    for number, (body, mask) in enumerate(_masks(text), 1):
-        out.append(_mended(body, mask) if lines is None or number in lines else body)
+    for number, (body, mask) in enumerate(_line_masks(text), 1):
+        out.append(_mend_line(body, mask) if lines is None or number in lines else body)
     return "\n".join(out)
 
 
-def _mended(body: str, mask: str) -> str:
+def _mend_line(body: str, mask: str) -> str:
     out: list[str] = []
     at = 0
     while at < len(body):

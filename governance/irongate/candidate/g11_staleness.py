@@ -44,11 +44,11 @@ def check(facts: StalenessFacts) -> Verdict:
 
 def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> StalenessFacts:
     """Hash the files below ``root`` as they are now (blocking; links are not followed)."""
-    now = {path: _sha(root, path) for path in {*targets, *read}}
+    now = {path: _hash_file(root, path) for path in {*targets, *read}}
     return StalenessFacts(targets=tuple(sorted(targets)), read=read, now=now)
 
 
-def _sha(root: Path, path: str) -> str | None:
+def _hash_file(root: Path, path: str) -> str | None:
     *folders, name = path.split("/")
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

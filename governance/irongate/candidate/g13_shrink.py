@@ -55,15 +55,15 @@ def check(facts: ShrinkFacts) -> Verdict:
         return denied(NUMBER, "elided", reason, evidence=spots)
     if facts.before is None or facts.deletion_wanted:
         return passed(NUMBER)
-    return _loss(facts, facts.before, facts.after)
+    return _check_loss(facts, facts.before, facts.after)
 
 
-def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
+def _check_loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
     name = shown(facts.path)
-    old, new = _telling(facts.path, before), _telling(facts.path, after)
+    old, new = _content_lines(facts.path, before), _content_lines(facts.path, after)
     if old and not new:
         return denied(NUMBER, "emptied", f"{name} would be empty.", evidence=(facts.path,))
-    if _cut_off(facts.path, before, after):
+    if _is_cut_off(facts.path, before, after):
         return denied(
             NUMBER, "cut_off", f"{name} ends in the middle; the answer seems to be cut off.", evidence=(facts.path,)
         )
@@ -77,13 +77,13 @@ def _loss(facts: ShrinkFacts, before: bytes, after: bytes) -> Verdict:
     return passed(NUMBER)
 
 
-def _telling(path: str, data: bytes) -> list[str]:
+def _content_lines(path: str, data: bytes) -> list[str]:
     """Lines with content: neither blank nor, in Python, only a comment."""
     lines = [line.strip() for line in split_lines(as_text(data))]
     return [line for line in lines if line and not (is_python(path) and line.startswith("#"))]
 
 
-def _cut_off(path: str, before: bytes, after: bytes) -> bool:
+def _is_cut_off(path: str, before: bytes, after: bytes) -> bool:
     """The file ended with a newline and now ends within a line, or inside an open bracket or string."""
     if not before.endswith(b"\n") or after.endswith(b"\n") or not added_lines(before, after):
         return False

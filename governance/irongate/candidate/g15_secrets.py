@@ -48,7 +48,7 @@ def check(facts: SecretFacts) -> Verdict:
             f"The change brings a secret into {shown(facts.path)}; read it from the environment or a vault instead."
         )
         return denied(NUMBER, "secret", reason, evidence=spots)
-    hidden = _hidden(facts)
+    hidden = _find_hidden_code(facts)
     if hidden:
         reason = (
             f"In {shown(facts.path)} code reads like a password; it would be blotted out where the owner looks at the "
@@ -58,7 +58,7 @@ def check(facts: SecretFacts) -> Verdict:
     return passed(NUMBER)
 
 
-def _hidden(facts: SecretFacts) -> list[str]:
+def _find_hidden_code(facts: SecretFacts) -> list[str]:
     """Places where code is blotted out that was not before; a plain text in a string or a comment is none."""
     text, before = as_text(facts.after), as_text(facts.before)
     found = findings(text, guesses=True)
@@ -66,18 +66,18 @@ def _hidden(facts: SecretFacts) -> list[str]:
     fresh = [one for one in found if text[one.start : one.end] not in known]
     if not fresh:
         return []
-    is_code = is_python(facts.path) and _skeleton(text) != _skeleton(_blotted(text, fresh))
+    is_code = is_python(facts.path) and _program_shape(text) != _program_shape(_mask_secrets(text, fresh))
     odd = [one for one in fresh if is_code or not WORD_OF_A_PERSON.fullmatch(text[one.start : one.end])]
     return [f"{facts.path}:{text.count(chr(10), 0, one.start) + 1}" for one in odd]
 
 
-def _blotted(text: str, found: list[SecretSpan]) -> str:
+def _mask_secrets(text: str, found: list[SecretSpan]) -> str:
     for one in reversed(found):
         text = f"{text[: one.start]}0{text[one.end :]}"
     return text
 
 
-def _skeleton(text: str) -> str | None:
+def _program_shape(text: str) -> str | None:
     """A program with its strings emptied; None where it does not parse, or is nested too deeply."""
     tree = parse_copy(text)
     for node in ast.walk(tree) if tree is not None else ():

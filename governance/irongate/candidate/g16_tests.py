@@ -67,23 +67,23 @@ def check(facts: ChangedTestFacts) -> Verdict:
         return passed(NUMBER)
     guarded = sorted(paths.intersection(facts.failing))
     if guarded and facts.before is not None:
-        found = ("the file is moved away",) if moved else _weaker_guarded(facts, facts.before)
+        found = ("the file is moved away",) if moved else _find_weaker_in_failing_test(facts, facts.before)
         if found:
             reason = f"The failing test's own file {shown(guarded[0])} may prove less after the change: {found[0]}."
             return denied(NUMBER, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
-    return _floor(facts, paths, moved)
+    return _check_other_files(facts, paths, moved)
 
 
-def _floor(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
+def _check_other_files(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
     approval = Tier.APPROVAL_REQUIRED
     if any(is_runner_file(path) for path in paths):
         return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
-    if any(is_shared_config(path) for path in paths) and _steers(facts):
+    if any(is_shared_config(path) for path in paths) and _changes_runner_section(facts):
         return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
     plain = paths.intersection(facts.failing).difference(facts.documented)
     if not plain and not any(is_test_path(path) for path in paths):
-        return _program(facts)
-    found = ("the file is moved",) if moved else _weaker(facts)
+        return _check_program(facts)
+    found = ("the file is moved",) if moved else _find_weaker(facts)
     if found:
         return passed(NUMBER, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
     if facts.before is not None:  # what is judged does not judge itself, even where it seems to gain only
@@ -91,16 +91,16 @@ def _floor(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
     return passed(NUMBER, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
 
 
-def _program(facts: ChangedTestFacts) -> Verdict:
+def _check_program(facts: ChangedTestFacts) -> Verdict:
     """The code that is tested: does it get round the test?"""
-    verdict = _got_round(facts)
+    verdict = _check_program_code(facts)
     serves = is_support(facts.path, facts.before, facts.after)
     if serves and verdict.decision is Decision.ALLOW and verdict.floor != Tier.APPROVAL_REQUIRED:
         return passed(NUMBER, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
     return verdict
 
 
-def _got_round(facts: ChangedTestFacts) -> Verdict:
+def _check_program_code(facts: ChangedTestFacts) -> Verdict:
     compared = versions(NUMBER, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
@@ -139,24 +139,24 @@ def _got_round(facts: ChangedTestFacts) -> Verdict:
     return passed(NUMBER)
 
 
-def _weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
+def _find_weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
     if facts.before is None:
-        return _new_file(facts)
+        return _find_effects_of_new_file(facts)
     if is_test_module(facts.path) or facts.path.endswith(".py"):
         return find_weakened(facts.before, facts.after)
     return ("test data is changed",)
 
 
-def _weaker_guarded(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
+def _find_weaker_in_failing_test(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
     """The failing test's own file. Of a program's file that is one by its doctests, these have to stay."""
     if facts.path not in facts.documented:
-        return _weaker(facts)
+        return _find_weaker(facts)
     lost = tuple(f"examples of {name} are changed" for name in find_lost_examples(before, facts.after))
     is_program = facts.after is not None and not is_test_path(facts.path)
-    return lost if is_program else (*_weaker(facts), *lost)
+    return lost if is_program else (*_find_weaker(facts), *lost)
 
 
-def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
+def _find_effects_of_new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
     """What a new file beside the tests can do to those that are there."""
     if not is_python(facts.path):
         return ()
@@ -167,13 +167,13 @@ def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
     return find_weakened(b"", facts.after)
 
 
-def _steers(facts: ChangedTestFacts) -> bool:
+def _changes_runner_section(facts: ChangedTestFacts) -> bool:
     """Whether the part of a shared configuration file that steers the runner is another one now."""
-    old, new = _section(facts.path, facts.before), _section(facts.path, facts.after)
+    old, new = _runner_section(facts.path, facts.before), _runner_section(facts.path, facts.after)
     return old is None or new is None or old != new
 
 
-def _section(path: str, data: bytes | None) -> object | None:
+def _runner_section(path: str, data: bytes | None) -> object | None:
     """The runner's part of a configuration file; None when the file cannot be read."""
     if data is None:
         return {}

@@ -68,8 +68,8 @@ def check(facts: DangerFacts) -> Verdict:
     if isinstance(compared, Verdict):
         return compared
     old, new = compared
-    added = _found(new) - (_found(old) if old is not None else Counter())
-    reached = _outside(new) - (_outside(old) if old is not None else frozenset())
+    added = _count_dangers(new) - (_count_dangers(old) if old is not None else Counter())
+    reached = _outside_modules(new) - (_outside_modules(old) if old is not None else frozenset())
     evidence = [f"{facts.path}: {what}" for what in sorted(added)]
     evidence += [f"{facts.path}: uses {module}, and did not before" for module in sorted(reached)]
     if not evidence:
@@ -77,26 +77,26 @@ def check(facts: DangerFacts) -> Verdict:
     return passed(NUMBER, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
 
 
-def _found(tree: ast.Module) -> Counter[str]:
+def _count_dangers(tree: ast.Module) -> Counter[str]:
     """What is dangerous in a file, with how often it is there."""
     names = imported_names(tree)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found: Counter[str] = Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            found.update(_dangers(node, names))
+            found.update(_find_dangers(node, names))
         elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in called:
-            found.update(_mentioned(node, names))
+            found.update(_find_mentions(node, names))
         elif isinstance(node, ast.Constant) and node.value in INSIDES:
             found[f"reaches into {node.value}"] += 1
         elif isinstance(node, ast.ImportFrom) and node.module and any(alias.name == "*" for alias in node.names):
-            found.update([f"imports all of {node.module}"] if _module(node.module) in OPENED else [])
+            found.update([f"imports all of {node.module}"] if _canonical_module(node.module) in OPENED else [])
     return found
 
 
-def _mentioned(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
+def _find_mentions(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
     """Dangerous functions that a name or an attribute mentions: they could be called under another name."""
-    target = _dotted(node, names)
+    target = _dotted_name(node, names)
     if (isinstance(node, ast.Name) and target in BUILTINS) or _is_call(target):
         yield f"refers to {target}"
     name = node.attr if isinstance(node, ast.Attribute) else node.id
@@ -111,20 +111,20 @@ def _is_call(target: str) -> bool:
     return any(tail in CALLS or tail.startswith(STARTS) for tail in tails)
 
 
-def _module(name: str) -> str:
+def _canonical_module(name: str) -> str:
     return SAME.get(name, name)
 
 
-def _dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
-    target = _dotted(call.func, names)
+def _find_dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
+    target = _dotted_name(call.func, names)
     if (target in BUILTINS and isinstance(call.func, ast.Name)) or (
         _is_call(target) and not (target == "yaml.load" and _safe_loader(call))
     ):
         yield f"calls {target}"
     if isinstance(call.func, ast.Attribute) and call.func.attr in INSIDES:
         yield f"reaches into {call.func.attr}"
-    if target in ("getattr", "builtins.getattr") and call.args and _dotted(call.args[0], names) in OPENED:
-        yield f"looks a name up in {_dotted(call.args[0], names)} when it runs"
+    if target in ("getattr", "builtins.getattr") and call.args and _dotted_name(call.args[0], names) in OPENED:
+        yield f"looks a name up in {_dotted_name(call.args[0], names)} when it runs"
     for keyword in call.keywords:
         value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
         if keyword.arg == "shell" and value is not False:
@@ -140,7 +140,7 @@ def _safe_loader(call: ast.Call) -> bool:
     return any(isinstance(node, ast.Attribute | ast.Name) and "Safe" in source(node) for node in given)
 
 
-def _dotted(node: ast.expr, names: dict[str, str]) -> str:
+def _dotted_name(node: ast.expr, names: dict[str, str]) -> str:
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -148,10 +148,10 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name):
         return ""
     first, dot, rest = names.get(node.id, node.id).partition(".")
-    return ".".join([_module(first) + dot + rest, *reversed(parts)])
+    return ".".join([_canonical_module(first) + dot + rest, *reversed(parts)])
 
 
-def _outside(tree: ast.Module) -> frozenset[str]:
+def _outside_modules(tree: ast.Module) -> frozenset[str]:
     """Modules of :data:`OUTSIDE` that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(tree):

@@ -61,35 +61,35 @@ def check(facts: UnattendedFacts) -> Verdict:
     if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
         return passed(NUMBER)
     if kind in (FileKind.ELSEWHERE, FileKind.UNLISTED):
-        return _waits("file", [f"{facts.path}: is {kind.value}"])
+        return _needs_approval("file", [f"{facts.path}: is {kind.value}"])
     if facts.runs:
-        return _waits("mode", [f"{facts.path}: is new and may be executed"])
+        return _needs_approval("mode", [f"{facts.path}: is new and may be executed"])
     if kind in (FileKind.DOCUMENT, FileKind.DATA) and facts.closes_by_tests:
-        return _waits("read", [f"{facts.path}: is {kind.value}, which a test may read"])
+        return _needs_approval("read", [f"{facts.path}: is {kind.value}, which a test may read"])
     if kind in (FileKind.DOCUMENT, FileKind.DATA):
         return passed(NUMBER, "told", floor=NOTIFY, evidence=[f"{facts.path}: is {kind.value}"])
     if facts.after is None or facts.kind in (EditKind.DELETE, EditKind.RENAME):
-        return _waits("file", [f"{facts.path}: is taken away or moved"])
+        return _needs_approval("file", [f"{facts.path}: is taken away or moved"])
     if facts.before is None and kind is FileKind.SOURCE:
-        return _waits("file", [f"{facts.path}: is a new source file"])
-    return _content(facts, facts.after, kind)
+        return _needs_approval("file", [f"{facts.path}: is a new source file"])
+    return _check_content(facts, facts.after, kind)
 
 
-def _content(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Verdict:
+def _check_content(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Verdict:
     try:
-        found = list(dict.fromkeys(_found(facts, after, kind)))
+        found = list(dict.fromkeys(_find_problems(facts, after, kind)))
     except (RecursionError, ValueError):  # Python does not write numbers of more than 4300 digits
         found = [("syntax", "is nested too deeply to be read, or holds a number that cannot be written")]
     if not found:
         return passed(NUMBER)
-    return _waits(found[0][0], [f"{facts.path}: {shown(what)}" for _, what in found])
+    return _needs_approval(found[0][0], [f"{facts.path}: {shown(what)}" for _, what in found])
 
 
-def _waits(rule: str, evidence: list[str]) -> Verdict:
+def _needs_approval(rule: str, evidence: list[str]) -> Verdict:
     return passed(NUMBER, rule, floor=APPROVAL, evidence=evidence)
 
 
-def _found(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iterator[Found]:
+def _find_problems(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iterator[Found]:
     before = facts.before or b""
     yield from (("text", what) for what in raw.find_problems(before, after))
     if kind is FileKind.TEST:
@@ -102,15 +102,15 @@ def _found(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iterator[Fou
         if not only_punctuation(before, after):
             yield "unread", "the file did not parse before, and more than a bracket, colon or comma of it is changed"
     else:
-        yield from _documentation(old, new)
+        yield from _find_documentation_problems(old, new)
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
         told = revealed_values(facts.tests, facts.said)
         yield from change.problems(told, frozenset(facts.known), by_search=facts.by_search)
 
 
-def _documentation(old: ast.Module, new: ast.Module) -> Iterator[Found]:
+def _find_documentation_problems(old: ast.Module, new: ast.Module) -> Iterator[Found]:
     """Changed documentation that tools execute (examples, directives) or that the file reads itself."""
-    had, has = (set(_documented(tree)) for tree in (old, new))
+    had, has = (set(_docstrings(tree)) for tree in (old, new))
     fresh = has - had
     names = (node for node in ast.walk(new) if isinstance(node, ast.Attribute | ast.Name))
     if had != has and any(_name(node) == "__doc__" for node in names):
@@ -124,7 +124,7 @@ def _name(node: ast.Attribute | ast.Name) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id
 
 
-def _documented(tree: ast.Module) -> Iterator[str]:
+def _docstrings(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
@@ -172,21 +172,21 @@ _NEW = _OLD.replace(b"a - b", b"a + b")
 _TEST = ("def test_add():\n    assert add(20, 33) == 53\n",)
 
 
-def _said(new: str, old: bytes = _OLD, path: str = "calc.py") -> UnattendedFacts:
+def _example(new: str, old: bytes = _OLD, path: str = "calc.py") -> UnattendedFacts:
     return UnattendedFacts(path=path, before=old, after=old.replace(b"a - b", new.encode()), tests=_TEST)
 
 
 EXAMPLES: tuple[tuple[UnattendedFacts, Decision | Tier], ...] = (
-    (_said("a + b"), Decision.ALLOW),
-    (_said("0 if a is None else max(a, b)"), Decision.ALLOW),
-    (_said("os.path.join(a, b)"), Decision.ALLOW),
-    (_said("53"), APPROVAL),
-    (_said("a + b if a * b == 660 else a - b"), APPROVAL),
-    (_said("os.system(a)"), APPROVAL),
-    (_said("os.environ"), APPROVAL),
-    (_said("vars(os)"), APPROVAL),
-    (_said("open(a, 'w')"), APPROVAL),
-    (_said("a + b\n\n\nclass A(int):\n    def __eq__(self, o):\n        return True"), APPROVAL),
+    (_example("a + b"), Decision.ALLOW),
+    (_example("0 if a is None else max(a, b)"), Decision.ALLOW),
+    (_example("os.path.join(a, b)"), Decision.ALLOW),
+    (_example("53"), APPROVAL),
+    (_example("a + b if a * b == 660 else a - b"), APPROVAL),
+    (_example("os.system(a)"), APPROVAL),
+    (_example("os.environ"), APPROVAL),
+    (_example("vars(os)"), APPROVAL),
+    (_example("open(a, 'w')"), APPROVAL),
+    (_example("a + b\n\n\nclass A(int):\n    def __eq__(self, o):\n        return True"), APPROVAL),
     (UnattendedFacts(path=".github/workflows/ci.py", before=_OLD, after=_NEW), APPROVAL),
     (UnattendedFacts(path="Makefile", before=b"a:\n", after=b"a: b\n"), APPROVAL),
     (UnattendedFacts(path="docs/a.md", before=None, after=_NEW, kind=EditKind.CREATE, runs=True), APPROVAL),

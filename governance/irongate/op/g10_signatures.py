@@ -100,16 +100,16 @@ def gather(
     ``known``: whether a key was taken before. The caller keeps the ``keys`` of a delivery that it takes: for twice
     ``window_s`` (Standard), or for good (GitHub).
     """
-    usable = tuple(key for secret in secrets if len(key := _key(scheme, secret)) >= SHORTEST_SECRET)
+    usable = tuple(key for secret in secrets if len(key := _signing_key(scheme, secret)) >= SHORTEST_SECRET)
     if scheme is Scheme.GITHUB:
-        delivery, sent = _one(headers, "x-github-delivery"), ""
-        given, signed = _github(_values(headers, "x-hub-signature-256")), body
+        delivery, sent = _single_value(headers, "x-github-delivery"), ""
+        given, signed = _github_signatures(_header_values(headers, "x-hub-signature-256")), body
     else:
-        delivery, sent = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
-        given = _standard(_values(headers, "webhook-signature"))
+        delivery, sent = _single_value(headers, "webhook-id"), _single_value(headers, "webhook-timestamp")
+        given = _standard_signatures(_header_values(headers, "webhook-signature"))
         signed = f"{delivery}.{sent}.".encode(errors="replace") + body
-    signature = _compared(given, signed, usable)
-    keys = _keys(scheme, delivery, given) if signature is Signature.RIGHT else ()
+    signature = _compare_signatures(given, signed, usable)
+    keys = _delivery_keys(scheme, delivery, given) if signature is Signature.RIGHT else ()
     return SignatureFacts(
         scheme=scheme,
         secrets=len(usable),
@@ -123,17 +123,17 @@ def gather(
     )
 
 
-def _values(headers: Headers, name: str) -> tuple[str, ...]:
+def _header_values(headers: Headers, name: str) -> tuple[str, ...]:
     return tuple(value.strip() for key, value in headers if key.lower() == name)
 
 
-def _one(headers: Headers, name: str) -> str:
+def _single_value(headers: Headers, name: str) -> str:
     """The header's value; empty where it is missing or given twice."""
-    found = _values(headers, name)
+    found = _header_values(headers, name)
     return found[0] if len(found) == 1 else ""
 
 
-def _key(scheme: Scheme, secret: str) -> bytes:
+def _signing_key(scheme: Scheme, secret: str) -> bytes:
     """The bytes that sign; empty for a secret that cannot be read."""
     if scheme is Scheme.GITHUB:
         return secret.encode(errors="replace")
@@ -143,7 +143,7 @@ def _key(scheme: Scheme, secret: str) -> bytes:
         return b""
 
 
-def _github(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
+def _github_signatures(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     """The signatures of the header; None where there is no such header, nothing where it cannot be read."""
     if not values:
         return None
@@ -151,7 +151,7 @@ def _github(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     return (bytes.fromhex(match[1]),) if match else ()
 
 
-def _standard(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
+def _standard_signatures(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     """As above: several, each as ``v1,<base64>``. Those of other versions (public keys) are left out."""
     if not values:
         return None
@@ -165,7 +165,7 @@ def _standard(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     return tuple(each for each in found if len(each) == hashlib.sha256().digest_size)
 
 
-def _compared(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes, ...]) -> Signature:
+def _compare_signatures(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes, ...]) -> Signature:
     """Every signature against every key: the duration does not depend on which of them matches."""
     if given is None:
         return Signature.MISSING
@@ -179,7 +179,7 @@ def _compared(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes,
     return Signature.RIGHT if right else Signature.WRONG
 
 
-def _keys(scheme: Scheme, delivery: str, given: tuple[bytes, ...] | None) -> tuple[str, ...]:
+def _delivery_keys(scheme: Scheme, delivery: str, given: tuple[bytes, ...] | None) -> tuple[str, ...]:
     """By what a delivery is known again: its id, and with GitHub the signature, because the id is not signed."""
     signatures = given if scheme is Scheme.GITHUB and given else ()
     return (f"id:{delivery}", *(f"signature:{each.hex()}" for each in signatures))

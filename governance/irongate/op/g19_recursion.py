@@ -65,16 +65,16 @@ def change_hash(candidate: Candidate, originals: Mapping[str, bytes | None]) -> 
     digest, told = hashlib.sha256(b"ouro-change-2\n"), False
     for edit in sorted(candidate.edits, key=lambda e: (e.path, e.kind)):
         old, new = originals.get(edit.renamed_from or edit.path) or b"", edit.after or b""
-        for hunk in _hunks(*_comparable(edit.path, old, new)):
+        for hunk in _find_hunks(*_comparable_lines(edit.path, old, new)):
             told = True
             for text in (edit.path, edit.kind.value, *hunk):
                 digest.update(text.encode("utf-8", errors="surrogatepass") + b"\0")
     return digest.hexdigest() if told else ""
 
 
-def _comparable(path: str, old: bytes, new: bytes) -> tuple[list[str], list[str]]:
+def _comparable_lines(path: str, old: bytes, new: bytes) -> tuple[list[str], list[str]]:
     """The lines of both versions: of programs without layout and comments, of other files all."""
-    shown = (_program(old), _program(new)) if path.endswith((".py", ".pyi")) else (None, None)
+    shown = (program_lines(old), program_lines(new)) if path.endswith((".py", ".pyi")) else (None, None)
     if shown[0] is None or shown[1] is None:
         return _lines(old), _lines(new)
     return shown[0], shown[1]
@@ -84,7 +84,8 @@ def _lines(data: bytes) -> list[str]:
     return data.decode("utf-8", errors="surrogateescape").splitlines()
 
 
-def _program(data: bytes) -> list[str] | None:
+def program_lines(data: bytes) -> list[str] | None:
+    """A program without layout, comments and unreachable statements; None where it does not parse."""
     tree = parse_copy(data)
     if tree is None:
         return None
@@ -107,7 +108,7 @@ class _Reached(ast.NodeTransformer):
         return node
 
 
-def _hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
+def _find_hunks(old: list[str], new: list[str]) -> Iterator[tuple[str, ...]]:
     """The differences in order, each with its definition, the removed lines and the added lines."""
     start, longest = 0, min(len(old), len(new))
     while start < longest and old[start] == new[start]:

@@ -99,7 +99,7 @@ def find_wrapped(name: str, words: tuple[Word, ...]) -> tuple[WrappedCommand, ..
     if special is not None:
         return special(words[1:])
     form = FORMS.get(name)
-    return () if form is None else _plain(name, form, words[1:])
+    return () if form is None else _find_by_form(name, form, words[1:])
 
 
 def known_text(word: Word, why: str) -> str:
@@ -109,7 +109,7 @@ def known_text(word: Word, why: str) -> str:
     return word.text
 
 
-def _plain(name: str, form: WrapperForm, words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
+def _find_by_form(name: str, form: WrapperForm, words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
     assigned: list[tuple[str, Word]] = []
     operands, at = form.operands, 0
     while at < len(words):
@@ -121,7 +121,7 @@ def _plain(name: str, form: WrapperForm, words: tuple[Word, ...]) -> tuple[Wrapp
             return ()
         if text in form.valued:
             at += 1
-        elif text in form.flags or (form.digits and re.fullmatch(r"-\d+", text)) or _attached(text, form):
+        elif text in form.flags or (form.digits and re.fullmatch(r"-\d+", text)) or _is_attached_value(text, form):
             continue
         elif text.startswith("-"):
             raise Unreadable(f"the option {text[:40]} of {name} is not known here")
@@ -140,7 +140,7 @@ def _plain(name: str, form: WrapperForm, words: tuple[Word, ...]) -> tuple[Wrapp
     return (WrappedCommand(words=words[at:], assigned=tuple(assigned)),)
 
 
-def _attached(text: str, form: WrapperForm) -> bool:
+def _is_attached_value(text: str, form: WrapperForm) -> bool:
     """``-n5``, ``--signal=KILL``."""
     long, equals, _ = text.partition("=")
     if text.startswith("--"):
@@ -162,7 +162,7 @@ def _shell(name: str, words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
         if text in ("--norc", "--noprofile", "--posix", "--login", "-l"):
             at += 1
         elif re.fullmatch(r"[-+][a-bd-zA-GI-Z]*[oO]", text):
-            _sets((words[at + 1],) if at + 1 < len(words) else ())
+            _check_history_options((words[at + 1],) if at + 1 < len(words) else ())
             at += 2
         elif re.fullmatch(r"-[a-zA-Z]*[oO][a-zA-Z]*", text):
             raise Unreadable(f"the options {text[:40]} of {name} are not known here")
@@ -195,7 +195,7 @@ def _is_file(path: str, name: str) -> None:
         raise Unreadable(f"{name} would run what comes through its input")
 
 
-def _sets(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
+def _check_history_options(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
     """``set`` and ``shopt``: with a history, bash replaces ``!`` by an earlier command."""
     for word in words:
         if word.text is None and not word.raw.startswith('"'):
@@ -210,7 +210,7 @@ def _sets(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
 def _set(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
     if words and re.match(r"-[a-zA-Z]*H", words[0].text or ""):
         raise Unreadable("a history makes other commands of what is written")
-    return _sets(words)
+    return _check_history_options(words)
 
 
 def _eval(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
@@ -280,7 +280,7 @@ def _xargs(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
             mark = text[2:]
         if text in _XARGS.valued:
             at += 2
-        elif text in _XARGS.flags or _attached(text, _XARGS) or re.fullmatch(r"-[0rtx]+|--", text):
+        elif text in _XARGS.flags or _is_attached_value(text, _XARGS) or re.fullmatch(r"-[0rtx]+|--", text):
             at += 1
         elif text.startswith("-"):
             raise Unreadable(f"the option {text[:40]} of xargs is not known here")
@@ -290,11 +290,11 @@ def _xargs(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
     if not rest:
         return ()
     if mark:
-        return (WrappedCommand(words=tuple(_marked(word, mark) for word in rest)),)
+        return (WrappedCommand(words=tuple(_mark_unknown(word, mark) for word in rest)),)
     return (WrappedCommand(words=(*rest, UNKNOWN)),)
 
 
-def _marked(word: Word, mark: str) -> Word:
+def _mark_unknown(word: Word, mark: str) -> Word:
     return Word(word.raw, None) if mark in word.raw or mark in (word.text or "") else word
 
 
@@ -308,7 +308,7 @@ def _find(words: tuple[Word, ...]) -> tuple[WrappedCommand, ...]:
             end = next((i for i in range(at + 1, len(words)) if words[i].text in (";", "+")), None)
             if end is None or end == at + 1:
                 raise Unreadable(f"{text} of find has no end")
-            found.append(WrappedCommand(words=tuple(_marked(word, "{}") for word in words[at + 1 : end])))
+            found.append(WrappedCommand(words=tuple(_mark_unknown(word, "{}") for word in words[at + 1 : end])))
             at = end + 1
         elif text in _FIND_VALUED:
             at += 2 if at + 1 < len(words) and _is_one(words[at + 1]) else 1
@@ -332,7 +332,7 @@ _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], tuple[WrappedCommand, ...]]]
     "source": _source,
     "trap": _trap,
     "set": _set,
-    "shopt": _sets,
+    "shopt": _check_history_options,
     "jobs": _jobs,
     "split": _split,
     "cmake": _cmake,

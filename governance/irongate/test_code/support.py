@@ -34,11 +34,11 @@ def is_support(path: str, before: bytes | None, after: bytes | None) -> bool:
     if not is_python(path):
         return False
     return any(map(FOLDER.fullmatch, path.split("/")[:-1])) or any(
-        _speaks_of_runner(data) for data in (before, after) if data is not None
+        _mentions_runner(data) for data in (before, after) if data is not None
     )
 
 
-def _speaks_of_runner(data: bytes) -> bool:
+def _mentions_runner(data: bytes) -> bool:
     tree = parse(data)
     if tree is None:
         return any(map(_is_runner, _SPOKEN.findall(as_text(data))))

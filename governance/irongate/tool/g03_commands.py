@@ -46,8 +46,8 @@ class CommandFacts(Frozen):
 def check(facts: CommandFacts) -> Verdict:
     """Deny a command of which a part may not run; the verdict names the rule and the part."""
     reading = read(facts.command)
-    against = [finding for finding in reading.findings if not _allowed(finding, reading, facts)]
-    against += _misplaced(reading, facts)
+    against = [finding for finding in reading.findings if not _is_allowed(finding, reading, facts)]
+    against += _find_misplaced(reading, facts)
     if not against:
         return passed(NUMBER, evidence=[f"{what} runs code that was not read" for what in reading.unread])
     worst = min(against, key=lambda finding: ORDER.index(finding.rule))
@@ -73,7 +73,7 @@ def gather(
     reading = read(command)
     found = {path: None for target in reading.written for path in _paths(target, facts) if path and path[0] != "/"}
     named = {path: None for target in reading.named for path in _paths(target, facts)}
-    there = [path for path in named if _protected(path, facts) and os.path.lexists(posixpath.join(root, path))]
+    there = [path for path in named if _is_protected(path, facts) and os.path.lexists(posixpath.join(root, path))]
     looked = tuple(g01_containment.gather(root, path) for path in found)
     return facts.model_copy(update={"found": looked, "there": tuple(there)})
 
@@ -104,7 +104,7 @@ def written(facts: CommandFacts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for target in read(facts.command).written for path in _paths(target, facts)))
 
 
-def _allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFacts) -> bool:
+def _is_allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFacts) -> bool:
     """Only a class, and only for a simple command of which every word is known."""
     if finding.rule not in CLASSES or finding.segment not in reading.segments:
         return False
@@ -112,7 +112,7 @@ def _allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFac
     return certain and any(fnmatchcase(finding.segment, pattern) for pattern in facts.allowed)
 
 
-def _misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[CommandFinding]:
+def _find_misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[CommandFinding]:
     """Files outside and protected ones, by the rules of gates 1 and 2."""
     looked = {found.path: found for found in facts.found}
     for target in reading.written:
@@ -130,7 +130,7 @@ def _misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[Command
     there = set(facts.there)
     for target in reading.named if there else ():
         for path in _paths(target, facts):
-            if path in there and _protected(path, facts):
+            if path in there and _is_protected(path, facts):
                 yield CommandFinding("protected", f"{path} is protected and stays unread", target.segment)
 
 
@@ -139,20 +139,20 @@ def _paths(target: FileTarget, facts: CommandFacts) -> Iterator[str]:
     path = target.path
     for root in facts.roots:
         if path == root or path.startswith(root.rstrip("/") + "/"):
-            yield _tidy(path[len(root) :].lstrip("/"))
+            yield _normalise(path[len(root) :].lstrip("/"))
             return
     if path.startswith(("/", "~")):
         yield path
         return
     for folder in target.folders:
-        yield _tidy(f"{folder}/{path}" if folder else path)
+        yield _normalise(f"{folder}/{path}" if folder else path)
 
 
-def _tidy(path: str) -> str:
+def _normalise(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _protected(path: str, facts: CommandFacts) -> bool:
+def _is_protected(path: str, facts: CommandFacts) -> bool:
     if "\0" in path or len(path) > g01_containment.LONGEST_PATH:
         return False
     return g02_protected.covering(path, owner=facts.owner, own=()) is not None  # our own code may be read

@@ -43,7 +43,7 @@ class InjectionFacts(Frozen):
 def check(facts: InjectionFacts) -> Verdict:
     """Raise the tier for what reads like an order. The evidence names each shape and its line, never the words."""
     first: dict[str, tuple[Tier, int]] = {}
-    for tier, shape, place in _spots(facts.text):
+    for tier, shape, place in _find_all_spots(facts.text):
         known = first.get(shape)
         if known is None or place < known[1]:
             first[shape] = (max(tier, known[0]) if known else tier, place)
@@ -79,30 +79,30 @@ NUMBERED = re.compile(r"^(?:[^\s:]{1,300}:\d{1,7}:|[ \t]{0,8}\d{1,7}[|:)])[ \t]?
 """What our tools put before each line of a file: an order over several lines must not fall apart by it."""
 
 
-def _spots(text: str) -> Iterator[Spot]:
+def _find_all_spots(text: str) -> Iterator[Spot]:
     """All finds, unordered; in a text with numbered lines also those in the text without numbers."""
-    yield from _found(text)
+    yield from _find_spots(text)
     plain = NUMBERED.sub("", text)
     if plain != text:
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        yield from ((tier, shape, starts[plain.count("\n", 0, at)]) for tier, shape, at in _found(plain))
+        yield from ((tier, shape, starts[plain.count("\n", 0, at)]) for tier, shape, at in _find_spots(plain))
 
 
-def _found(text: str) -> Iterator[Spot]:
+def _find_spots(text: str) -> Iterator[Spot]:
     folded = fold(text)
-    yield from _said(folded, (*ORDERS, *HABITS))
-    yield from _marks(text)
+    yield from _match_orders(folded, (*ORDERS, *HABITS))
+    yield from _find_marks(text)
     for place, spelt in find_hidden(text):
         yield MOST, "hidden text", place
-        yield from ((tier, shape, place) for tier, shape, _ in _said(fold(spelt), ORDERS))
+        yield from ((tier, shape, place) for tier, shape, _ in _match_orders(fold(spelt), ORDERS))
     for pattern in (SELECTORS, ZERO_WIDTH_RUN):
         yield from ((MOST, "hidden text", m.start()) for m in pattern.finditer(text))
     for place, inner in decode_wrapped(text):
-        if any(_said(fold(inner), ORDERS)):
+        if any(_match_orders(fold(inner), ORDERS)):
             yield MOST, "encoded order", place
 
 
-def _said(folded: Folded, shapes: tuple[Shape, ...]) -> Iterator[Spot]:
+def _match_orders(folded: Folded, shapes: tuple[Shape, ...]) -> Iterator[Spot]:
     """Orders in plain words. A place is where the words begin, not the line before them."""
     for shape in shapes:
         if any(hint in folded.text for hint in shape.hints):
@@ -112,7 +112,7 @@ def _said(folded: Folded, shapes: tuple[Shape, ...]) -> Iterator[Spot]:
                 yield shape.floor, shape.name, folded.origin(match.start() + lead)
 
 
-def _marks(text: str) -> Iterator[Spot]:
+def _find_marks(text: str) -> Iterator[Spot]:
     """Marks of chat templates, escapes of terminals, and an end of data where none has begun."""
     for name, pattern in (("template token", TOKENS), ("terminal escape", ESCAPES)):
         match = pattern.search(text)

@@ -75,7 +75,7 @@ class Literals:
             yield "value", f"writes {text[:40]!r} down, which the failing test gives away"
         elif in_condition and any(char.isdigit() for char in text):
             yield "value", f"asks for {text[:40]!r}"
-        elif _tells_a_runner(text, in_condition=in_condition):
+        elif _names_a_runner(text, in_condition=in_condition):
             yield "runner", f"speaks of {text[:40]!r}"
         elif not (is_pattern or in_error or in_condition) and (strange := self._strange(text)):
             yield "value", f"writes {strange!r} down, a word that the file does not use"
@@ -97,7 +97,7 @@ def _words(tree: ast.Module) -> frozenset[str]:
     return frozenset(said)
 
 
-def _tells_a_runner(text: str, *, in_condition: bool) -> bool:
+def _names_a_runner(text: str, *, in_condition: bool) -> bool:
     low = text.casefold()
     return any(one in low or (in_condition and len(low) >= TELLING and low in one) for one in RUNNERS)
 

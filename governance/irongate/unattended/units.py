@@ -70,11 +70,16 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
 def heads(node: ast.AST) -> Iterator[ast.AST]:
     """The parts of a statement but for its blocks, whose steps are units of their own."""
     if isinstance(node, Function):
-        yield from (*_marked(node.decorator_list), node.args, *([node.returns] if node.returns else []))
+        yield from (*_wrap_decorators(node.decorator_list), node.args, *([node.returns] if node.returns else []))
         yield from getattr(node, "type_params", ())
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.ClassDef):
-        yield from (*_marked(node.decorator_list), *node.bases, *node.keywords, *getattr(node, "type_params", ()))
+        yield from (
+            *_wrap_decorators(node.decorator_list),
+            *node.bases,
+            *node.keywords,
+            *getattr(node, "type_params", ()),
+        )
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.If | ast.While):
         yield node.test
@@ -93,7 +98,7 @@ def heads(node: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
-def _marked(decorators: list[ast.expr]) -> Iterator[ast.AST]:
+def _wrap_decorators(decorators: list[ast.expr]) -> Iterator[ast.AST]:
     """Decorators, wrapped so that they differ from other parts of a head."""
     return (ast.Starred(value=ast.Starred(value=one, ctx=ast.Load()), ctx=ast.Load()) for one in decorators)
 

@@ -46,5 +46,5 @@ def test_what_needs_a_changed_tree_makes_its_own() -> None:
     bare = without_docstrings(tree)
     assert "of a" not in ast.dump(bare) and "but a text" in ast.dump(bare)
     find_weakened(DOCUMENTED.encode(), DOCUMENTED.replace("x = 1", "x = 2").encode())
-    g19_recursion._program(DOCUMENTED.encode())
+    g19_recursion.program_lines(DOCUMENTED.encode())
     assert ast.dump(tree) == before == ast.dump(parse(DOCUMENTED))  # type: ignore[arg-type]
