@@ -15,7 +15,7 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Candidate, Edit, Frozen
 
 if TYPE_CHECKING:  # the gates are many modules, and a daemon at rest needs none of them
-    from governance.irongate.candidate_gates import Inspection
+    from governance.irongate.inspection import Inspection
 
 F = TypeVar("F", bound=Frozen)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from governance.approval.questions import Owner
 from governance.conversation.tool_calls import call_tool
-from governance.irongate.candidate.g04_exploration import lacking, standing
+from governance.irongate.candidate.g04_exploration import find_shortfalls, score_exploration
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier
 from ledger.vocabulary import Complexity, Operation, Phase
@@ -143,7 +143,7 @@ async def explore(
         await scout.look_at(path)
 
     def is_enough() -> bool:
-        return not lacking(complexity, standing(tuple(context.uses)))
+        return not find_shortfalls(complexity, score_exploration(tuple(context.uses)))
 
     waiting, asked = scout.symbols(), set[str]()
     while waiting and not is_enough() and len(asked) < MORE_CALLS:

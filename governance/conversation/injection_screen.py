@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.irongate.tool import g18_injection
 from governance.pipeline.context import OpContext
 from ledger.events.check import InjectionMarked

@@ -14,7 +14,7 @@ from governance.budget import Budget
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
 from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, proximity_of
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
 from kernel.canary import CollapseDetected

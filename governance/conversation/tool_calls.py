@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from governance.conversation.injection_screen import screen_text, warning
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
 from kernel.provider import ToolCall
 from ledger.events.check import GateJudged, ToolCalled
@@ -86,10 +86,10 @@ async def run_calls(
 
     Calls beyond the concurrency limit wait, so that the policy does not refuse them.
     """
-    gate = asyncio.Semaphore(crew.shop.toolbox.at_once)
+    slots = asyncio.Semaphore(crew.shop.toolbox.at_once)
 
     async def one(call: ToolCall) -> ToolOutcome:
-        async with gate:
+        async with slots:
             return await call_tool(crew, phase, call.name, call.arguments, context)
 
     outcomes: list[ToolOutcome] = []

@@ -15,7 +15,7 @@ from governance.conversation.injection_screen import screen_text, warning
 from governance.conversation.tool_calls import call_tool
 from governance.grounding.claim_verdict import THIN
 from governance.grounding.sources import evidence_of, sources_of
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import COLLAPSE_RULE, Dossier
 from governance.pipeline.retries import regroundings

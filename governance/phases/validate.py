@@ -8,11 +8,13 @@ from functools import partial
 
 from governance.irongate.candidate import g01_containment
 from governance.irongate.candidate.g02_protected import OWN_CODE
-from governance.irongate.candidate_gates import Inspection, asks, inspect, objections
+from governance.irongate.candidate.g20_unattended import questions_about_candidate
+from governance.irongate.candidate_gates import inspect, objections
+from governance.irongate.inspection import Inspection
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.repository import OtherFiles
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, Generation, Validation
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
@@ -143,11 +145,11 @@ async def find_used_elsewhere(
     op: Operation, crew: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
     """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
-    wanted = await asyncio.to_thread(asks, candidate, originals)
+    wanted = await asyncio.to_thread(questions_about_candidate, candidate, originals)
     if not wanted:
         return ()
     files = await read_python(crew.shop.repository, op.tree)
-    return tuple(sorted(await asyncio.to_thread(lambda: Elsewhere(files.items()).answers(wanted))))
+    return tuple(sorted(await asyncio.to_thread(lambda: OtherFiles(files.items()).answers(wanted))))
 
 
 async def find_type_errors(crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:

@@ -45,7 +45,7 @@ class FailureContext:
 
     @property
     def reads(self) -> dict[str, str]:
-        """sha256 of every file that the search reads, for the staleness gate."""
+        """sha256 of every file that the search reads, for gate 11 (staleness)."""
         return {path: sha256_hex(data) for path, data in self.originals.items()}
 
     @property

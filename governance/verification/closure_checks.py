@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from governance.irongate.candidate.g14_noop import FileChange, is_noop
+from governance.irongate.candidate.g14_noop import FileVersions, is_noop
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Approval, Generation
 from governance.ports import Tree
@@ -129,7 +129,7 @@ def code_beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, 
     if not all(signal.closure.about_docs for signal in op.signals):
         return ()
     pages = {signal.closure.path for signal in op.signals if isinstance(signal.closure, PageWithout)}
-    changes = (FileChange(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
+    changes = (FileVersions(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
     return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from daemon.record.replay import ReplayReport, replay, replay_entries
-from governance.irongate.candidate_gates import Inspection, inspect
+from governance.irongate.candidate_gates import inspect
+from governance.irongate.inspection import Inspection
 from ledger.vocabulary import Entry, EntryKind, OpOutcome
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with

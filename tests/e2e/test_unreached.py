@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate import candidate_gates as battery
-from governance.irongate.verdicts import passed
 from governance.pipeline.ending import Ending
 from ledger.vocabulary import OpOutcome, Phase, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
+from tests.e2e.without_gates import take_gate_away
 from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import git
 
@@ -88,7 +87,7 @@ async def test_it_waits(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     """Where it is a matter of functions, without what gate 20 has against them for other reasons."""
     files, answer, why = CASES[name]
     if why.startswith("no failing"):
-        monkeypatch.setattr(battery.g20_unattended, "check", lambda facts: passed(20))
+        take_gate_away(monkeypatch, 20)
     ending, landed = await offered(tmp_path, files, answer)
     assert (ending.state, ending.dossier.tier, landed) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
     assert ending.request is not None and why in ending.request.reason, ending.request

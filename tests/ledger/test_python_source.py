@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.irongate.candidate import g13_shrink, g20_unattended
-from governance.irongate.test_code.shortcuts import skips
+from governance.irongate.test_code.shortcuts import find_test_skips
 from governance.phases.gate import public_names
 from governance.phases.validate import find_unparsed
 from governance.repair import comparison as disagreement
@@ -98,7 +98,7 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     disagreement.functions(text)
     tree = parse(data)
     if tree is not None:
-        skips(None, tree)
+        find_test_skips(None, tree)
     for look in (ranking.assignments, ranking.at_import, ranking.functions):
         look(ranking._parsed(data))
     assert (parsed(data) is None) == (tree is None)

@@ -16,7 +16,7 @@ from governance.conversation.exploration import (
     nearest_first,
     transitive_callers,
 )
-from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, standing
+from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, score_exploration
 from governance.pipeline.context import OpContext
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -122,7 +122,7 @@ async def test_the_script_meets_the_floor_of_every_complexity(
     assert verdict.decision is Decision.ALLOW, verdict.reason
     assert all(use.ok for use in uses), "no call is made for its score alone"
     assert len(found.results) == len(uses), "every result is there to be used"
-    spare = standing(uses).score - FLOORS[complexity].score
+    spare = score_exploration(uses).score - FLOORS[complexity].score
     assert complexity <= Complexity.SIMPLE or spare < 4
 
 
