@@ -36,6 +36,7 @@ from ledger.vocabulary import (
 )
 from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure import TestFailureSettings
@@ -80,8 +81,7 @@ def router_of(ledger: Ledger) -> IntakeRouter:
         clock=SystemClock(),
         boot="bench",
         settings=RouterSettings(),
-        admit=admit,
-        may_release=may_release,
+        ports=IntakePorts(admit=admit, may_release=may_release),
         caps=caps,
     )
 

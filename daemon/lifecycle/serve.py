@@ -29,8 +29,7 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
         try:
             await service.open()
             await service.bring_up()
-            if service.senses is not None:
-                await service.senses.start(service.lost)
+            await service.sensors.start(service.lost)
             await announce(service)
             await service.stopping.wait()
         finally:

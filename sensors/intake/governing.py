@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger.clock import Clock, stamp, unstamp
@@ -13,31 +13,31 @@ from ledger.tasks import run_to_completion
 from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
+from sensors.intake.ports import ReadSurroundings
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import QueueState
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
 
-Look = Callable[[], Awaitable[Surroundings]]
-
-
-async def nobody_looks() -> Surroundings:
-    """Nothing is known of the machine, nor of money."""
-    return Surroundings()
-
 
 class Governor:
     """Asks :func:`decide` for each lane. What it holds back stays queued; nothing is polled while nothing waits."""
 
     def __init__(
-        self, *, store: DurableQueue, board: QueueState, clock: Clock, settings: GovernorSettings, look: Look
+        self,
+        *,
+        store: DurableQueue,
+        board: QueueState,
+        clock: Clock,
+        settings: GovernorSettings,
+        surroundings: ReadSurroundings,
     ) -> None:
         self._store = store
         self._board = board
         self._clock = clock
         self.settings = settings
-        self._look = look
+        self._read_surroundings = surroundings
         self._surroundings = Surroundings()
         self._looked_at: float | None = None  # monotonic, like the next
         self._inferred_at: float | None = None
@@ -106,7 +106,7 @@ class Governor:
         now = self._clock.monotonic()
         if self._looked_at is None or now - self._looked_at >= self.settings.look_every_s:
             self._looked_at = now
-            self._surroundings = await self._look()
+            self._surroundings = await self._read_surroundings()
 
     async def _infer(self) -> None:
         now = self._clock.monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Literal
 
@@ -16,44 +16,24 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
+from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State
 from sensors.intake.coalesce import wait_s
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
-from sensors.intake.governing import Governor, Look, nobody_looks
+from sensors.intake.governing import Governor
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.leases import LeaseManager
-from sensors.intake.order import no_record
+from sensors.intake.ports import IntakePorts
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import Held, QueueState
 from sensors.intake.records import HELD, Item, ItemState, Lease, QueueSnapshot, Receipt, RecoveryReport
 from sensors.intake.settings import RouterSettings
-from sensors.ports import MayRelease, Redact, TrackRecord
 from sensors.redaction import signal_without_secrets
-
-BranchLives = Callable[[str], Awaitable[bool]]
-Unchanged = Callable[[Signal, Signal], Awaitable[bool]]
-HeadCommit = Callable[[], Awaitable[str | None]]
-
-
-async def _every_branch_lives(branch: str) -> bool:
-    return True
-
-
-async def _who_knows(before: Signal, now: Signal) -> bool:
-    return False
 
 
 class IntakeRouter:
-    """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else.
-
-    ``admit`` may park a signal (too deep in our own commits). ``may_release`` says whether the files of an op are free
-    again whose worker is silent. ``branch_lives`` says whether a review branch still exists. ``head`` gives the commit
-    on which an op is planned; without it that is the commit of its newest signal.
-    ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
-    ``goals``: what moves signals forward in the queue. ``redact`` takes secrets out of a signal.
-    """
+    """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else."""
 
     def __init__(
         self,
@@ -62,33 +42,29 @@ class IntakeRouter:
         clock: Clock,
         boot: str,
         settings: RouterSettings,
-        admit: Callable[[Signal], Verdict],
-        may_release: MayRelease,
-        branch_lives: BranchLives = _every_branch_lives,
-        head: HeadCommit | None = None,
-        record: TrackRecord = no_record,
-        goals: DeclaredGoals | None = None,
+        ports: IntakePorts,
         caps: GovernorSettings | None = None,
-        look: Look = nobody_looks,
-        redact: Redact = str,
     ) -> None:
         self._store = DurableQueue(ledger)
         self._clock = clock
         self._boot = boot
         self._settings = settings
-        self._admit = admit
-        self._branch_lives = branch_lives
-        self._head = head
-        self._redact = redact
-        self.goals = goals or DeclaredGoals(files=None, clock=clock)
-        self._board = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, record)
+        self._ports = ports
+        self.goals = DeclaredGoals(files=ports.committed_files, clock=clock, redact=ports.redact)
+        self._board = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, ports.track_record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
-            store=self._store, board=self._board, clock=clock, settings=caps or GovernorSettings(), look=look
+            store=self._store,
+            board=self._board,
+            clock=clock,
+            settings=caps or GovernorSettings(),
+            surroundings=ports.surroundings,
         )
         self.held_back = asyncio.Event()
         """Set while nothing is worked on because the governor holds back all that waits."""
+        self.hindered = 0
+        """Number of ops of this boot that ended because the owner was in the way."""
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._why_turned_away: dict[Source, str] = {}
         self._custody = LeaseManager(
@@ -98,21 +74,11 @@ class IntakeRouter:
             clock=clock,
             settings=settings,
             changed=self._changed,
-            may_release=may_release,
+            may_release=ports.may_release,
         )
-        self._unchanged: Unchanged = _who_knows
-        self._hindered: Callable[[], None] | None = None
         self._paused = False
         self._loaded = False
         self._inherited: tuple[str, ...] = ()  # ops of earlier boots that recover() has not looked at
-
-    def compare_by(self, unchanged: Unchanged) -> None:
-        """``unchanged``: whether all that matters for a signal is as it was for an earlier one with its key."""
-        self._unchanged = unchanged
-
-    def tell_hindered(self, told: Callable[[], None]) -> None:
-        """``told`` is called for every op that ended because the owner was in the way."""
-        self._hindered = told
 
     # --- signals come in ---
 
@@ -123,7 +89,7 @@ class IntakeRouter:
         """
         await self._load()
         self.governor.stirred()
-        told = await asyncio.to_thread(signal_without_secrets, signal, self._redact)
+        told = await asyncio.to_thread(signal_without_secrets, signal, self._ports.redact)
         stamped = told.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}
         )
@@ -147,16 +113,18 @@ class IntakeRouter:
             await holder.ending.wait()  # what the op came to decides what this signal is
         last = self._board.last(signal.key) or await self._store.last_closed(signal.key)
         waits = last is not None and last.state is ItemState.AWAITING_MERGE and last.branch is not None
-        lives = await self._branch_lives(last.branch) if waits and last is not None and last.branch else False
+        lives = await self._ports.branch_exists(last.branch) if waits and last is not None and last.branch else False
         last = self._board.last(signal.key) or last
         now = self._clock.now()
-        unchanged = not asked and last is not None and in_vain(last) and await self._unchanged(last.signal, signal)
+        unchanged = (
+            not asked and last is not None and in_vain(last) and await self._ports.is_unchanged(last.signal, signal)
+        )
         answer = novelty(
             signal, last, now=now, branch_lives=lives, settings=self._settings, asked=asked, unchanged=unchanged
         )
         if answer.status != "new":
             return await self._turn_away(signal, last, answer, asked=asked)
-        verdict = self._admit(signal)
+        verdict = self._ports.admit(signal)
         parked = verdict.decision is not Decision.ALLOW
         patience = timedelta(seconds=wait_s(signal.urgency, self._settings.coalesce_s))
         item = Item(
@@ -206,7 +174,7 @@ class IntakeRouter:
             await self._custody.take_back_expired()
             await self.governor.look()
             if self._lead() is not None:
-                head = await self._head() if self._head is not None else None
+                head = await self._ports.head()
                 await self._align(head)
                 lead = self._lead()
                 if lead is not None:
@@ -218,7 +186,7 @@ class IntakeRouter:
     async def read_goals(self) -> None:
         """Refs have moved, or the daemon starts: what is declared at HEAD counts from now on."""
         await self._load()
-        await self._align(await self._head() if self._head is not None else None)
+        await self._align(await self._ports.head())
 
     async def _align(self, head: str | None) -> None:
         if await self.goals.look(head):
@@ -308,8 +276,7 @@ class IntakeRouter:
         await self._load()
         spend = await self._store.spent(op_id)
         await self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped, spend=spend)
-        if cause in IN_THE_WAY and self._hindered is not None:
-            self._hindered()
+        self.hindered += cause in IN_THE_WAY
 
     # --- leases that ran out, and boots that ended in a crash ---
 
@@ -357,7 +324,11 @@ class IntakeRouter:
         await self._load()
         gone = []
         for item in self._board:
-            if item.state is ItemState.AWAITING_MERGE and item.branch and not await self._branch_lives(item.branch):
+            if (
+                item.state is ItemState.AWAITING_MERGE
+                and item.branch
+                and not await self._ports.branch_exists(item.branch)
+            ):
                 current = self._board.get(item.id)
                 if current is not None and current.state is ItemState.AWAITING_MERGE:
                     await run_to_completion(self._custody.put(self._rejected(current), "branch_gone"))

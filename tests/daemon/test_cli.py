@@ -93,7 +93,7 @@ async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[Scri
 # structlog imports rich by itself: it comes with the first line that is logged
 HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "structlog", "pydantic", "asyncio")
 LATER = (
-    "daemon.equip",
+    "daemon.app.runtime",
     "governance.phases.table",
     "governance.pipeline.orchestrator",
     "governance.irongate.candidate_gates",
@@ -111,7 +111,8 @@ LATER = (
         ("daemon.views.teller", HEAVY[:7]),
         ("daemon.lifecycle.doctor", HEAVY[:7]),
         ("daemon.lifecycle.service", (*HEAVY[:7], *LATER)),
-        ("daemon.equip", HEAVY[:7]),
+        ("daemon.app.core", (*HEAVY[:7], *LATER)),
+        ("daemon.app.runtime", HEAVY[:7]),
     ],
 )
 def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.adapters.ports import may_release
+from daemon.adapters.intake_ports import may_release
 from ledger.vocabulary import Decision
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from daemon.adapters.ports import CommittedTests
+from daemon.adapters.committed_tests import CommittedTests
 from ledger.vocabulary import RunStatus
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, lived_in, repo_with
@@ -21,9 +21,9 @@ MARK = "def test_that_nobody_committed():\n    pass\n"
 @asynccontextmanager
 async def door(tmp_path: Path) -> AsyncIterator[tuple[CommittedTests, Path]]:
     repo = repo_with(tmp_path / "shop", SHOP)
-    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (house, _):
-        yield house.tests, repo
-        assert copies(house.tests, git(repo, "rev-parse", "HEAD")) == []
+    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (_, sensing):
+        yield sensing.committed_tests, repo
+        assert copies(sensing.committed_tests, git(repo, "rev-parse", "HEAD")) == []
 
 
 def copies(tests: CommittedTests, head: str) -> list[Path]:
@@ -68,7 +68,7 @@ async def test_processes_that_die_before_they_are_asked_are_replaced(tmp_path: P
     async with door(tmp_path) as (tests, repo):
         head = git(repo, "rev-parse", "HEAD")
         await tests.make_ready(head)
-        for ready in tests._ready:
+        for ready in tests._prepared:
             process = ready.tests._tests._process
             assert process._process is not None
             process._process.cancel()

@@ -27,7 +27,7 @@ class Fetched(Infilling):
 
 
 async def states(service: Serving) -> list[tuple[str, list[str]]]:
-    entries = [e.payload for e in await service.home.ledger.entries()]
+    entries = [e.payload for e in await service.core.ledger.entries()]
     events = ("session.ready", "session.state")
     return [(said["state"], said["reasons"]) for said in entries if said.get("event") in events]
 

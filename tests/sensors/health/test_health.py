@@ -49,8 +49,7 @@ async def test_its_timer_tells_of_a_loop_that_was_held_up(tmp_path: Path) -> Non
         nonlocal heard
         heard += 1
 
-    health = Health(gauges=machine(tmp_path), clock=SystemClock(), settings=HealthSettings(every_s=0.2))
-    health.tell(hear)
+    health = Health(gauges=machine(tmp_path), clock=SystemClock(), settings=HealthSettings(every_s=0.2), on_sample=hear)
     running = asyncio.create_task(health.run())
     try:
         await asyncio.wait_for(health.next(), 10)
