@@ -49,9 +49,11 @@ class CommittedTests:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
 
     async def make_ready(self, commit: str) -> None:
-        """What two runs wait for is there before they are asked for: copies of the commit, and processes that have
-        imported pytest and nothing else. Where the first run is green the second one was made in vain: a third of a
-        second of a machine that nobody waits for, against as much of one that somebody does."""
+        """Prepare two runs: copies of the commit, and processes that have imported pytest and nothing else.
+
+        If the first run is green, the second was prepared in vain: a third of a second of an idle machine, to save as
+        much of an owner's waiting time.
+        """
         await self.let_go()
         for _ in range(MADE_READY):
             runner = self._runner()

@@ -1,10 +1,11 @@
-"""The senses of one boot: bus, watcher, sensors, and what status says of them."""
+"""Runs the sensors of one boot, and reports their state."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.adapters.committed_tests import CommittedTests
@@ -50,36 +51,51 @@ def _silent(state: SensorState) -> str:
     return f"unavailable: {state.problem}" if state.problem else "on"
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Scan:
+    """A scan in progress. ``asked``: a person waits for it."""
+
+    asked: bool
+    receipts: list[Receipt] = field(default_factory=list)
+
+
 class SignalIntake:
     """Hands the signals of sensors to the router. A scan in progress learns what became of them."""
 
     def __init__(self, *, router: IntakeRouter, suppressed: LeftAlone) -> None:
         self._router = router
         self._suppressed = suppressed
-        self._scans: list[list[Receipt]] = []
-        self._asked = 0  # scans in progress that a person asked for
+        self._scans: list[Scan] = []
 
     @contextmanager
     def scan(self, *, asked: bool) -> Iterator[list[Receipt]]:
         """Collect the receipts of all signals inside the block. ``asked``: a person wants it done now."""
-        receipts: list[Receipt] = []
-        self._scans.append(receipts)
-        self._asked += asked
+        scan = Scan(asked=asked)
+        self._scans.append(scan)
         try:
-            yield receipts
+            yield scan.receipts
         finally:
-            self._asked -= asked
-            self._scans = [each for each in self._scans if each is not receipts]
+            self._scans.remove(scan)
+
+    @property
+    def is_scanning(self) -> bool:
+        return bool(self._scans)
+
+    @property
+    def is_asked(self) -> bool:
+        """True while a person waits for a scan."""
+        return any(scan.asked for scan in self._scans)
 
     async def emit(self, signal: Signal) -> Receipt:
-        receipt = await self._router.submit(signal, asked=self._asked > 0)
-        for receipts in self._scans:
-            receipts.append(receipt)
+        """Submit a signal of a sensor."""
+        receipt = await self._router.submit(signal, asked=self.is_asked)
+        for scan in self._scans:
+            scan.receipts.append(receipt)
         return receipt
 
     async def left_alone(self, commit: str) -> frozenset[str]:
         """Red tests for which no signal is made; none while a person asks, whatever was taken back before."""
-        return frozenset() if self._asked else await self._suppressed.tests(commit)
+        return frozenset() if self.is_asked else await self._suppressed.tests(commit)
 
 
 class SensorManager:
@@ -100,7 +116,7 @@ class SensorManager:
         self._core = core
         self._tests = tests
         self.committed_tests = committed_tests
-        self._intake = intake
+        self.intake = intake
         self._watcher = watcher
         self._built = built
         self._code = code
@@ -178,7 +194,7 @@ class SensorManager:
         """
         await self._core.repository.check()
         self._tests().require_runner()
-        with self._intake.scan(asked=asked) as receipts:
+        with self.intake.scan(asked=asked) as receipts:
             return await self._scan(node_id, receipts)
 
     async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
@@ -269,7 +285,7 @@ class SensorManager:
         """Where they are heard, and how many were."""
         return self._webhooks.line
 
-    def says(self) -> dict[Source, str]:
+    def status_lines(self) -> dict[Source, str]:
         """The line of each sensor that is on, for `ouro sensors`."""
         states = [runner.state() for runner in self._runners.values()]
         return {**{state.source: state.line or _silent(state) for state in states}, **self._built.resting}

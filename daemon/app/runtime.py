@@ -80,7 +80,7 @@ async def build_runtime(core: Core, tests: TestSetup, *, effects: Effects | None
             settings, ClosurePorts(redact=redact, elsewhere=OtherRepositories(places=config.places, env=config.env))
         ),
         claims=core.router,
-        posture=lambda: core.router.governor.standing.posture.value,
+        posture=lambda: core.router.governor.current.posture.value,
         baselines=Baselines(workspaces=core.workspaces),
         memory=memory,
         trust=core.trust,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import answer, awaited, call_of, leave
+from daemon.cli.base import answer, call_of, leave, run_async
 from daemon.exit_codes import Exit
 from daemon.views.text import Block, Role, duration, line, money
 
@@ -33,7 +33,7 @@ def probe(
     config = call.config()
     configure(config.settings.log)
     prepare_process()
-    found = awaited(_probed(config, text, tokens))
+    found = run_async(_probed(config, text, tokens))
     answer(call, found, probe_block(found))
     leave(Exit.REFUSED if found.finish == "collapsed" else Exit.DONE)
 

@@ -70,14 +70,14 @@ def queue_view(router: IntakeRouter) -> QueueView:
 
 def posture_view(governor: Governor) -> PostureView:
     """The posture that counts, and what else weighs on the caps."""
-    standing, situation = governor.standing, governor.situation()
+    current, situation = governor.current, governor.situation()
     return PostureView(
-        posture=standing.posture,
-        by=standing.by,
-        since=standing.since,
-        until=standing.until,
-        confidence_bp=standing.confidence_bp,
-        why=standing.why,
+        posture=current.posture,
+        by=current.by,
+        since=current.since,
+        until=current.until,
+        confidence_bp=current.confidence_bp,
+        why=current.why,
         brake=situation.brake.reason,
         pressed_by=situation.surroundings.pressed_by,
         ops_hour=situation.tally.ops,

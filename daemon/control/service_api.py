@@ -35,7 +35,7 @@ from daemon.control.record_answers import RecordAnswers, slim
 from daemon.control.table import ControlApi
 from daemon.record.optable import COLLAPSES, REGROUNDINGS
 from daemon.views.mcp import mcp_view
-from daemon.views.told import at_it_already, cannot_talk, not_looked_at
+from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, uncommitted_notice
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -77,7 +77,7 @@ class ServiceApi(ControlApi):
         return self.core.history
 
     @property
-    def sensing(self) -> SensorManager:
+    def sensor_manager(self) -> SensorManager:
         return self.service.sensors
 
     @property
@@ -187,7 +187,7 @@ class ServiceApi(ControlApi):
         head = await core.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
-        if not set(request.closed_when) - {OWNER} and cannot_talk(core.provider.capabilities):
+        if not set(request.closed_when) - {OWNER} and is_infill_only(core.provider.capabilities):
             raise ControlError(
                 f"The kernel {core.provider.model} fills in code where a test fails; it takes no goal in words.",
                 remedy='Name a failing test with --closed-when, or set kernel.provider = "openai" for such goals.',
@@ -207,20 +207,20 @@ class ServiceApi(ControlApi):
         """Run the owner's tests, or one of them; failing ones become signals."""
         from daemon.adapters.sensor_manager import NAMED
 
-        sensing = self.sensing
+        sensor_manager = self.sensor_manager
         await self.note("fix", node=request.node_id)
         await self.service.look_again(probe=True)
         try:
-            found = await sensing.scan(request.node_id, asked=request.asked)
+            found = await sensor_manager.scan(request.node_id, asked=request.asked)
         except TestsUnavailable as error:
             if request.node_id and error.remedy == NAMED and await self._is_missing(request.node_id):
                 raise ControlError(error.message, remedy=error.remedy) from error  # a slip, nothing is missing here
             raise
         if found.signals:
             live = [v.short for v in self.core.table.newest(ended=False) if set(v.signals) & set(found.signals)]
-            return found.model_copy(update={"message": at_it_already(found.message, live)})
+            return found.model_copy(update={"message": name_ops_of_duplicates(found.message, live)})
         dirty = [each.path for each in await self.core.repository.dirty()]
-        left_out = not_looked_at(dirty, eager=sensing.reads_uncommitted)
+        left_out = uncommitted_notice(dirty, eager=sensor_manager.reads_uncommitted)
         return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})
 
     async def _is_missing(self, node_id: str) -> bool:

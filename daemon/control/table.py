@@ -113,8 +113,8 @@ class ControlApi(ABC):
         router = daemon.core.router
         if not daemon.service.has_sensors:
             return await sensors_view(router, {})
-        sensing = daemon.sensing
-        return await sensors_view(router, sensing.says(), sensing.webhooks, sensing.events)
+        sensor_manager = daemon.sensor_manager
+        return await sensors_view(router, sensor_manager.status_lines(), sensor_manager.webhooks, sensor_manager.events)
 
     @needs_record(Effect.REVEALS, usage="/cost")
     async def cost(self, record: RecordAnswers) -> CostView:
@@ -134,7 +134,7 @@ class ControlApi(ABC):
     @needs_daemon(Effect.REVEALS, usage="/said")
     async def conversation(self, daemon: ServiceApi) -> ConversationView:
         """The last turns of the conversation."""
-        return ConversationView(said=await daemon.sensing.free_text.conversation())
+        return ConversationView(said=await daemon.sensor_manager.free_text.conversation())
 
     # --- orders: each is noted in the ledger before it is carried out ---
 
@@ -166,7 +166,7 @@ class ControlApi(ABC):
     @needs_daemon(Effect.CHANGES, usage="/answer OP TEXT")
     async def answer(self, daemon: ServiceApi, request: AnswerRequest) -> Ack:
         """Answer a question that an op asks, or a wish."""
-        wish = await daemon.sensing.answer_wish(request.op, request.text)
+        wish = await daemon.sensor_manager.answer_wish(request.op, request.text)
         if wish is not None:
             return Ack(message=wish.message)
         questions = daemon.core.questions
@@ -181,12 +181,12 @@ class ControlApi(ABC):
         """Carry out a spoken command. It approves nothing."""
         from daemon.control.spoken_orders import SpokenOrders
 
-        return await SpokenOrders(api=daemon, voice=daemon.sensing.speech, note=daemon.note).hear(request)
+        return await SpokenOrders(api=daemon, voice=daemon.sensor_manager.speech, note=daemon.note).hear(request)
 
     @needs_daemon(Effect.CHANGES)
     async def say(self, daemon: ServiceApi, request: SayRequest) -> Reply:
         """Free text of the owner."""
-        return await daemon.sensing.free_text.hear(request.text)
+        return await daemon.sensor_manager.free_text.hear(request.text)
 
     @needs_daemon(Effect.CHANGES, usage="/cancel OP")
     async def cancel(self, daemon: ServiceApi, request: OpRef) -> Ack:

@@ -98,7 +98,7 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
     )
     seconds = time.monotonic() - began
     verdict = await judge(task, load(repo, own), start=start.strip())
-    outcome, why = settled(finished, verdict)
+    outcome, why = outcome_of(finished, verdict)
     diff = (
         (await git(repo, own, "diff", "--no-ext-diff", "--no-textconv", "--no-color", start.strip(), "HEAD"))
         if verdict.changed
@@ -161,7 +161,7 @@ def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[
     return own
 
 
-def settled(finished: Finished, judged: HiddenVerdict) -> tuple[TrialOutcome, str]:
+def outcome_of(finished: Finished, judged: HiddenVerdict) -> tuple[TrialOutcome, str]:
     """What it comes to. A commit that came in time counts, whatever was being done when the time was up. Pure."""
     match judged.verdict:
         case Verdict.RIGHT:

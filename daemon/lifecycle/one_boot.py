@@ -32,7 +32,7 @@ async def run_once(
     configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
     codes: list[Exit] = []
-    with service.stops.heeded(service.stopping):
+    with service.stops.handle_signals(service.stopping):
         try:
             await service.open()
             await service.bring_up()
@@ -124,7 +124,7 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
     own_state(config.places)
     configure(config.settings.log)
     service, ending = Service(config, clock=SystemClock(), on_event=on_event), None
-    with service.stops.heeded(service.stopping):
+    with service.stops.handle_signals(service.stopping):
         try:
             await service.open()
             service.core.router.pause()

@@ -25,7 +25,7 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     service.lasts = True
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
-    with service.stops.heeded(service.stopping):
+    with service.stops.handle_signals(service.stopping):
         try:
             await service.open()
             await service.bring_up()

@@ -58,7 +58,7 @@ class Service:
         self._faults: tuple[str, ...] = ()  # what only a restart mends
         self._looking = asyncio.Lock()
         self.restart = False
-        self.lasts = False  # it serves whoever asks, until it is stopped
+        self.lasts = False  # a daemon that serves until it is stopped, not a boot for one piece of work
         self.only = ""  # the op for whose sake alone it was started
         self.heads = Heads(
             places=config.places, git=Git(config.places, config.env), settings=config.settings.changes, clock=clock
@@ -180,7 +180,7 @@ class Service:
         await core.repository.check()
         await asyncio.to_thread(_load)
         from daemon.app.runtime import build_runtime, find_tests
-        from daemon.app.sensing import build_sensing
+        from daemon.app.sensors import build_sensor_manager
         from daemon.lifecycle.recovery import Recovery
 
         tests = await find_tests(core, runner_type=self.runner_type)
@@ -192,7 +192,7 @@ class Service:
         await self._table_is_known()
         self.reasons = await self._missing()
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
-        self._sensors = build_sensing(core, lambda: self.runtime.tests)
+        self._sensors = build_sensor_manager(core, lambda: self.runtime.tests)
         self._own(asyncio.create_task(self._work(), name="pool"))
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
         self._own(asyncio.create_task(core.health.run(), name="health"))
@@ -253,12 +253,12 @@ class Service:
                 continue
             last = self.clock.monotonic()
             await self.look_again(probe=True)
-            if await self._better_afresh():
+            if await self._would_free_memory():
                 logger(__name__).info("restart", why="the model was dropped and nothing is to be done")
                 self.restart = True
                 self.stopping.set()
 
-    async def _better_afresh(self) -> bool:
+    async def _would_free_memory(self) -> bool:
         """True when a restart would free a dropped model's memory and nothing is in progress."""
         core = self.core
         if not (isinstance(core.provider, Heavy) and core.provider.left_behind):
@@ -400,7 +400,7 @@ class Service:
         try:
             await asyncio.wait_for(work, limit_s)
         except TimeoutError:
-            if self.on_event is not None:  # somebody reads: a sentence, no log line
+            if self.on_event is not None:  # shown in a terminal: a sentence, no log line
                 self.say(f"stopping: {name} did not end within {limit_s:g} s")
             else:
                 logger(__name__).warning("stop.late", stage=name, limit_s=limit_s)
@@ -427,7 +427,7 @@ class Stops:
         self.hurry = asyncio.Event()
 
     @contextmanager
-    def heeded(self, stopping: asyncio.Event) -> Iterator[None]:
+    def handle_signals(self, stopping: asyncio.Event) -> Iterator[None]:
         """While the block runs a signal sets ``stopping``."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -449,7 +449,7 @@ class Stops:
 
 def _load() -> None:
     """Import the modules of the runtime, in a thread: the socket answers meanwhile."""
-    for name in ("daemon.app.runtime", "daemon.app.sensing", "daemon.lifecycle.recovery"):
+    for name in ("daemon.app.runtime", "daemon.app.sensors", "daemon.lifecycle.recovery"):
         import_module(name)
 
 

@@ -86,10 +86,10 @@ def narrate(entry: Entry) -> str | None:
 
 def tell(entry: Entry) -> EventLine | None:
     """Like :func:`narrate`, as label, text and role."""
-    return tell_event(read_event(entry), entry)
+    return format_event(read_event(entry), entry)
 
 
-def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
+def format_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
     """Like :func:`tell`, for an entry whose event was read."""
     told = _line(event, entry)
     return None if told is None else EventLine(told.label, clean(told.text), told.role)
@@ -98,7 +98,7 @@ def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
 def describe(entry: Entry) -> str:
     """One line for any entry, for the log: never silent."""
     event = read_event(entry)
-    told = tell_event(event, entry)
+    told = format_event(event, entry)
     if told is not None:
         return f"{told.label}: {told.text}"
     if isinstance(event, CallEnded):

@@ -43,26 +43,26 @@ class Governor:
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
         self._stirred = clock.now()
-        self.standing = CurrentPosture()
+        self.current = CurrentPosture()
         self._looking = asyncio.Lock()
 
     async def load(self) -> None:
         """What earlier boots have left."""
         self._board.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
-        self.standing = await self._store.standing()
+        self.current = await self._store.load_posture()
 
     def stirred(self) -> None:
         """A signal came: it is not idle."""
         self._stirred = self._clock.now()
 
-    # --- what it says ---
+    # --- answers ---
 
     def situation(self) -> Situation:
         """Everything that the answers of this moment depend on."""
         tally = self._board.history.hour(self._clock.now())
         return Situation(
             tally=tally,
-            posture=self.standing.posture,
+            posture=self.current.posture,
             surroundings=self._surroundings,
             brake=brake(tally, self._surroundings, self.settings),
             active=self._board.active(),
@@ -93,7 +93,7 @@ class Governor:
         """How many signals are queued in each lane."""
         return self._board.order.lanes
 
-    # --- what it does ---
+    # --- effects ---
 
     async def look(self) -> None:
         """Look at the machine and infer the posture if that was long ago; record changes of what is held back."""
@@ -111,44 +111,44 @@ class Governor:
     async def _infer(self) -> None:
         now = self._clock.monotonic()
         due = self._inferred_at is None or now - self._inferred_at >= self.settings.posture_every_s
-        until = self.standing.until
+        until = self.current.until
         if not due and not (until is not None and self._clock.now() >= unstamp(until)):
             return
         self._inferred_at = now
         signs = self.signs()
         inferred = infer(signs)
         settings = self.settings
-        standing = settle(
-            self.standing,
+        new = settle(
+            self.current,
             inferred,
             now=self._clock.now(),
             hysteresis_s=settings.hysteresis_s,
             bypass_bp=settings.bypass_bp,
         )
-        if standing.posture is not self.standing.posture or standing.by != self.standing.by:
+        if new.posture is not self.current.posture or new.by != self.current.by:
             decided = PostureInferred(inputs=signs.model_dump(mode="json"), result=inferred.posture.value)
-            await self._stand(standing, decided.draft())
-        self.standing = standing
+            await self._change_posture(new, decided.draft())
+        self.current = new
 
     async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
         """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
-        standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
+        new = owners_word(posture, hours=hours, why=why, now=self._clock.now())
         async with self._looking:
-            await run_to_completion(self._stand(standing))
-        return standing
+            await run_to_completion(self._change_posture(new))
+        return new
 
     async def clear_posture(self) -> CurrentPosture:
         """The owner takes his word back: it is inferred at once."""
         async with self._looking:
-            if self.standing.by == "owner":
-                self.standing = self.standing.model_copy(update={"until": stamp(self._clock.now())})
+            if self.current.by == "owner":
+                self.current = self.current.model_copy(update={"until": stamp(self._clock.now())})
             await run_to_completion(self._infer())
-        return self.standing
+        return self.current
 
-    async def _stand(self, standing: CurrentPosture, *decided: Draft) -> None:
-        event = QueueStep(verb="posture", standing=standing.model_dump(mode="json"))
+    async def _change_posture(self, new: CurrentPosture, *decided: Draft) -> None:
+        event = QueueStep(verb="posture", standing=new.model_dump(mode="json"))
         await self._store.write(event, *decided)
-        self.standing = standing
+        self.current = new
 
     async def _tell(self) -> None:
         """Each lane that is held back by another rule than before, or is free again, is one entry."""

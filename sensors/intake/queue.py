@@ -196,7 +196,7 @@ class DurableQueue:
         found = await self._ledger.query("SELECT row FROM intake_ops WHERE begun_at > ? ORDER BY begun_at", (since,))
         return [Begun.model_validate_json(str(row)) for (row,) in found]
 
-    async def standing(self) -> CurrentPosture:
+    async def load_posture(self) -> CurrentPosture:
         """The posture as it was last set or inferred."""
         found = await self._ledger.query("SELECT row FROM intake_posture")
         return CurrentPosture.model_validate_json(str(found[0][0])) if found else CurrentPosture()

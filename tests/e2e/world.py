@@ -13,7 +13,7 @@ from typing import Any
 from daemon.adapters.sensor_manager import SensorManager
 from daemon.app.core import Core, build_core
 from daemon.app.runtime import build_runtime, find_tests
-from daemon.app.sensing import build_sensing
+from daemon.app.sensors import build_sensor_manager
 from daemon.settings.config import Config, Settings
 from governance.pipeline.orchestrator import Ending
 from kernel.provider import (
@@ -102,7 +102,7 @@ async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[Core, S
     await core.router.recover()
     pool = asyncio.create_task(runtime.pool.run())
     try:
-        yield core, build_sensing(core, lambda: tests)
+        yield core, build_sensor_manager(core, lambda: tests)
     finally:
         runtime.pool.stop()
         runtime.pool.cancel_all("the test ended")

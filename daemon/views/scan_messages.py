@@ -15,7 +15,7 @@ OURS = ".ouro/"
 _DUPLICATE = re.compile(r"duplicate: The same condition is already \w+\.")
 
 
-def not_looked_at(dirty: Collection[str], *, eager: bool) -> str:
+def uncommitted_notice(dirty: Collection[str], *, eager: bool) -> str:
     """What a look at a commit leaves out. Empty when nothing is: our own settings folder is no work of the owner's."""
     theirs = [path for path in dirty if not path.startswith(OURS)]
     if eager or not theirs:
@@ -27,7 +27,7 @@ def not_looked_at(dirty: Collection[str], *, eager: bool) -> str:
     )
 
 
-def at_it_already(message: str, ops: Sequence[str]) -> str:
+def name_ops_of_duplicates(message: str, ops: Sequence[str]) -> str:
     """``message`` of a scan with the intake's word for a duplicate replaced; ``ops`` are short ids."""
     if not _DUPLICATE.search(message):
         return message
@@ -36,9 +36,9 @@ def at_it_already(message: str, ops: Sequence[str]) -> str:
     return f"{seen} {where if ops else 'The daemon has it in its queue already.'}"
 
 
-ONLY_FILLS = "the kernel fills in code where a test fails; it takes no goal in words"
+INFILL_ONLY = "the kernel fills in code where a test fails; it takes no goal in words"
 
 
-def cannot_talk(capabilities: Capabilities) -> bool:
+def is_infill_only(capabilities: Capabilities) -> bool:
     """True for a kernel that only fills code where tests fail: it takes no goal in words."""
     return capabilities.infill and not capabilities.tools

@@ -27,7 +27,7 @@ async def test_scans_at_the_same_time_each_hear_of_their_signals(tmp_path: Path)
         assert len(set(first.signals)) == 1 and set(first.signals) == set(second.signals)
         again = await senses.scan(RED)
         assert again.signals == first.signals[:1]  # of this scan only, not of all that ever were
-        assert senses._scans == [] and senses._asked == 0
+        assert not senses.intake.is_scanning and not senses.intake.is_asked
 
 
 async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Path) -> None:

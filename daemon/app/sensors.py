@@ -1,4 +1,4 @@
-"""The sensors of one boot with all their ports. They stay when the runtime is replaced, and ask for its parts anew."""
+"""The sensors of one boot with all their ports. They outlive a runtime: its parts are looked up at each use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from daemon.adapters.sensor_manager import SensorManager, SignalIntake
 from daemon.adapters.sensor_ports import CommittedNames, Gh, RepositoryIgnores
 from daemon.adapters.test_setup import TestSetup
 from daemon.app.core import Core
-from daemon.views.told import ONLY_FILLS, cannot_talk
-from daemon.webhook.desk import find_secrets
+from daemon.views.scan_messages import INFILL_ONLY, is_infill_only
+from daemon.webhook.delivery_intake import find_secrets
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.op.g10_signatures import Scheme
 from governance.irongate.secrets.redaction import redact
@@ -28,7 +28,7 @@ from tools.index.checkout import CheckoutFeed
 from tools.ocr import SandboxedOcr
 
 
-def build_sensing(core: Core, tests: Callable[[], TestSetup]) -> SensorManager:
+def build_sensor_manager(core: Core, tests: Callable[[], TestSetup]) -> SensorManager:
     """Build the sensors; nothing is watched yet. ``tests`` gives the test set-up of the present runtime."""
     config, settings = core.config, core.config.settings
     watcher = Watcher(
@@ -109,7 +109,7 @@ def sensor_ports(
         clock=core.clock,
         depth_of=depth_of,
         redact=redact,
-        unavailable=lambda: ONLY_FILLS if cannot_talk(core.provider.capabilities) else "",
+        unavailable=lambda: INFILL_ONLY if is_infill_only(core.provider.capabilities) else "",
         tests=committed_tests,
         top=config.places.repo,
         spool=config.places.spool,
