@@ -25,7 +25,7 @@ class PreparedRun:
 
 
 class CommittedTests:
-    """``runner`` gives what runs the tests now: a runtime may be replaced while sensors go on."""
+    """``runner`` gives the test runner of the present runtime, which may be replaced while sensors run."""
 
     def __init__(
         self, *, workspaces: Workspaces, runner: Callable[[], TestRunner | TestsMissing], limit_s: float

@@ -167,7 +167,7 @@ class SensorManager:
         await self._core.router.read_goals()
         self._tasks = [
             asyncio.create_task(self._watcher.run(self._core.bus), name="watcher"),
-            asyncio.create_task(self._branches(), name="review branches"),
+            asyncio.create_task(self._follow_refs(), name="review branches"),
             asyncio.create_task(self._code.run(self._core.bus), name="code index"),
             *(
                 asyncio.create_task(runner.run(self._core.bus), name=source.value)
@@ -232,8 +232,8 @@ class SensorManager:
         await self.suite_sensor.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 
-    async def _branches(self) -> None:
-        """A review branch that the owner deleted is a rejection, goals are what HEAD says: looked at when refs move."""
+    async def _follow_refs(self) -> None:
+        """Check review branches (a deleted one is a rejection) and goals whenever refs move."""
         async with self._core.bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
                 await self.settle_branches()

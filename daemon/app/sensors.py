@@ -78,7 +78,7 @@ def sensor_ports(
         return await router.submit(signal, asked=True)
 
     async def depth_of(op_id: str) -> int:
-        """How many of our own commits stood in the cause chain of an op; 0 for an unknown one."""
+        """Number of our own commits in the cause chain of an op; 0 for an unknown one."""
         started = await core.ledger.events(OpStarted, op_id=op_id, limit=1)
         return started[0][1].depth if started else 0
 

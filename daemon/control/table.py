@@ -237,7 +237,7 @@ class ControlApi(ABC):
             await daemon.note("posture", name=None)
             await governor.clear_posture()
         await governor.look()
-        daemon.core.router.look_anew()
+        daemon.core.router.reconsider()
         return posture_view(governor)
 
     @needs_daemon(Effect.CHANGES, usage="/pause")

@@ -33,12 +33,8 @@ async def run_once(
     service = Service(config, clock=SystemClock(), on_event=on_event)
     codes: list[Exit] = []
     with service.stops.handle_signals(service.stopping):
-        try:
-            await service.open()
-            await service.bring_up()
+        async with service.running():
             codes = await work_off(service, request)
-        finally:
-            await service.close()
     if service.stopping.is_set():
         return int(Exit.STOPPED)
     if not codes and request is None:
@@ -106,13 +102,8 @@ async def undo(config: Config, request: OpRef) -> Ack:
     own_state(config.places)
     configure(config.settings.log)
     service = Service(config, clock=SystemClock())
-    try:
-        await service.open()
-        service.core.router.pause()  # what is queued stays so: an undo was asked for, nothing else
-        await service.bring_up()
+    async with service.running(paused=True):
         return await ServiceApi(service).undo(request)
-    finally:
-        await service.close()
 
 
 async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: OnEvent | None = None) -> Exit:
@@ -125,12 +116,9 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
     configure(config.settings.log)
     service, ending = Service(config, clock=SystemClock(), on_event=on_event), None
     with service.stops.handle_signals(service.stopping):
-        try:
-            await service.open()
-            service.core.router.pause()
-            await service.bring_up()
+        async with service.running(paused=True):
             if service.stopping.is_set():
-                return Exit.STOPPED  # nobody has decided anything yet
+                return Exit.STOPPED  # nothing is decided yet
             api, view = ServiceApi(service), await service.core.history.resolve(request.op)
             if view.has_expired(stamp(service.clock.now())):
                 service.say(f"{view.short} waited until its time ran out; `ouro fix` takes up what is still red.")
@@ -139,8 +127,6 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
             done = await (api.reject(request) if isinstance(request, RejectRequest) else api.approve(request))
             service.say(done.message)
             ending = await _ending(service, done.op)
-        finally:
-            await service.close()
     if ending is None:
         return Exit.STOPPED if service.stops.asked else Exit.FAULT
     if isinstance(request, RejectRequest):

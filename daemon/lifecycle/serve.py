@@ -27,13 +27,11 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
     with service.stops.handle_signals(service.stopping):
         try:
-            await service.open()
-            await service.bring_up()
-            await service.sensors.start(service.lost)
-            await announce(service)
-            await service.stopping.wait()
+            async with service.running():
+                await service.sensors.start(service.lost)
+                await announce(service)
+                await service.stopping.wait()
         finally:
-            await service.close()
             loop.remove_signal_handler(signal.SIGHUP)
     if service.restart and config.notify_socket is None:
         reexecute()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
@@ -79,6 +79,18 @@ class Service:
         self._ledger: Ledger | None = None
         self._control: ControlServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def running(self, *, paused: bool = False) -> AsyncIterator[None]:
+        """Open and bring up; close at the end of the block. ``paused``: what is queued stays so."""
+        try:
+            await self.open()
+            if paused:
+                self.core.router.pause()
+            await self.bring_up()
+            yield
+        finally:
+            await self.close()
 
     async def open(self) -> None:
         """Lock, ledger, socket: what answers `status`. Raises ``InstanceHeld``, ``LedgerError``, ``ControlError``."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from governance.grounding import claim_verdict as standing
+from governance.grounding import claim_verdict
 from governance.grounding.policy import PolicySettings, grounding
 from governance.grounding.sources import Behind, sources_of, stale_of
 from governance.grounding.trust import Tally, from_log, in_table
@@ -133,12 +133,12 @@ def _grounding(event: ProximityJudged) -> Compared:
 
 
 async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
-    facts = standing.GroundingFacts.model_validate(event.facts)
+    facts = claim_verdict.GroundingFacts.model_validate(event.facts)
     evidence = Behind.model_validate_json(await blob(event.behind))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
         ("time of sources", str(facts.stale), str(stale_of(evidence))),
-        ("ground", event.stand, standing.judge(facts).stand.value),
+        ("ground", event.stand, claim_verdict.judge(facts).stand.value),
     ]
 
 

@@ -159,7 +159,7 @@ class DurableQueue:
     ) -> None:
         """Record one step durably, with its projection; ``more`` entries land in the same transaction.
 
-        ``spend`` is asked for (:meth:`spent`) before a step is thought out: nothing may come between that and this.
+        ``spend`` is read (:meth:`spent`) before a step is computed: nothing may come between that and this.
         """
         await self._ledger.append(event.draft(op_id=op_id, spend=spend), *more, project=statements(event))
 

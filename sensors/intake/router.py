@@ -105,7 +105,7 @@ class IntakeRouter:
         finally:
             del self._arriving[signal.key]
             turn.set_result(None)
-            self.look_anew()
+            self.reconsider()
 
     async def _take_in(self, signal: Signal, asked: bool) -> Receipt:
         holder = self._board.holder(signal.key)
@@ -194,7 +194,7 @@ class IntakeRouter:
             aligned = self.goals.aligned
             points = await asyncio.to_thread(lambda: {each.id: aligned(each).points for each in signals})
             self._board.order.realign(points)
-            self.look_anew()
+            self.reconsider()
 
     def _lead(self) -> Item | None:
         """The best signal that may become an op now."""
@@ -212,7 +212,7 @@ class IntakeRouter:
         else:
             self.held_back.clear()
 
-    # --- what a worker says ---
+    # --- for workers ---
 
     async def started(self, op_id: str) -> None:
         """From here on the op may have acted. Raises ``LeaseLost`` when it was taken back."""
@@ -264,7 +264,7 @@ class IntakeRouter:
     ) -> None:
         """The op ended. ``branch`` holds its work for review; ``retry`` queues its signals again while they may.
 
-        Who can still say that an op was cut off was stopped, not killed: that is no attempt. Also accepted late, for an
+        CRASH_RECOVERED reported by a live worker means a clean stop, which is no attempt. Also accepted late, for an
         op that was quarantined. Raises ``LeaseLost`` for one that is not known.
         """
         stopped = cause is RootCause.CRASH_RECOVERED
@@ -335,7 +335,7 @@ class IntakeRouter:
                     gone.append(item.id)
         return tuple(gone)
 
-    # --- what a person says ---
+    # --- for the owner ---
 
     async def drop(self, signal_id: str, reason: str) -> None:
         """Take a signal out of the queue. Raises ``ControlError`` when it is unknown or an op works on it."""
@@ -364,7 +364,7 @@ class IntakeRouter:
     def resume(self) -> None:
         """Hand out again; also read the clock and the head again."""
         self._paused = False
-        self.look_anew()
+        self.reconsider()
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
         """The present queue; synchronous, from memory. At most ``lines`` signals are described, all counted."""
@@ -395,13 +395,13 @@ class IntakeRouter:
         return await self._store.knows(key)
 
     async def is_open(self, signal_id: str) -> bool:
-        """May something come of a signal yet: it waits, an op works on it, a person is asked, its branch waits?"""
+        """True while a signal waits, is worked on, waits for a person, or has a review branch."""
         await self._load()
         item = self._board.get(signal_id)
         return item is not None and item.state is not ItemState.DEAD
 
-    def look_anew(self) -> None:
-        """Something that the governor goes by is another."""
+    def reconsider(self) -> None:
+        """Choose again what may become an op: something that the governor depends on has changed."""
         self.held_back.clear()
         self._changed.set()
 

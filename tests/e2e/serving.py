@@ -66,13 +66,9 @@ async def record_of(config: Config) -> AsyncIterator[Ledger]:
 async def served(
     config: Config, model: Provider, *, watch: bool = False, service_type: type[Serving] = Serving
 ) -> AsyncIterator[tuple[Serving, ServiceApi]]:
-    """A service that is up, until the block ends; ``watch`` starts its senses too."""
+    """A service that is up, until the block ends; ``watch`` starts its sensors too."""
     service = service_type(config, model)
-    try:
-        await service.open()
-        await service.bring_up()
+    async with service.running():
         if watch:
             await service.sensors.start(service.lost)
         yield service, ServiceApi(service)
-    finally:
-        await service.close()
