@@ -95,12 +95,12 @@ async def queue_figures(base: Path) -> list[tuple[str, str]]:
     await asyncio.gather(*(router.submit(make_signal(n)) for n in range(QUEUED)))
     submitted = time.perf_counter() - began
     decisions, claims = [], []
-    custody = router._custody
+    leases = router._leases
     for _ in range(TAKEN):
         began = time.perf_counter()
         lead = router._lead()
         assert lead is not None
-        custody._choose(lead, None)
+        leases._choose(lead, None)
         decisions.append(time.perf_counter() - began)
         began = time.perf_counter()
         op = await router.next()

@@ -28,13 +28,13 @@ class Governor:
         self,
         *,
         store: DurableQueue,
-        board: QueueState,
+        queue: QueueState,
         clock: Clock,
         settings: GovernorSettings,
         surroundings: ReadSurroundings,
     ) -> None:
         self._store = store
-        self._board = board
+        self._queue = queue
         self._clock = clock
         self.settings = settings
         self._read_surroundings = surroundings
@@ -48,7 +48,7 @@ class Governor:
 
     async def load(self) -> None:
         """What earlier boots have left."""
-        self._board.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
+        self._queue.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
         self.current = await self._store.load_posture()
 
     def stirred(self) -> None:
@@ -59,13 +59,13 @@ class Governor:
 
     def situation(self) -> Situation:
         """Everything that the answers of this moment depend on."""
-        tally = self._board.history.hour(self._clock.now())
+        tally = self._queue.history.hour(self._clock.now())
         return Situation(
             tally=tally,
             posture=self.current.posture,
             surroundings=self._surroundings,
             brake=brake(tally, self._surroundings, self.settings),
-            active=self._board.active(),
+            active=self._queue.active(),
         )
 
     def rulings(self) -> Callable[[Lane], Ruling]:
@@ -82,7 +82,7 @@ class Governor:
     def next_look_s(self) -> float | None:
         """Seconds until something that is held back may be free; None while nothing is."""
         ruling, now = self.rulings(), self._clock.now()
-        held = [found for lane in self._board.order.lanes if not (found := ruling(lane)).free]
+        held = [found for lane in self._queue.order.lanes if not (found := ruling(lane)).free]
         if not held:
             return None
         falls = [(each.until - now).total_seconds() for each in held if each.until is not None]
@@ -91,7 +91,7 @@ class Governor:
     @property
     def waiting(self) -> Mapping[Lane, int]:
         """How many signals are queued in each lane."""
-        return self._board.order.lanes
+        return self._queue.order.lanes
 
     # --- effects ---
 
@@ -153,7 +153,7 @@ class Governor:
     async def _tell(self) -> None:
         """Each lane that is held back by another rule than before, or is free again, is one entry."""
         ruling, situation = self.rulings(), self.situation()
-        lanes = {lane: ruling(lane) for lane in self._board.order.lanes}
+        lanes = {lane: ruling(lane) for lane in self._queue.order.lanes}
         changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
@@ -163,8 +163,8 @@ class Governor:
     def signs(self) -> Signs:
         """What the posture is inferred from, now."""
         now = self._clock.now()
-        day, states = self._board.history.day(now), [item.state for item in self._board]
-        waiting = [*self._board.order.lanes.items(), *((Lane.of(i), 1) for i in self._board if _in_work(i))]
+        day, states = self._queue.history.day(now), [item.state for item in self._queue]
+        waiting = [*self._queue.order.lanes.items(), *((Lane.of(i), 1) for i in self._queue if _in_work(i))]
         sensed = [(lane, n) for lane, n in waiting if not lane.owners]  # that the owner wants much says nothing
         reflex = sum(n for lane, n in sensed if SOURCES[lane.source].routed_as is SourceClass.REFLEX)
         return Signs(

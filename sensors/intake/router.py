@@ -51,12 +51,12 @@ class IntakeRouter:
         self._settings = settings
         self._ports = ports
         self.goals = DeclaredGoals(files=ports.committed_files, clock=clock, redact=ports.redact)
-        self._board = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, ports.track_record)
+        self._queue = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, ports.track_record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
             store=self._store,
-            board=self._board,
+            queue=self._queue,
             clock=clock,
             settings=caps or GovernorSettings(),
             surroundings=ports.surroundings,
@@ -67,9 +67,9 @@ class IntakeRouter:
         """Number of ops of this boot that ended because the owner was in the way."""
         self._turned_away: Counter[tuple[Source, str]] = Counter()
         self._why_turned_away: dict[Source, str] = {}
-        self._custody = LeaseManager(
+        self._leases = LeaseManager(
             store=self._store,
-            board=self._board,
+            queue=self._queue,
             goals=self.goals,
             clock=clock,
             settings=settings,
@@ -108,13 +108,13 @@ class IntakeRouter:
             self.reconsider()
 
     async def _take_in(self, signal: Signal, asked: bool) -> Receipt:
-        holder = self._board.holder(signal.key)
+        holder = self._queue.holder(signal.key)
         if holder is not None and holder.ending is not None:
             await holder.ending.wait()  # what the op came to decides what this signal is
-        last = self._board.last(signal.key) or await self._store.last_closed(signal.key)
+        last = self._queue.last(signal.key) or await self._store.last_closed(signal.key)
         waits = last is not None and last.state is ItemState.AWAITING_MERGE and last.branch is not None
         lives = await self._ports.branch_exists(last.branch) if waits and last is not None and last.branch else False
-        last = self._board.last(signal.key) or last
+        last = self._queue.last(signal.key) or last
         now = self._clock.now()
         unchanged = (
             not asked and last is not None and in_vain(last) and await self._ports.is_unchanged(last.signal, signal)
@@ -140,7 +140,7 @@ class IntakeRouter:
         rejected = [self._rejected(last)] if last is not None and last.state is ItemState.AWAITING_MERGE else []
         await self._store.write(step(f"received_{item.state.value}", new=[item], items=rejected))
         for each in (*rejected, item):
-            self._board.put(each)
+            self._queue.put(each)
         return Receipt(signal_id=signal.id, status="parked" if parked else "queued", reason=item.reason)
 
     async def _turn_away(self, signal: Signal, last: Item | None, answer: Novelty, *, asked: bool) -> Receipt:
@@ -150,12 +150,12 @@ class IntakeRouter:
         facts = {"signal": signal.id, "key": signal.key, "of": answer.of, "reason": answer.reason, "base": signal.base}
         if last is not None and last.state in HELD and signal.base != last.signal.base:
             # Should the op fail, the condition is still there at a commit that it did not see.
-            self._board.put(last.model_copy(update={"seen_again_at": signal.base}))
+            self._queue.put(last.model_copy(update={"seen_again_at": signal.base}))
             facts["again"] = last.id
         wanted = last.model_copy(update={"asked": True}) if asked and last and last.state is ItemState.QUEUED else None
         await self._store.write(step(status, items=[wanted] if wanted else (), facts=facts))
-        if wanted is not None and self._board.get(wanted.id) is last:  # no op has taken it meanwhile
-            self._board.put(wanted)
+        if wanted is not None and self._queue.get(wanted.id) is last:  # no op has taken it meanwhile
+            self._queue.put(wanted)
         return Receipt(signal_id=signal.id, status=status, reason=answer.reason, of=answer.of)
 
     def _rejected(self, item: Item) -> Item:
@@ -171,7 +171,7 @@ class IntakeRouter:
         await self._load()
         while True:
             self._changed.clear()
-            await self._custody.take_back_expired()
+            await self._leases.take_back_expired()
             await self.governor.look()
             if self._lead() is not None:
                 head = await self._ports.head()
@@ -179,7 +179,7 @@ class IntakeRouter:
                 lead = self._lead()
                 if lead is not None:
                     self.held_back.clear()
-                    return await self._custody.hand_out(lead, head, evicted=self._evicted())
+                    return await self._leases.hand_out(lead, head, evicted=self._evicted())
             self._look_for_work()
             await self._until_changed()
 
@@ -190,24 +190,24 @@ class IntakeRouter:
 
     async def _align(self, head: str | None) -> None:
         if await self.goals.look(head):
-            signals = [item.signal for item in self._board.order]
+            signals = [item.signal for item in self._queue.order]
             aligned = self.goals.aligned
             points = await asyncio.to_thread(lambda: {each.id: aligned(each).points for each in signals})
-            self._board.order.realign(points)
+            self._queue.order.realign(points)
             self.reconsider()
 
     def _lead(self) -> Item | None:
         """The best signal that may become an op now."""
         ruling = self.governor.rulings()
-        return None if self._paused else self._board.order.best(self._clock.now(), lambda lane: ruling(lane).free)
+        return None if self._paused else self._queue.order.best(self._clock.now(), lambda lane: ruling(lane).free)
 
     def _evicted(self) -> tuple[str, ...]:
         ruling = self.governor.rulings()
-        return self._board.evicted(self._clock.now(), lambda lane: ruling(lane).free)
+        return self._queue.evicted(self._clock.now(), lambda lane: ruling(lane).free)
 
     def _look_for_work(self) -> None:
-        ruling, lanes = self.governor.rulings(), self._board.order.lanes
-        if lanes and not self._board.active() and not any(ruling(lane).free for lane in lanes):
+        ruling, lanes = self.governor.rulings(), self._queue.order.lanes
+        if lanes and not self._queue.active() and not any(ruling(lane).free for lane in lanes):
             self.held_back.set()
         else:
             self.held_back.clear()
@@ -216,7 +216,7 @@ class IntakeRouter:
 
     async def started(self, op_id: str) -> None:
         """From here on the op may have acted. Raises ``LeaseLost`` when it was taken back."""
-        await run_to_completion(self._custody.move(op_id, ItemState.IN_FLIGHT, "started"))
+        await run_to_completion(self._leases.move(op_id, ItemState.IN_FLIGHT, "started"))
 
     async def park(self, op_id: str) -> None:
         """The op waits for a person: it keeps its files and its lease does not run out."""
@@ -227,18 +227,18 @@ class IntakeRouter:
         await run_to_completion(self._move(op_id, ItemState.IN_FLIGHT, "unparked"))
 
     async def _move(self, op_id: str, state: ItemState, event: str) -> None:
-        await self._custody.move(op_id, state, event, spend=await self._store.spent(op_id))
+        await self._leases.move(op_id, state, event, spend=await self._store.spent(op_id))
 
     async def renew(self, op_id: str) -> None:
         """A sign of life. Kept in memory: after a restart every lease of the old boot is void anyway."""
-        held = self._custody.active(op_id)
+        held = self._leases.active(op_id)
         if held.deadline is not None:
-            held.deadline = self._custody.deadline()
+            held.deadline = self._leases.deadline()
 
     async def widen(self, op_id: str, paths: Collection[str]) -> bool:
         """Claim more files; False when another op holds one of them (then none was claimed)."""
-        held = self._custody.active(op_id)
-        new = self._board.claims.take(op_id, paths)
+        held = self._leases.active(op_id)
+        new = self._queue.claims.take(op_id, paths)
         if new is None:
             return False
         if new:
@@ -246,11 +246,11 @@ class IntakeRouter:
         return True
 
     async def _record_claims(self, held: Held, new: tuple[str, ...]) -> None:
-        await self._custody.record_claims(held, new, spend=await self._store.spent(held.lease.op_id))
+        await self._leases.record_claims(held, new, spend=await self._store.spent(held.lease.op_id))
 
     async def wait_free(self, op_id: str, paths: Collection[str], *, limit_s: float) -> bool:
         """Wait until no other op holds one of ``paths``; False when that takes longer than ``limit_s``."""
-        claims = self._board.claims
+        claims = self._queue.claims
         try:
             async with asyncio.timeout(limit_s):
                 while claims.blocker(paths, op_id=op_id) is not None:
@@ -275,7 +275,7 @@ class IntakeRouter:
     ) -> None:
         await self._load()
         spend = await self._store.spent(op_id)
-        await self._custody.end(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped, spend=spend)
+        await self._leases.end(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped, spend=spend)
         self.hindered += cause in IN_THE_WAY
 
     # --- leases that ran out, and boots that ended in a crash ---
@@ -288,20 +288,20 @@ class IntakeRouter:
         requeued: list[str] = []
         inherited, self._inherited = self._inherited, ()
         for op_id in inherited:
-            held = self._board.held[op_id]
+            held = self._queue.held[op_id]
             if held.lease.state is ItemState.CLAIMED:
-                requeued += [item.id for item in self._board.of_op(op_id)]
-                await run_to_completion(self._custody.unstarted(held, "recovered"))
+                requeued += [item.id for item in self._queue.of_op(op_id)]
+                await run_to_completion(self._leases.unstarted(held, "recovered"))
         await self.check_branches()
         before = stamp(self._clock.now() - timedelta(days=self._settings.keep_closed_days))
         if await self._store.prunable(before):
             await self._store.write(step("pruned", facts={"before": before}))
-        states = {op_id: held.lease.state for op_id, held in self._board.held.items() if op_id in inherited}
+        states = {op_id: held.lease.state for op_id, held in self._queue.held.items() if op_id in inherited}
         return RecoveryReport(
             requeued=tuple(requeued),
             undecided=tuple(o for o, s in states.items() if s is ItemState.IN_FLIGHT),
             parked=tuple(o for o, s in states.items() if s is ItemState.PARKED),
-            quarantined=tuple(i.id for i in self._board if i.state is ItemState.QUARANTINED),
+            quarantined=tuple(i.id for i in self._queue if i.state is ItemState.QUARANTINED),
         )
 
     async def requeue(self, op_id: str) -> None:
@@ -316,22 +316,22 @@ class IntakeRouter:
         await run_to_completion(self._quarantine(op_id, reason))
 
     async def _quarantine(self, op_id: str, reason: str) -> None:
-        held = self._custody.active(op_id)
-        await self._custody.quarantine(held, reason, spend=await self._store.spent(op_id))
+        held = self._leases.active(op_id)
+        await self._leases.quarantine(held, reason, spend=await self._store.spent(op_id))
 
     async def check_branches(self) -> tuple[str, ...]:
         """Close signals whose review branch is gone; returns their ids. For start-up and moved branches."""
         await self._load()
         gone = []
-        for item in self._board:
+        for item in self._queue:
             if (
                 item.state is ItemState.AWAITING_MERGE
                 and item.branch
                 and not await self._ports.branch_exists(item.branch)
             ):
-                current = self._board.get(item.id)
+                current = self._queue.get(item.id)
                 if current is not None and current.state is ItemState.AWAITING_MERGE:
-                    await run_to_completion(self._custody.put(self._rejected(current), "branch_gone"))
+                    await run_to_completion(self._leases.put(self._rejected(current), "branch_gone"))
                     gone.append(item.id)
         return tuple(gone)
 
@@ -342,7 +342,7 @@ class IntakeRouter:
         await self._load()
         item = self._waiting(signal_id)
         update = {"state": ItemState.DONE, "reason": reason, "closed_at": stamp(self._clock.now())}
-        await run_to_completion(self._custody.put(item.model_copy(update=update), "dropped"))
+        await run_to_completion(self._leases.put(item.model_copy(update=update), "dropped"))
 
     async def release(self, signal_id: str) -> None:
         """Queue a parked, quarantined, dead or held back signal: with fresh attempts, regardless of caps."""
@@ -354,7 +354,7 @@ class IntakeRouter:
                 remedy="Merge or delete the branch; `ouro drop` forgets it.",
             )
         now, fresh = stamp(self._clock.now()), {"attempts": 0, "generation": 0, "closed_at": None, "asked": True}
-        await run_to_completion(self._custody.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
+        await run_to_completion(self._leases.put(queued_again(item, now=now).model_copy(update=fresh), "released"))
         self.held_back.clear()
 
     def pause(self) -> None:
@@ -368,13 +368,13 @@ class IntakeRouter:
 
     def snapshot(self, *, lines: int = 200) -> QueueSnapshot:
         """The present queue; synchronous, from memory. At most ``lines`` signals are described, all counted."""
-        return self._board.snapshot(
+        return self._queue.snapshot(
             now=self._clock.now(), paused=self._paused, lines=lines, ruling=self.governor.rulings()
         )
 
     def known(self) -> tuple[str, ...]:
         """The ids of all signals that have not ended, and of the dead."""
-        return self._board.ids()
+        return self._queue.ids()
 
     async def by_source(self) -> dict[str, dict[str, tuple[int, str]]]:
         """For each source and state: how many signals the table holds, and when the newest of them was queued."""
@@ -397,7 +397,7 @@ class IntakeRouter:
     async def is_open(self, signal_id: str) -> bool:
         """True while a signal waits, is worked on, waits for a person, or has a review branch."""
         await self._load()
-        item = self._board.get(signal_id)
+        item = self._queue.get(signal_id)
         return item is not None and item.state is not ItemState.DEAD
 
     def reconsider(self) -> None:
@@ -408,7 +408,7 @@ class IntakeRouter:
     async def idle(self) -> bool:
         """Nothing queued, nothing claimed, nothing in flight, nothing on its way in."""
         await self._load()
-        return not self._arriving and not self._board.busy()
+        return not self._arriving and not self._queue.busy()
 
     async def until_idle(self) -> None:
         """Return when :meth:`idle` holds: for a run that ends when there is no more work."""
@@ -433,21 +433,21 @@ class IntakeRouter:
         self._loaded = True
         self._inherited = tuple(lease.op_id for lease in leases)
         for lease in leases:
-            self._board.hold(lease, None)
+            self._queue.hold(lease, None)
         for item in items:
-            self._board.put(item)
+            self._queue.put(item)
 
     def _waiting(self, signal_id: str) -> Item:
-        item = self._board.get(signal_id)
+        item = self._queue.get(signal_id)
         if item is None:
             raise ControlError(f"No waiting signal has the id {signal_id}.", remedy="`ouro signals` lists them.")
-        if item.op_id is not None and item.op_id in self._board.held:
+        if item.op_id is not None and item.op_id in self._queue.held:
             raise ControlError(f"Op {item.op_id} works on this signal.", remedy="Cancel the op instead.")
         return item
 
     async def _until_changed(self) -> None:
         """Wait for a change, or for the moment at which a wait or a lease ends. Nothing is polled."""
-        due, lease = self._board.order.due(), self._board.next_deadline()
+        due, lease = self._queue.order.due(), self._queue.next_deadline()
         waits = [] if due is None or self._paused else [(due - self._clock.now()).total_seconds()]
         waits += [] if lease is None else [lease - self._clock.monotonic()]
         look = None if self._paused else self.governor.next_look_s()
