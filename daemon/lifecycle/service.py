@@ -217,8 +217,9 @@ class Service:
     async def _missing(self) -> tuple[str, ...]:
         core = self.core
         health = await core.provider.health()
-        core.health.provider_problem = "" if health.ready else health.detail
-        found = (self.runtime.tests.problem, core.health.provider_problem)
+        problem = "" if health.ready else health.detail
+        core.health.report_provider(problem)
+        found = (self.runtime.tests.problem, problem)
         return (*(reason for reason in found if reason), *self._faults)
 
     async def look_again(self, *, probe: bool) -> None:

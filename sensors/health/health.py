@@ -64,7 +64,7 @@ class Health:
         self._settings = settings or HealthSettings()
         self._lag_ms = lag_ms
         self._on_sample = on_sample
-        self.provider_problem = ""  # of whoever asked the model last
+        self._provider_problem = ""
         self._seen: deque[MachineReading] = deque(maxlen=self._settings.kept)
         self._at: float | None = None  # monotonic, of the newest
         self._late_ms = 0  # how much later than it was due our own timer was called
@@ -91,6 +91,10 @@ class Health:
         sample, vitals = self._seen[-1]
         why = "; ".join(f"{part.value} {told(sample, part)}" for part, level in vitals.levels.items() if level)
         return f"the machine is {vitals.condition.value}, score {vitals.score}: {why}"
+
+    def report_provider(self, problem: str) -> None:
+        """Take note why the model could not answer when it was last checked; empty: it could."""
+        self._provider_problem = problem
 
     async def look(self) -> Vitals:
         """What is known now: looks when the last look is older than :attr:`HealthSettings.every_s`."""
@@ -130,7 +134,7 @@ class Health:
     async def _sample(self, now: float) -> None:
         lag = max(self._late_ms, self._lag_ms())
         sample = await asyncio.to_thread(
-            self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self.provider_problem
+            self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self._provider_problem
         )
         self._seen.append(MachineReading(sample, judged(sample, self.vitals.levels)))
         self._at = now

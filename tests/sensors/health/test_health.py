@@ -34,7 +34,7 @@ async def test_it_looks_when_it_is_asked_and_not_more_often(tmp_path: Path) -> N
     clock.advance(30)
     assert (await health.look()).levels[Part.MEMORY] is Level.HIGH
     assert health.line.startswith("the machine is DEGRADED, score 40: memory 5 % left")
-    health.provider_problem = "The weights are not on this machine."
+    health.report_provider("The weights are not on this machine.")
     for _ in range(5):
         clock.advance(30)
         await asyncio.gather(health.look(), health.look())
