@@ -41,7 +41,7 @@ async def test_a_swapped_request_is_refused_and_may_be_turned_down(tmp_path: Pat
     async with served(config, documenting()) as (service, api):  # as `ouro approve` does without a daemon
         with pytest.raises(ControlError, match="is not what was shown"):
             await api.approve(OpRef(op=op_id))
-        await service.runtime.pool.decide(op_id, "approved", by="owner")  # type: ignore[union-attr]  # behind the door
+        await service.runtime.pool.decide(op_id, "approved", by="owner")  # not through the control socket
         ending = await ended(service.core)
         assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
         (closed,) = await service.entries(op_id, "approval.expired")
