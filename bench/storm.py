@@ -30,6 +30,7 @@ from ledger.store import Ledger
 from ledger.vocabulary import Frame, OpOutcome, Outcome, RootCause, TestResult
 from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure.signals import signals_of
@@ -206,8 +207,7 @@ async def red_storm(base: Path, scale: float) -> Weather:
         clock=SystemClock(),
         boot="bench",
         settings=RouterSettings(),
-        admit=admit,
-        may_release=may_release,
+        ports=IntakePorts(admit=admit, may_release=may_release),
         caps=caps,
     )
     await router.recover()

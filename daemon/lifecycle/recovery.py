@@ -7,10 +7,10 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from daemon.app.core import Core
 from daemon.lifecycle.undo import commit_with, finish_undos
 from daemon.record.diffs import newest_candidate
 from daemon.record.history import open_ops
-from governance.approval.inbox import Inbox
 from governance.approval.refusals import Refused, Waiting
 from governance.budget import estimate
 from governance.changes.changes import Changes
@@ -21,7 +21,7 @@ from governance.grounding.settlement import settle_claims
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.ending import is_wanted_again
 from governance.record import Recorder
-from kernel.provider import Price, Provider
+from kernel.provider import Price
 from ledger.events.approval import ApprovalExpired, ApprovalRejected
 from ledger.events.change import ChangeRecovered, CommitIntended, CommitMade
 from ledger.events.event import LedgerEvent, read_event
@@ -34,14 +34,10 @@ from ledger.events.op import (
     PhaseEntered,
     RouteChosen,
 )
-from ledger.places import Places
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, Phase, RootCause, Route, Spend, State
-from sensors.intake.router import IntakeRouter
-from tools.git import Git
 from tools.sandbox.choice import left_behind
 from tools.sandbox.launcher import remove_unless_in_use
-from tools.workspace import Workspaces
 
 TURNED_DOWN = {
     ApprovalRejected: RootCause.APPROVAL_REJECTED,
@@ -143,44 +139,28 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> RecoveredE
 class Recovery:
     """The steps, in order: journals, op ends, leases, undos, workspaces, folders of sandboxed runs."""
 
-    def __init__(
-        self,
-        *,
-        ledger: Ledger,
-        changes: Changes,
-        router: IntakeRouter,
-        inbox: Inbox,
-        workspaces: Workspaces,
-        git: Git,
-        places: Places,
-        provider: Provider,
-    ) -> None:
-        self._provider = provider
-        self._git = git
-        self._places = places
-        self._ledger = ledger
+    def __init__(self, *, core: Core, changes: Changes) -> None:
+        self._core = core
+        self._ledger = core.ledger
         self._changes = changes
-        self._router = router
-        self._inbox = inbox
-        self._workspaces = workspaces
 
     async def run(self) -> tuple[str, ...]:
         """Recover; one sentence for each thing that was found."""
         notes = []
         journals = {r.op_id: r for r in await asyncio.to_thread(self._changes.recover)}
         ops = {op_id: await self._known(op_id) for op_id in await open_ops(self._ledger)}
-        waiting = {request.op.id for request in await self._inbox.pending()}
+        waiting = {request.op.id for request in await self._core.inbox.pending()}
         for journal in journals.values():
             await self._note_journal(journal)
         for op in ops.values():
             if op.ended is None and op.op_id not in waiting:
                 ops[op.op_id] = await self._end(op, journals.get(op.op_id))
                 notes.append(f"{op.op_id} was cut off in {op.state}: {ops[op.op_id].ended}")
-        report = await self._router.recover()
+        report = await self._core.router.recover()
         for op_id in (*report.undecided, *report.parked):
             if op_id not in waiting:  # the pool parks those again
                 await self._give_back(op_id, ops.get(op_id) or await self._known(op_id))
-        notes += await finish_undos(self._ledger, self._git)
+        notes += await finish_undos(self._ledger, self._core.git)
         notes += await self._clear_away()
         return tuple(notes)
 
@@ -191,7 +171,7 @@ class Recovery:
     async def _clear_away(self) -> tuple[str, ...]:
         """Folders of dead runs. What cannot be removed now (its processes are still dying) waits for a next boot."""
         try:
-            reaped = await self._workspaces.reap(())
+            reaped = await self._core.workspaces.reap(())
         except OSError as error:
             return (f"a left-over workspace could not be removed: {error}",)
         finally:
@@ -203,7 +183,7 @@ class Recovery:
 
         Runs of our own may have begun (servers of the owner), and a doctor may look at the walls.
         """
-        places = self._places
+        places = self._core.config.places
         dead = list(left_behind(places))
         for bait in places.state.glob(".ouro-probe-*"):
             dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
@@ -220,11 +200,11 @@ class Recovery:
         """Write the terminal entry that the crash prevented, and the outcome."""
         commit, ref = (journal.commit, journal.ref) if journal else (op.commit, op.intent)
         if commit is None and op.intent:  # the ref may have moved: that one, or a review branch when it had moved on
-            found = await commit_with(self._git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
+            found = await commit_with(self._core.git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
             commit, ref = found or (None, "")
         end = end_of(op, commit=commit, kept=journal.kept if journal else ())
         record = Recorder(self._ledger, op_id=op.op_id, spend=await self._ledger.spent(op.op_id))
-        await charge_cut_off(self._ledger, record, provider=self._provider.name, price=self._provider.price)
+        await charge_cut_off(self._ledger, record, provider=self._core.provider.name, price=self._core.provider.price)
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
         settled = await settle_claims(self._ledger, op.op_id, told, end.reason)
@@ -263,10 +243,10 @@ class Recovery:
     async def _give_back(self, op_id: str, op: OpenOp) -> None:
         """Report the end of an op to the router that still holds it. What a kill cut off counts as an attempt."""
         if op.ended is None or (op.killed and op.cause is RootCause.CRASH_RECOVERED):
-            await self._router.requeue(op_id)
+            await self._core.router.requeue(op_id)
             return
         again = is_wanted_again(op.ended, op.cause)
-        await self._router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
+        await self._core.router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
 
 
 Call = tuple[Entry, CallStarted]

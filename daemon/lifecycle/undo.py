@@ -65,7 +65,7 @@ async def tests_of(ledger: Ledger, op_id: str) -> tuple[str, ...]:
 
 
 async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
-    """At boot: an undo that a crash cut off is remembered when its commit stands, else given up."""
+    """At boot: an undo that a crash cut off is recorded if its commit exists, else given up."""
     begun: dict[str, tuple[Entry, UndoIntended]] = {}
     for entry in await ledger.entries(events=(UndoIntended, UndoMade, UndoGivenUp)):
         event = read_event(entry)

@@ -80,17 +80,17 @@ class EventLine:
 
 def narrate(entry: Entry) -> str | None:
     """The line of ``entry`` in the block of its op; None when it has nothing new for a person."""
-    told = tell(entry)
+    told = format_entry(entry)
     return None if told is None else str(told)
 
 
-def tell(entry: Entry) -> EventLine | None:
+def format_entry(entry: Entry) -> EventLine | None:
     """Like :func:`narrate`, as label, text and role."""
-    return tell_event(read_event(entry), entry)
+    return format_event(read_event(entry), entry)
 
 
-def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
-    """Like :func:`tell`, for an entry whose event was read."""
+def format_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
+    """Like :func:`format_entry`, for an entry whose event was read."""
     told = _line(event, entry)
     return None if told is None else EventLine(told.label, clean(told.text), told.role)
 
@@ -98,7 +98,7 @@ def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
 def describe(entry: Entry) -> str:
     """One line for any entry, for the log: never silent."""
     event = read_event(entry)
-    told = tell_event(event, entry)
+    told = format_event(event, entry)
     if told is not None:
         return f"{told.label}: {told.text}"
     if isinstance(event, CallEnded):
@@ -343,7 +343,7 @@ def _rolling_back(event: ChangeRollingBack, entry: Entry) -> EventLine:
 
 @_line.register
 def _committed(event: CommitMade, entry: Entry) -> EventLine | None:
-    """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
+    """What the owner has to know besides the terminal entry, which shows an ordinary commit."""
     return EventLine("note", event.note, Role.WARN) if event.note else None
 
 

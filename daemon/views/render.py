@@ -17,7 +17,7 @@ from daemon.control.messages import (
     StatusView,
     SuiteView,
 )
-from daemon.views.mcp import told
+from daemon.views.mcp import format_server
 from daemon.views.narrate import LABEL_WIDTH, EventLine, asked_line, describe, short_of
 from daemon.views.text import Block, Line, Role, Span, clean, count, duration, line, money
 from governance.pipeline.diff_text import HEADERS
@@ -108,7 +108,7 @@ def _suite(suite: SuiteView) -> EventLine:
 
 
 def _server(view: McpView) -> EventLine:
-    return EventLine("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
+    return EventLine("mcp", clean(format_server(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
 
 
 def op_header(op: OpView) -> Line:

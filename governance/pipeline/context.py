@@ -29,7 +29,7 @@ from ledger.vocabulary import Candidate, Operation, Verdict
 from tools.git import Git
 from tools.manifest import Toolbox
 from tools.repository import Repository
-from tools.testing.runner import TestRunner
+from tools.testing.runner import TestRunner, TestsMissing
 from tools.workspace import Workspace, Workspaces
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Services:
     repository: Repository
     codebases: Codebases
     workspaces: Workspaces
-    runner: TestRunner | None  # None: tests cannot be run; ``runner_problem`` is the reason
-    runner_problem: str
+    tests: TestRunner | TestsMissing
     sandbox_name: str
     toolbox: Toolbox
     changes: Changes
@@ -62,6 +61,16 @@ class Services:
     settings: GovernanceSettings
     clock: Clock
     heavy: asyncio.Semaphore
+
+    @property
+    def runner(self) -> TestRunner | None:
+        """None where tests cannot be run; :attr:`runner_problem` is the reason."""
+        return None if isinstance(self.tests, TestsMissing) else self.tests
+
+    @property
+    def runner_problem(self) -> str:
+        """Why tests cannot be run; empty where they can."""
+        return self.tests.reason if isinstance(self.tests, TestsMissing) else ""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.record.optable import folded
+from daemon.record.optable import fold_op
 from daemon.record.replay import replay
 from daemon.views.narrate import describe
 from governance.grounding.trust import from_log, in_table
@@ -57,7 +57,7 @@ async def test_what_it_says_is_understood(earlier: Ledger) -> None:
     assert ended == [OpOutcome.COMPLETE, OpOutcome.POSTMORTEM]
     (landed, commit), (_, undone) = (*await earlier.events(CommitMade), *await earlier.events(UndoMade))
     assert undone.of == commit.commit
-    view = folded(await earlier.entries(op_id=landed.op_id))
+    view = fold_op(await earlier.entries(op_id=landed.op_id))
     assert (view.state, view.commit, view.undone_by) == (OpOutcome.COMPLETE, commit.commit, undone.commit)
     assert len(await earlier.events(SessionEnded)) == 2
 

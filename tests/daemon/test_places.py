@@ -10,8 +10,8 @@ import pytest
 
 from daemon.settings.places import host_env, make_folders, places_for
 from ledger.errors import ConfigError, RepositoryError
-from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
-from tests.daemon.somebody import theirs as theirs
+from tests.daemon.other_user import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.other_user import theirs as theirs
 from tests.repos import git, make_repo
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.ports import admit, may_release
+from daemon.adapters.intake_ports import admit, may_release
 from daemon.control.messages import Life, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.lifecycle.recovery import cut_off
@@ -20,6 +20,7 @@ from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Phase, Spend
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from tests.e2e.serving import Serving, record_of, served
 from tests.e2e.talking import Talking
@@ -70,7 +71,7 @@ async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(con
         begun = called(op_id, "call.started", "repair", provider=name, max_tokens=50)
         await ledger.append(started(op_id), begun)
     async with booted(config) as service:
-        home = service.home
+        home = service.core
         assert await home.budget.spent_today() == 20_000 + 5_000
         assert await home.budget.spent_by(op_id) == Spend(usd_micro=25_000, tokens_in=1_000, tokens_out=50, calls=1)
         (ended,) = await service.entries(op_id, "call.ended")
@@ -79,7 +80,7 @@ async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(con
         assert (terminal.spend.usd_micro, terminal.spend.working_ms) == (25_000, 5)
         assert terminal.payload["root_cause"] == "crash_recovered"
     async with booted(config) as service:  # charged once
-        assert await service.home.budget.spent_today() == 25_000
+        assert await service.core.budget.spent_today() == 25_000
 
 
 async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(config: Config) -> None:
@@ -100,11 +101,11 @@ async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(confi
     async with booted(config) as service:
         (terminal,) = await service.entries(op_id, "terminal")
         assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
-        (waiting,) = await service.home.refused.waiting()
+        (waiting,) = await service.core.refused.waiting()
         assert (waiting.branch, waiting.op_id, waiting.commit) == (branch, op_id, made)
         git(repo, "branch", "-q", "-D", branch)
-        await service.senses_now.settle_branches()
-        assert await service.home.refused.hashes() == (diff_hash(CANDIDATE),)
+        await service.sensors.settle_branches()
+        assert await service.core.refused.hashes() == (diff_hash(CANDIDATE),)
 
 
 @asynccontextmanager
@@ -116,8 +117,7 @@ async def dying(config: Config) -> AsyncIterator[tuple[IntakeRouter, Ledger]]:
             clock=SystemClock(),
             boot="dead",
             settings=config.settings.router,
-            admit=admit,
-            may_release=may_release,
+            ports=IntakePorts(admit=admit, may_release=may_release),
         )
         await router.recover()
         yield router, ledger
@@ -139,11 +139,11 @@ async def test_everything_is_recovered_before_any_work_begins(config: Config) ->
     service = Serving(config, Talking(lambda _: "nothing"))
     try:
         await service.open()
-        service.home.router.pause()
+        service.core.router.pause()
         submitted = await ServiceApi(service).submit(SubmitRequest(goal="Say hello", files=("c.py",)))
         assert submitted.status == "queued" and service.life is Life.STARTING
         await service.bring_up()
-        lines = {line.goal: line for line in service.home.router.snapshot().lines}
+        lines = {line.goal: line for line in service.core.router.snapshot().lines}
         attempts = {goal: (line.state.value, line.attempts) for goal, line in lines.items()}
         assert attempts == {"Make a pass.": ("queued", 1), "Make b pass.": ("queued", 0), "Say hello": ("queued", 0)}
         for op in (begun, claimed):  # that which never started has an end too, but counts no attempt
@@ -153,7 +153,7 @@ async def test_everything_is_recovered_before_any_work_begins(config: Config) ->
         ready = await service.until("session.ready")
         assert "1 left-over workspaces were removed" in ready.payload["recovered"]
         assert terminal.seq < ready.seq
-        service.home.router.resume()
+        service.core.router.resume()
         first = await service.until("op.started", goal="Say hello")
         assert first.seq > ready.seq
     finally:
@@ -177,7 +177,7 @@ async def test_a_commit_in_the_owners_branch_completes_its_op_though_its_journal
         assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
         (outcome,) = await service.entries(op.id, "outcome")
         assert outcome.payload["success"] and outcome.seq > terminal.seq
-        assert service.home.router.snapshot().lines == ()  # its signal is done, not tried again
+        assert service.core.router.snapshot().lines == ()  # its signal is done, not tried again
     assert git(repo, "rev-parse", "HEAD") == made
 
 

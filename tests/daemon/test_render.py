@@ -19,9 +19,9 @@ from daemon.control.messages import (
     SuiteView,
 )
 from daemon.record.optable import folded
+from daemon.views.live_blocks import LiveBlocks
 from daemon.views.narrate import describe, narrate
 from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
-from daemon.views.teller import Teller
 from daemon.views.text import Role, Span, clean, duration, json_text, line, money, show
 from ledger.events.change import LandingCause
 from ledger.vocabulary import EntryKind, OpOutcome, Phase, Spend
@@ -254,7 +254,7 @@ def test_no_payload_breaks_the_telling(event: str, payload: dict[str, object], o
     one = entry(1, event, op=OP if own else None, **payload)
     narrate(one)
     assert describe(one)
-    Teller(colour=True).feed(one)
+    LiveBlocks(colour=True).feed(one)
     plain(log_block(LogView(entries=(one,))))
 
 
@@ -355,7 +355,7 @@ def test_a_merge_that_git_would_refuse_is_not_the_first_advice(cause: LandingCau
     ref = "refs/heads/ouro/review/op-1"
     landing = entry(1, "landing.chosen", mode="review", ref=ref, cause=cause)
     end = entry(2, "terminal", to="COMPLETE", commit="3f9c21aaaaaa", ref=ref)
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     told = teller.feed(landing) + teller.feed(end)
     assert told.count("take it: git merge ouro/review/op-1") == 1
     careful = "commit or stash your own changes, then take it" in told
@@ -401,7 +401,7 @@ def test_lists() -> None:
 
 def test_live_blocks_of_two_ops_are_kept_apart() -> None:
     other = OP.replace("7f3a-", "beef-")
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     told = [
         teller.feed(entry(1, "op.started", goal="Make it pass.", tests=["t::a"])),
         teller.feed(entry(2, "tier.assigned", tier="SAFE_AUTO")),
@@ -422,7 +422,7 @@ def test_live_blocks_of_two_ops_are_kept_apart() -> None:
 
 
 def test_what_was_missed_is_said() -> None:
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     assert "3 entries were not shown" in teller.event(Event(cursor=9, entry=entry(9, "infilled"), missed=3))
     assert teller.event(Event(cursor=9, note="two\nlines")) == "two\nlines"
     assert teller.event(Event(cursor=9, op=OP, note="12/24")).endswith("12/24")

@@ -39,11 +39,11 @@ class History:
 async def repaired(base: Path) -> History:
     repo = repo_with(base / "shop", SHOP)
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
-    async with lived_in(config_for(base, repo), Infilling(minus)) as (house, senses):
+    async with lived_in(config_for(base, repo), Infilling(minus)) as (core, senses):
         await senses.scan(None)
-        ending = await ended(house)
+        ending = await ended(core)
         assert ending.state is OpOutcome.COMPLETE, ending.reason
-        ledger = house.ledger
+        ledger = core.ledger
         entries = await ledger.entries(kinds=DECIDED)
         wanted = [str(e.payload[name]) for e in entries for name in ("inspection", "behind") if name in e.payload]
         return History(

@@ -54,8 +54,8 @@ async def test_two_mistakes_are_mended_together(
     config = config_for(tmp_path, repo, repair={"moves": moves})
     async with served(config, Infilling(model)) as (service, _):
         signal = manual_signal("Make all three pass", closed_when=FAILING, base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.COMPLETE, ending.reason
         kept = await service.entries(ending.op.id, "branched")
         assert kept and kept[0].payload["mended"] >= 1 and kept[0].payload["left"] >= 1
@@ -72,7 +72,7 @@ async def test_without_bases_two_mistakes_stay(tmp_path: Path) -> None:
     config = config_for(tmp_path, repo, repair={"branches": 0})
     async with served(config, Infilling(writes)) as (service, _):
         signal = manual_signal("Make all three pass", closed_when=FAILING, base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.POSTMORTEM, ending.reason
     assert git(repo, "rev-parse", "HEAD") == base

@@ -31,8 +31,8 @@ async def test_repairs_that_pass_are_compared(tmp_path: Path, other: str, compar
     async with served(config_for(tmp_path, repo, repair={"compared": compared}), model) as (service, _):
         goal = "Make the discount count again"
         signal = manual_signal(goal, files=[CART], closed_when=[FAILING], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.COMPLETE, ending.reason
         told, notes = await service.told(ending.op.id), await service.entries(ending.op.id, "compared")
         decided = await service.entries(ending.op.id, "tier.assigned")

@@ -31,10 +31,10 @@ def settings(other: Path) -> dict[str, Any]:
 
 
 async def approved(service: Serving, api: ServiceApi) -> Ending:
-    ending = await ended(service.home)
+    ending = await ended(service.core)
     while ending.request is not None:
         await api.approve(OpRef(op=ending.op.id))
-        ending = await ended(service.home)
+        ending = await ended(service.core)
     return ending
 
 
@@ -53,7 +53,7 @@ async def test_a_commit_in_the_other_repository_is_followed(tmp_path: Path) -> N
         assert f"{HERE} agrees with {THERE}" in ending.dossier.verification.closure_reason
         tiers = [e.payload["facts"] for e in await service.entries(ending.op.id, "classified") if "facts" in e.payload]
         assert all(facts["from_outside"] for facts in tiers)
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == first
     assert json.loads((repo / HERE).read_text()) == {"required": ["id", "total"]}
     assert "/required" in " ".join(m.text for m in model.asked[0])

@@ -42,5 +42,5 @@ async def test_a_change_that_cannot_be_taken_back_is_told_and_taken_back_later(t
         assert "left as the owner has them" not in ending.reason
     assert (repo / CART).read_text() != LONG
     async with served(config, Talking(after_a_look(GOOD))) as (service, _):
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert (repo / CART).read_text() == LONG and git(repo, "status", "--porcelain") in ("", "?? link")

@@ -23,8 +23,8 @@ async def test_the_command_ends_and_the_signal_waits_for_the_owner(tmp_path: Pat
     async with served(config, Infilling(minus)) as (service, api):
         service.on_event = told.append
         codes = await asyncio.wait_for(work_off(service, None), 120)
-        (line,) = service.home.router.snapshot().lines
+        (line,) = service.core.router.snapshot().lines
         assert codes == [Exit.REFUSED] and [event.note for event in told if event.note] == [HELD_BACK]
         assert line.waits == "held back: posture MAINTAIN leaves none to test_failure (governor.posture)"
         await api.fix(FixRequest())
-        assert (await ended(service.home)).state is OpOutcome.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE

@@ -48,13 +48,13 @@ def world(tmp_path: Path, one: HostileCandidate) -> tuple[Path, Config]:
 
 async def play(service: Serving, one: HostileCandidate) -> State:
     """Submit the failing tests; the state in which the op ends or waits."""
-    head = await service.home.repository.head()
+    head = await service.core.repository.head()
     assert head.commit is not None
     signal = manual_signal(
         "Mend add", files=[PATH], closed_when=list(one.failing), base=head.commit, clock=service.clock
     )
-    await service.home.router.submit(signal)
-    return (await ended(service.home)).state
+    await service.core.router.submit(signal)
+    return (await ended(service.core)).state
 
 
 @pytest.mark.parametrize("one", marked())

@@ -51,7 +51,7 @@ class Answers(Talking):
 
 
 async def told(service: Serving, ending: Ending, event: str) -> list[dict[str, Any]]:
-    entries = await service.home.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.RUN, EntryKind.DECISION))
+    entries = await service.core.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.RUN, EntryKind.DECISION))
     return [entry.payload for entry in entries if entry.payload.get("event") == event]
 
 

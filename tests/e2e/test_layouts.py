@@ -83,11 +83,11 @@ def project(
 
 async def repaired(tmp_path: Path, repo: Path) -> list[Ending]:
     """Scan, and work off every signal; endings in order."""
-    async with lived_in(config_for(tmp_path, repo), Infilling(gross)) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo), Infilling(gross)) as (core, senses):
         found = await senses.scan(None)
         assert found.signals, found.message
-        endings = [await ended(house) for _ in found.signals]
-        assert await house.router.idle()
+        endings = [await ended(core) for _ in found.signals]
+        assert await core.router.idle()
     return endings
 
 

@@ -46,10 +46,10 @@ def stubborn(path: str, answers: Sequence[str]) -> InTurn:
 
 async def landed(service: Serving, api: ServiceApi) -> Ending:
     """What moves code about waits for the owner; he says yes."""
-    waiting = await ended(service.home)
+    waiting = await ended(service.core)
     assert waiting.state is Phase.APPROVE, (waiting.cause, waiting.reason)
     await api.approve(OpRef(op=waiting.op.id))
-    return await ended(service.home)
+    return await ended(service.core)
 
 
 async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None
         assert "is there once" in ending.dossier.verification.closure_reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     assert "lines in shop/bill.py and names in shop/cart.py are still the same" in say.told[1]
     assert "each does it all itself" in say.told[2]
     assert git(repo, "rev-parse", "HEAD^") == asked
@@ -113,7 +113,7 @@ async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(
         await api.undo(OpRef(op=ending.op.id))
         undo = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="opportunity_miner", commit=undo)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
         commit(repo, "Show nothing", {USE: "SHOWN = 1\n"})
         second = await landed(service, api)
         assert second.state is OpOutcome.COMPLETE, (second.cause, second.reason)
@@ -150,7 +150,7 @@ async def test_a_function_is_made_simple_and_green_tests_alone_do_not_make_it_so
     async with served(config, Talking(say, changes=[SIZES]), watch=True) as (service, api):
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
         asked = commit(repo, "Sizes", {SIZES: f"{REST}\n\n{HEAD}\n{LADDER}\n", "tests/test_sizes.py": test})
-        ending = await landed(service, api) if learns else await ended(service.home)
+        ending = await landed(service, api) if learns else await ended(service.core)
         assert isinstance(ending.op.signals[0].closure, MetricBelow)
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}

@@ -36,7 +36,7 @@ async def waits_for_a_person(service: Serving, ending: Ending, where: str) -> No
     assert not await service.entries(ending.op.id, "approval.approved")
     told = await service.told(ending.op.id)
     assert "outside: gate18.override" in told and "APPROVAL_REQUIRED: text from outside reads like orders" in told
-    assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+    assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ async def offered(tmp_path: Path, before: str, after: str) -> tuple[Ending, bool
     case = f"{TEST}::Sums::test_add" if "unittest" in before else f"{TEST}::test_add"
     async with served(config, model) as (service, _):
         signal = manual_signal("Mend add", files=[PATH], closed_when=[case], base=head, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     return ending, git(repo, "rev-parse", "HEAD") != head
 
 

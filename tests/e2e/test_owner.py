@@ -54,7 +54,7 @@ GOAL = SubmitRequest(goal="Take the discount off", files=(CART,), closed_when=(F
 async def repaired(service: Serving) -> Ending:
     """Submitted rather than scanned for: what is seen here is where the work lands."""
     assert (await ServiceApi(service).submit(GOAL)).status == "queued"
-    return await ended(service.home)
+    return await ended(service.core)
 
 
 async def test_what_the_owner_has_under_way_stays_to_the_byte_and_staged(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ async def test_a_review_branch_that_the_owner_deletes_is_a_rejection(tmp_path: P
         first = await repaired(service)
         git(repo, "branch", "-D", f"ouro/review/{first.op.id}")
         write(repo, {CART: PLUS})
-        await service.senses_now.settle_branches()
+        await service.sensors.settle_branches()
         second = await repaired(service)
         assert second.state is OpOutcome.POSTMORTEM
         assert "gate19.undone" in second.reason, second.reason
@@ -137,12 +137,12 @@ async def test_a_merge_that_begins_meanwhile_is_waited_for(tmp_path: Path) -> No
     model = Infilling(once(lambda: git(repo, "merge", "-q", "--no-commit", "--no-ff", "other")))
     config = config_for(tmp_path, repo, test_failure={"debounce_s": 0.1})
     async with served(config, model, watch=True) as (service, _):
-        first = await ended(service.home)
+        first = await ended(service.core)
         assert first.state is OpOutcome.POSTMORTEM
         assert "A merge is under way" in first.reason
         assert git(repo, "status", "--porcelain") == "M  notes.txt"
         git(repo, "merge", "--abort")
-        second = await ended(service.home)
+        second = await ended(service.core)
         assert second.state is OpOutcome.COMPLETE, (second.cause, second.reason)
     assert git(repo, "rev-parse", "HEAD^") == head
     assert (repo / CART).read_text() == SHOP[CART]
@@ -157,9 +157,9 @@ async def test_a_review_branch_that_the_owner_merges_is_taken_over(tmp_path: Pat
         git(repo, "checkout", "-q", "main")
         git(repo, "merge", "-q", f"ouro/review/{first.op.id}")
         git(repo, "branch", "-d", f"ouro/review/{first.op.id}")
-        await service.senses_now.settle_branches()
+        await service.sensors.settle_branches()
         assert not any("ouro/review" in note for note in (await api.status()).notes)
-        assert await service.home.refused.hashes() == ()
+        assert await service.core.refused.hashes() == ()
 
 
 async def test_a_detached_head_gets_a_review_branch(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def with_history(path: Path) -> Path:
 
 async def slowed(service: Serving, repo: Path) -> str:
     await service.until("metrics_taken")
-    await service.senses_now._watcher.ready.wait()
+    await service.sensors._watcher.ready.wait()
     slow = commit(repo, "Be careful", {CART: SHOP[CART].replace(LINE, LOOP)})
     measure(repo)
     await service.until("sensor_said", sensor="performance_regression")
@@ -82,10 +82,10 @@ async def slowed(service: Serving, repo: Path) -> str:
 
 
 async def approved(service: Serving, api: object) -> Ending:
-    ending = await ended(service.home)
+    ending = await ended(service.core)
     while ending.request is not None:
         await api.approve(OpRef(op=ending.op.id))  # type: ignore[attr-defined]
-        ending = await ended(service.home)
+        ending = await ended(service.core)
     return ending
 
 
@@ -99,7 +99,7 @@ async def test_what_made_a_benchmark_worse_is_mended_and_measured_again(tmp_path
         assert (ending.op.origin, ending.op.targets) == (Source("performance_regression"), (CART,))
         assert ending.dossier.verification is not None
         assert "steps is 2 lines: within noise" in ending.dossier.verification.closure_reason
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == slow
     assert (repo / CART).read_text() == SHOP[CART]
     assert "steps is" in " ".join(m.text for m in model.asked[0])

@@ -37,8 +37,8 @@ def degenerate(times: int) -> Model:
 
 
 async def record_of(service: Serving, op_id: str, event: str) -> list[Entry]:
-    assert (await service.home.ledger.verify()).ok
-    assert (await replay(service.home.ledger, op_id=op_id)).differences == ()
+    assert (await service.core.ledger.verify()).ok
+    assert (await replay(service.core.ledger, op_id=op_id)).differences == ()
     return await service.entries(op_id, event)
 
 
@@ -123,7 +123,7 @@ async def test_a_restless_answer_stands_on_more_or_is_asked_about(tmp_path: Path
         told = await service.told(waiting.op.id)
         assert git(repo, "status", "--porcelain") == ""
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.COMPLETE, ending.reason
     assert [(j["stand"], j["min_sources"]) for j in judged] == [("reground", 10), ("ask", 10)]
     assert {d["asked"]["budget_scale_milli"] for d in decided if d["purpose"] == "generate"} == {507}
@@ -198,7 +198,7 @@ async def test_who_is_little_trusted_has_to_look_further(tmp_path: Path) -> None
         async with served(config_for(base, shop(base)), Talking(glances, changes=[CART])) as (service, _):
             for number in range(misses):
                 key = TrustKey(kind="provider", name=Talking.name)
-                service.home.trust.learn(
+                service.core.trust.learn(
                     Graded(record=number, about=About.CHANGE, outcome=ClaimOutcome.MISS, keys=(key,))
                 )
             ending = await work(service, WORDY)

@@ -63,7 +63,7 @@ async def one_repair(tmp_path: Path, ends: Sequence[tuple[timedelta, Ending]]) -
         await remembered(config, *ends)
     async with served(config, Infilling(minus)) as (service, _):
         ending = await work(service)
-        assert (await replay(service.home.ledger, op_id=None)).differences == ()
+        assert (await replay(service.core.ledger, op_id=None)).differences == ()
     return ending, git(repo, "log", "-1", "--format=%(trailers:key=Generated-By,valueonly)").strip()
 
 
@@ -99,7 +99,7 @@ async def test_why_the_owner_said_no_reaches_the_next_model(tmp_path: Path) -> N
         first = await work(service)
         assert first.request is not None
         await api.reject(RejectRequest(op=first.op.id, reason="cents are never rounded here"))
-        assert (await ended(service.home)).cause is RootCause.APPROVAL_REJECTED
+        assert (await ended(service.core)).cause is RootCause.APPROVAL_REJECTED
         model.asked.clear()
         commit(repo, "Say what this is", {"README.md": "a shop\n"})
         second = await work(service, "Let the discount count")
@@ -130,7 +130,7 @@ async def test_a_forged_memory_is_found_by_replay(tmp_path: Path) -> None:
     async with served(config, Infilling(minus)) as (service, _):
         ending = await work(service)
         entries = await service.entries(ending.op.id, "tier.assigned")
-        blob = service.home.ledger.get_blob
+        blob = service.core.ledger.get_blob
     assert (await replay_entries(entries, blob)).differences == ()
     told = entries[-1].payload["prophecy"]
     harmless = [{**standing, "good": standing["weight"], "taken_back": 0} for standing in told["reputations"]]

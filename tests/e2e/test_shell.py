@@ -37,7 +37,7 @@ async def test_a_model_repairs_through_the_shell_and_nothing_else_lands(tmp_path
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service)
         assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
-        ledger = service.home.ledger
+        ledger = service.core.ledger
         refusals = [e.payload for e in await ledger.entries(op_id=ending.op.id, kinds=(EntryKind.VERDICT,))]
         calls = [e.payload for e in await service.entries(ending.op.id, "tool.called") if e.payload["tool"] == "bash"]
         told = await service.told(ending.op.id)

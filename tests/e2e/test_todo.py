@@ -34,21 +34,21 @@ async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) 
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("todo_scanner"), (CART,))
         assert "a marker can go" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         assert git(repo, "rev-parse", "HEAD") == asked
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "the marker is gone" in ending.dossier.verification.closure_reason
         made = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="todo_scanner", commit=made)
         assert any(note == f"todo_scanner: Nothing new at {made[:12]}." for note in (await api.status()).notes)
-        assert (await service.home.ledger.verify()).ok
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await service.core.ledger.verify()).ok
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     assert git(repo, "rev-parse", "HEAD^") == asked
     assert "ValueError" in (repo / CART).read_text() and "TODO" not in (repo / CART).read_text()
     assert "Done when" in " ".join(m.text for m in model.asked[0])
@@ -70,7 +70,7 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
     async with served(config_for(tmp_path, repo, **QUICK), Talking(model, changes=[CART]), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.state is OpOutcome.POSTMORTEM, ending.reason
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
@@ -110,13 +110,13 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
     try:
         await service.open()
         await service.bring_up()
-        sensor = service.senses_now.by_source[Source("todo_scanner")]
+        sensor = service.sensors.by_source[Source("todo_scanner")]
         await sensor.scan_once()
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         await sensor.scan_once()
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         await ServiceApi(service).approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)  # tried once more, and shown to the owner again
+        ending = await ended(service.core)  # tried once more, and shown to the owner again
         (closure,) = await service.entries(ending.op.id, "closure")
     finally:
         await service.close()
@@ -132,7 +132,7 @@ async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_pat
     repo = repo_with(tmp_path / "shop", {**SHOP, CART: WITH_TODO})
     config = config_for(tmp_path, repo, **QUICK)
     async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
-        by_source = service.senses_now.by_source
+        by_source = service.sensors.by_source
         assert {Source("backlog"), Source("todo_scanner")} <= set(by_source)
         for sensor in by_source.values():
             assert await sensor.scan_once() == ()

@@ -56,7 +56,7 @@ async def test_what_misses_the_list_waits_and_lands_with_the_owners_yes(
         assert rule in told and sentence in told, told
         assert f"ouro approve {short_id(ending.op.id)}" in told
         assert git(repo, "rev-parse", "HEAD") == head
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
         await api.approve(OpRef(op=ending.op.id))
         done = await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert done.op_id == ending.op.id
@@ -87,8 +87,8 @@ async def test_what_the_search_puts_in_a_hole_waits_where_it_acts(tmp_path: Path
     async with served(config, Infilling(lambda before, _: [HOLE] * before.endswith("    "))) as (service, _):
         tests = ["tests/test_calc.py::test_label", "tests/test_calc.py::test_other"]
         signal = manual_signal("Mend it", files=["calc.py"], closed_when=tests, base=head, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
 

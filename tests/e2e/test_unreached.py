@@ -77,8 +77,8 @@ async def offered(tmp_path: Path, files: Files, answer: Files) -> tuple[Ending, 
         signal = manual_signal(
             "Mend add", files=["calc.py"], closed_when=["tests/test_calc.py::test_add"], base=head, clock=service.clock
         )
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     return ending, git(repo, "rev-parse", "HEAD") != head
 
 
@@ -114,8 +114,8 @@ async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> Non
         signal = manual_signal(
             "Mend add", files=["calc.py"], closed_when=["tests/test_calc.py::test_add"], base=head, clock=service.clock
         )
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert ending.request is not None and "without this change as well" in ending.request.reason
     assert git(repo, "rev-parse", "HEAD") == head

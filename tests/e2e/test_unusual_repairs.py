@@ -90,8 +90,8 @@ async def broken(
     async with served(config_for(tmp_path, repo), Infilling(answers)) as (service, _):
         base = git(repo, "rev-parse", "HEAD")
         signal = manual_signal("Mend it", closed_when=[test], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         assigned = await service.entries(ending.op.id, "tier.assigned")
     return ending, str([entry.payload["reasons"] for entry in assigned])
 

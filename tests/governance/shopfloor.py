@@ -21,6 +21,7 @@ from governance.pipeline.ending import Ending
 from governance.pipeline.orchestrator import Orchestrator
 from governance.pipeline.phase import PhaseResult, PhaseRun, ResultKind
 from governance.pipeline.pool import Pool
+from governance.pipeline.work_reports import WorkReports
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Capabilities, Done, Event, Health, Limits, Message, Price, Usage
 from ledger.clock import Clock
@@ -35,7 +36,7 @@ PRICE = Price(input=1_000_000, output=0)  # one micro-dollar a token in
 def bare_shop(clock: Clock, **parts: Any) -> Services:
     """A shop that holds ``parts``, and nothing where a test touches nothing."""
     nothing: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__)
-    plain = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
+    plain = {"sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
     held = plain | {"trust": Trust()} | parts
     return Services(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
 
@@ -130,9 +131,10 @@ class Floor:
     refused: Refused
     memory: RepositoryMemory
     ledger: Ledger
+    reports: WorkReports
 
     async def ended(self, within_s: float = 5) -> Ending:
-        return await asyncio.wait_for(self.pool.ended.get(), within_s)
+        return await asyncio.wait_for(self.reports.ended.get(), within_s)
 
     async def told(self, op: Operation, event: str) -> list[Entry]:
         return [e for e in await self.ledger.entries(op_id=op.id) if e.payload.get("event") == event]
@@ -165,13 +167,14 @@ async def working(
         shop=shop, ledger=ledger, budget=budget, inbox=inbox, on_phase=feed.renew,
         phases=[replace(spec, run=run[spec.name]) for spec in PHASES],
     )  # fmt: skip
+    reports = WorkReports()
     pool = Pool(
         source=feed, orchestrator=orchestrator, inbox=inbox, budget=budget, ledger=ledger, clock=clock,
-        workers=workers, beat_s=60,
+        reports=reports, workers=workers, beat_s=60,
     )  # fmt: skip
     running = asyncio.create_task(pool.run())
     try:
-        yield Floor(pool, feed, orchestrator, inbox, budget, refused, memory, ledger)
+        yield Floor(pool, feed, orchestrator, inbox, budget, refused, memory, ledger, reports)
     finally:
         pool.stop()
         pool.cancel_all("the test ended")

@@ -83,7 +83,7 @@ async def validated(tmp_path: Path, ledger: Ledger, clock: ManualClock, test: st
         repository = Repository(crew.shop.git)
         shop = replace(
             crew.shop,
-            runner=project.runner(),
+            tests=project.runner(),
             repository=repository,
             codebases=Codebases(repository),
             baselines=Baselines(workspaces=crew.shop.workspaces),

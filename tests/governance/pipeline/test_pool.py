@@ -226,7 +226,7 @@ async def test_endings_that_nobody_reads_do_not_pile_up(ledger: Ledger, clock: M
             floor.feed.waiting.put_nowait(op)
         await until(floor, len(ops))
         await asyncio.sleep(0)
-        kept = [(await floor.ended()).op.id for _ in range(floor.pool.ended.qsize())]
+        kept = [(await floor.ended()).op.id for _ in range(floor.reports.ended.qsize())]
         assert kept == [op.id for op in ops[3:]]
 
 

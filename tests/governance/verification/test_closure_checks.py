@@ -42,7 +42,7 @@ async def test_a_file_is_another_for_one_run_only(tmp_path: Path, ledger: Ledger
     repo = make_repo(tmp_path / "shop", {"a.py": BEFORE.decode()})
     async with crew_in(repo, ledger, clock, Priced()) as (crew, context):
         runner = Reading()
-        tree = CopiedTree(replace(crew, shop=replace(crew.shop, runner=runner)), context.workspace)
+        tree = CopiedTree(replace(crew, shop=replace(crew.shop, tests=runner)), context.workspace)
         assert (await tree.run(["t.py"], instead={"a.py": AFTER})).status is RunStatus.RED
         assert await tree.read("a.py") == BEFORE
         assert (await tree.run(None)).status is RunStatus.GREEN
@@ -59,7 +59,7 @@ async def test_tests_that_write_to_the_code_say_nothing_of_it(
 ) -> None:
     repo = make_repo(tmp_path / "shop", {"a.py": BEFORE.decode()})
     async with crew_in(repo, ledger, clock, Priced()) as (crew, context):
-        shop = replace(crew.shop, runner=Reading(writes=b"x = 3\n"))
+        shop = replace(crew.shop, tests=Reading(writes=b"x = 3\n"))
         tree = CopiedTree(replace(crew, shop=shop), context.workspace)
         run = await tree.run(["t.py"], instead={"a.py": AFTER})
         assert (run.status, run.reason) == (RunStatus.INCONCLUSIVE, "The tests wrote to a.py.")

@@ -19,10 +19,10 @@ from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Operation, OpOutcome, RootCause, Signal, Source, TestsPass, Urgency, Verdict
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.queue import rebuild
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Surroundings
 
 PER_ROUND = 20
 WAVE = 10  # signals on their way in at the same time
@@ -121,10 +121,6 @@ async def rebuilt(ledger: Ledger) -> bool:
     return before == [await ledger.query(sql) for sql in TABLES]
 
 
-async def calm() -> Surroundings:
-    return Surroundings()
-
-
 async def main(folder: Path, round_number: int, drain: bool) -> None:
     world = World(folder)
     ledger = await Ledger.open(folder / "ledger.sqlite3", repo_id="0123456789ab", clock=SystemClock())
@@ -133,10 +129,11 @@ async def main(folder: Path, round_number: int, drain: bool) -> None:
         clock=SystemClock(),
         boot=f"boot-{round_number}",
         settings=RouterSettings(max_attempts=ATTEMPTS, max_claims=1000, max_merged=2),
-        admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
-        may_release=lambda silent_s, limit_s: Verdict(gate=12, rule="gate12.expired"),
+        ports=IntakePorts(
+            admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
+            may_release=lambda silent_s, limit_s: Verdict(gate=12, rule="gate12.expired"),
+        ),
         caps=UNCAPPED,
-        look=calm,
     )
     say("ready")
     await recover(router, world)

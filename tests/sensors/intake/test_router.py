@@ -11,6 +11,7 @@ from ledger.errors import ControlError, LeaseLost, LedgerError
 from ledger.ids import sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, EntryKind, Operation, OpOutcome, RootCause, Source, Spend, Urgency, Verdict
+from sensors.intake.ports import IntakePorts
 from sensors.intake.priority import PriorityInputs, priority
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
@@ -146,9 +147,7 @@ async def test_the_op_is_planned_on_head(ledger: Ledger, clock: ManualClock) -> 
         clock=clock,
         boot="b",
         settings=RouterSettings(),
-        admit=admit_shallow,
-        may_release=may_release,
-        head=head,
+        ports=IntakePorts(admit=admit_shallow, may_release=may_release, head=head),
     )
     await router.submit(signal("plain"))
     assert (await take(router)).base == "c7"
@@ -272,10 +271,9 @@ async def test_a_condition_reported_at_a_newer_commit_is_not_lost_when_the_op_fa
     op = await take(router)
     await router.started(op.id)
     assert (await router.submit(signal(base="c2"))).status == "duplicate"
-    hindered: list[str] = []
-    router.tell_hindered(lambda: hindered.append(op.id))
+    assert router.hindered == 0
     await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.STALE_BASE)
-    assert hindered == [op.id]
+    assert router.hindered == 1
     again = await take(router)
     assert (again.base, again.attempt) == ("c2", 2)
     await fail(router, again, retry=False)
@@ -438,9 +436,12 @@ async def test_who_may_not_be_released_keeps_its_files_and_is_asked_again(ledger
         return may_release(0 if len(asked) == 1 else silent_s, limit_s)
 
     router = IntakeRouter(
-        ledger=ledger, clock=clock, boot="b", settings=RouterSettings(), admit=admit_shallow,
-        may_release=alive_at_first,
-    )  # fmt: skip
+        ledger=ledger,
+        clock=clock,
+        boot="b",
+        settings=RouterSettings(),
+        ports=IntakePorts(admit=admit_shallow, may_release=alive_at_first),
+    )
     await router.recover()
     await router.submit(signal("a", targets=("a.py",)))
     first = await take(router)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.adapters.sensor_ports import CommittedNames
-from daemon.cli.people import read_line
+from daemon.cli.speech import read_line
 from daemon.control.intake_messages import SignalRef
 from daemon.control.messages import OpRef, QueueView, SuiteView, Utterance
 from daemon.control.spoken_orders import SpokenOrders, spoken_status, the_op, the_signal

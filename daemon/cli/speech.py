@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.asking import attach
 from daemon.cli.base import Call, call_of, leave, sentence
+from daemon.cli.connect import attach
 from daemon.exit_codes import Exit
 from ledger.errors import ControlError, NoDaemon, OuroError
 from ledger.parsers.json import read_json

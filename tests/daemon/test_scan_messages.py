@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.lifecycle.service import waiting_for
-from daemon.views.told import at_it_already, cannot_talk, not_looked_at
+from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, uncommitted_notice
 from kernel.provider import Capabilities
 from tests.daemon.scripted_api import OP
 
@@ -21,18 +21,18 @@ from tests.daemon.scripted_api import OP
     ],
 )
 def test_what_is_not_looked_at(dirty: tuple[str, ...], eager: bool, told: str) -> None:
-    said = not_looked_at(dirty, eager=eager)
+    said = uncommitted_notice(dirty, eager=eager)
     assert said.startswith(told) and bool(said) is bool(told)
 
 
 def test_a_duplicate_is_said_for_a_person() -> None:
-    assert at_it_already(("1c7f3a",)) == "The daemon is at it already: op-1c7f3a."
-    assert at_it_already(()) == "The daemon has it in its queue already."
+    assert name_ops_of_duplicates(("1c7f3a",)) == "The daemon is at it already: op-1c7f3a."
+    assert name_ops_of_duplicates(()) == "The daemon has it in its queue already."
 
 
 def test_who_takes_a_goal_in_words() -> None:
-    assert cannot_talk(Capabilities(infill=True, local=True))
-    assert not cannot_talk(Capabilities(infill=True, tools=True)) and not cannot_talk(Capabilities())
+    assert is_infill_only(Capabilities(infill=True, local=True))
+    assert not is_infill_only(Capabilities(infill=True, tools=True)) and not is_infill_only(Capabilities())
 
 
 def test_what_a_stop_waits_for() -> None:

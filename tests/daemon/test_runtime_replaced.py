@@ -6,12 +6,13 @@ import resource
 import venv
 from pathlib import Path
 
-from daemon.control.messages import FixRequest, Life
+from daemon.control.messages import FixRequest, Life, OpRef
 from daemon.control.service_api import ServiceApi
 from kernel.provider import Health
 from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
-from tests.e2e.world import PLUS, SHOP, Infilling, config_for, own_environment
+from tests.e2e.test_approvals import BETTER, CART, documenting, parked
+from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, own_environment, repo_with
 from tests.repos import git, make_repo
 
 PULL = "The weights are not on this machine."
@@ -27,7 +28,7 @@ class Fetched(Infilling):
 
 
 async def states(service: Serving) -> list[tuple[str, list[str]]]:
-    entries = [e.payload for e in await service.home.ledger.entries()]
+    entries = [e.payload for e in await service.core.ledger.entries()]
     events = ("session.ready", "session.state")
     return [(said["state"], said["reasons"]) for said in entries if said.get("event") in events]
 
@@ -76,3 +77,28 @@ async def test_memory_is_what_is_resident_now(tmp_path: Path) -> None:
         freed = await ServiceApi(service).health()
         assert held.resident_kb - freed.resident_kb > 48 * 1024
         assert freed.resident_peak_kb == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >= held.resident_kb - 1024
+
+
+async def test_a_change_that_waits_is_taken_up_by_the_runtime_that_replaces_another(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    config = config_for(tmp_path, repo)
+    async with served(config, documenting()) as (service, api):
+        op_id = (await parked(service, api)).op.id
+    (packages,) = (repo / ".venv" / "lib").glob("python*/site-packages")
+    packages.rename(tmp_path / "packages")
+    packages.mkdir()
+    async with served(config, documenting()) as (service, api):
+        before = service.runtime
+        assert "pytest is not installed" in before.tests.problem
+        await service.look_again(probe=True)
+        assert service.runtime is before  # the answer is the same
+        packages.rmdir()
+        (tmp_path / "packages").rename(packages)
+        await service.look_again(probe=True)
+        assert service.runtime is not before and service.life is Life.ACTIVE
+        assert before.pool.stopped.is_set() and len(service.working) == 1
+        assert [view.id for view in (await api.status()).waiting] == [op_id]
+        await api.approve(OpRef(op=op_id))
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
+    assert BETTER in (repo / CART).read_text()

@@ -42,7 +42,7 @@ def admit(head: RequestHead) -> Refusal | None:
     return None
 
 
-class Desk:
+class DeliveryIntake:
     """Takes requests whose head was admitted. ``secrets`` hold the owner's, by scheme."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Desk:
 
     async def _keep(self, facts: SignatureFacts, verdict: Verdict, news: News) -> None:
         until = facts.now_s + 2 * facts.window_s if facts.scheme is Scheme.STANDARD else None
-        taken = WebhookTaken(**verdict.model_dump(), facts=facts.model_dump(mode="json"), news=told_of(news))
+        taken = WebhookTaken(**verdict.model_dump(), facts=facts.model_dump(mode="json"), news=describe_news(news))
         kept = news if isinstance(news, IssueNews) else None
         await self._deliveries.take(taken, keys=facts.keys, now_s=facts.now_s, until_s=until, news=kept)
         self.taken += 1
@@ -161,7 +161,7 @@ def _read(scheme: Scheme, request: HttpRequest) -> News:
     return news.model_copy(update={"title": redact(news.title), "body": redact(news.body)})
 
 
-def told_of(news: News) -> str:
+def describe_news(news: News) -> str:
     """The payload of the entry: never the words of an issue."""
     if isinstance(news, IssueNews):
         return f"issue {news.repository}#{news.number} {news.action}"

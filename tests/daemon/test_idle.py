@@ -30,12 +30,12 @@ async def test_a_daemon_at_rest_is_woken_by_its_health_only(tmp_path: Path) -> N
     repo = repo_with(tmp_path / "shop", SHOP)
     async with served(config_for(tmp_path, repo), Infilling(minus), watch=True) as (service, api):
         await service.until("known", green=True)
-        await service.home.health.look()
+        await service.core.health.look()
         async with asyncio.timeout(60):
             while len(timers()) > 2:  # noqa: ASYNC110  # what the first look has left ends; one is this block's own
                 await asyncio.sleep(0.05)
         (only,) = timers()
-        assert only.__func__ is Health._called and only.__self__ is service.home.health
+        assert only.__func__ is Health._called and only.__self__ is service.core.health
         view = await api.health()
         assert view.machine.samples >= 1 and {part.name for part in view.machine.parts} >= {"memory", "disk", "loop"}
         assert "machine" in show(health_block(view), colour=False)
@@ -45,7 +45,7 @@ async def test_what_presses_the_machine_is_seen_by_governor_and_owner(tmp_path: 
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable: 1 kB\n")
     config = config_for(tmp_path, make_repo(tmp_path / "repo"), **OFTEN)
     async with served(config, Infilling(minus)) as (service, api):
-        home = service.home
+        home = service.core
         home.health._gauges = Gauges(proc=tmp_path, supplies=tmp_path)
         await home.health.next()
         await home.health.next()

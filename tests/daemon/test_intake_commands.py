@@ -36,7 +36,7 @@ async def opened(config: Config) -> AsyncIterator[tuple[Serving, ServiceApi]]:
     service = Serving(config, Infilling("unused"))
     try:
         await service.open()
-        await service.home.router.recover()
+        await service.core.router.recover()
         yield service, ServiceApi(service)
     finally:
         await service.close()
@@ -49,7 +49,7 @@ def config(tmp_path: Path) -> Config:
 
 async def fill(service: Serving) -> dict[str, str]:
     """One signal in each state that a person may have to do with."""
-    router, ids = service.home.router, {}
+    router, ids = service.core.router, {}
     for name, state in (("dead", OpOutcome.POSTMORTEM), ("lost", None)):
         sent = signal(name)
         await router.submit(sent, asked=True)
@@ -106,25 +106,25 @@ async def test_retry_and_drop_are_recorded_before_they_are_done(config: Config) 
         for name in ("held", "dead", "lost", "deep"):
             await api.retry(SignalRef(signal=ids[name][-6:].upper()))
         states = {
-            line.signal_id: (line.state, line.attempts, line.waits) for line in service.home.router.snapshot().lines
+            line.signal_id: (line.state, line.attempts, line.waits) for line in service.core.router.snapshot().lines
         }
         assert {states[ids[name]] for name in ids} == {("queued", 0, "")}  # not even held back: the owner wants it
         await api.drop(DropRequest(signal=ids["dead"], why="obsolete"))
         with pytest.raises(ControlError, match="No signal matches"):
             await api.drop(DropRequest(signal=ids["dead"], why="again"))
-        taken = await service.home.router.next()
+        taken = await service.core.router.next()
         with pytest.raises(ControlError, match="works on this signal"):
             await api.retry(SignalRef(signal=taken.signals[0].id))
-        asked = [e.payload for e in await service.home.ledger.entries(kinds=(EntryKind.CONTROL,))]
+        asked = [e.payload for e in await service.core.ledger.entries(kinds=(EntryKind.CONTROL,))]
         assert [p["event"] for p in asked] == ["control.retry"] * 4 + ["control.drop", "control.retry"]
         assert asked[4]["asked"] == {"signal": ids["dead"], "why": "obsolete"}
-        dropped = await service.home.ledger.query("SELECT row FROM intake_items WHERE id = ?", (ids["dead"],))
+        dropped = await service.core.ledger.query("SELECT row FROM intake_items WHERE id = ?", (ids["dead"],))
         assert json.loads(str(dropped[0][0]))["reason"] == "dropped by the owner: obsolete"
 
 
 async def test_a_repair_on_a_review_branch_is_not_tried_again(config: Config) -> None:
     async with opened(config) as (service, api):
-        router, sent = service.home.router, signal("waits")
+        router, sent = service.core.router, signal("waits")
         await router.submit(sent)
         op = await router.next()
         await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="ouro/review/x")
@@ -136,7 +136,7 @@ async def test_a_repair_on_a_review_branch_is_not_tried_again(config: Config) ->
 async def test_sensors_say_what_they_sent_and_why_they_are_held_back(config: Config) -> None:
     async with opened(config) as (service, api):
         ids = await fill(service)
-        await service.home.router.submit(signal("held"))
+        await service.core.router.submit(signal("held"))
         view = await api.sensors()
         (tests,) = [s for s in view.sensors if s.source == "test_failure"]
         assert tests.states == {"dead": 1, "quarantined": 1, "queued": 1, "parked": 1}
@@ -163,7 +163,7 @@ async def test_the_owner_sets_the_posture_for_a_while(config: Config) -> None:
         assert "posture   HARDEN, set by the owner" in show(status_block(await api.status()), colour=False)
         view = await api.posture(PostureRequest(action="clear"))
         assert (view.posture, view.by) == (Posture.MAINTAIN, "inferred")
-        asked = [e.payload for e in await service.home.ledger.entries(kinds=(EntryKind.CONTROL,))]
+        asked = [e.payload for e in await service.core.ledger.entries(kinds=(EntryKind.CONTROL,))]
         assert [p["asked"]["name"] for p in asked] == ["HARDEN", None]
         assert asked[0]["asked"] == {"name": "HARDEN", "hours": "24", "why": "release day"}
 
@@ -173,9 +173,9 @@ async def test_what_was_ruled_and_inferred_can_be_derived_again(config: Config) 
         await fill(service)
         await api.posture(PostureRequest(action="set", name=Posture.EXPLORE, why="so that it changes"))
         await api.posture(PostureRequest(action="clear"))
-        await service.home.router.submit(signal("mine", source=Source.MANUAL, urgency=Urgency.LOW))
-        report = await replay(service.home.ledger, op_id=None)
-        decided = [e.payload.get("decision") for e in await service.home.ledger.entries(kinds=(EntryKind.DECISION,))]
+        await service.core.router.submit(signal("mine", source=Source.MANUAL, urgency=Urgency.LOW))
+        report = await replay(service.core.ledger, op_id=None)
+        decided = [e.payload.get("decision") for e in await service.core.ledger.entries(kinds=(EntryKind.DECISION,))]
         assert {"priority", "governor", "posture"} <= set(decided)
         assert report.decisions >= len(decided) and report.differences == ()
 
@@ -184,7 +184,7 @@ async def test_a_goal_of_the_owner_is_taken_although_the_caps_are_used_up(config
     async with opened(config) as (service, api):
         await fill(service)
         done = await api.submit(SubmitRequest(goal="Mine", closed_when=("tests/test_cart.py::test_x",)))
-        assert (await service.home.router.next()).signals[0].id == done.signal
+        assert (await service.core.router.next()).signals[0].id == done.signal
 
 
 def test_a_signal_is_named_by_any_end_of_its_id() -> None:

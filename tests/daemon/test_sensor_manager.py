@@ -21,13 +21,13 @@ async def test_scans_at_the_same_time_each_hear_of_their_signals(tmp_path: Path)
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
-        service.home.router.pause()
-        senses = service.senses_now
+        service.core.router.pause()
+        senses = service.sensors
         first, second = await asyncio.gather(senses.scan(RED, asked=True), senses.scan(RED, asked=True))
         assert len(set(first.signals)) == 1 and set(first.signals) == set(second.signals)
         again = await senses.scan(RED)
         assert again.signals == first.signals[:1]  # of this scan only, not of all that ever were
-        assert senses._scans == [] and senses._asked == 0
+        assert not senses.intake.is_scanning and not senses.intake.is_asked
 
 
 async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Path) -> None:
@@ -35,8 +35,8 @@ async def test_each_sensor_says_what_it_saw_or_why_it_sees_nothing(tmp_path: Pat
     commit(repo, "A list", {".ouro/backlog.toml": '[[item]]\ntitle = "Round totals"\nstate = "ready"\n'})
     config = config_for(tmp_path, repo, webhook={"port": 1, "github_secrets": ["UNSET"]})
     async with served(config, Infilling(minus), watch=True) as (service, api):
-        await service.senses_now.scan(None, asked=True)
-        await service.senses_now.by_source[Source("backlog")].scan_once()
+        await service.sensors.scan(None, asked=True)
+        await service.sensors.by_source[Source("backlog")].scan_once()
         view = await api.sensors()
     says = {sensor.source: sensor.says for sensor in view.sensors}
     assert "Green at" in says["test_failure"] and says["todo_scanner"] == "switched off"
@@ -52,7 +52,7 @@ async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_ask
     repo = repo_with(tmp_path / "shop", SHOP)
     config = config_for(tmp_path, repo)
     async with served(config, Infilling(minus), watch=True) as (service, _):
-        index = service.home.code
+        index = service.core.code
 
         async def knows(text: str, language: str = "python") -> None:
             async with asyncio.timeout(30):
@@ -68,5 +68,5 @@ async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_ask
         git(repo, "checkout", "-q", "-b", "side")
         commit(repo, "elsewhere", {"shop/side.py": "SIDE = 1\n"})
         await knows("SIDE = 1\n")
-        assert service.senses_now.notes() == ()
+        assert service.sensors.notes() == ()
     assert config.places.code_index.stat().st_mode & 0o777 == 0o600

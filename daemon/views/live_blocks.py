@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.control.messages import Event
-from daemon.views.narrate import careful, tell_event, touches_own_work
+from daemon.views.narrate import careful, format_event, touches_own_work
 from daemon.views.render import diff_lines, header, labelled
 from daemon.views.text import Line, Role, Span, line, show
 from ledger.events.event import LedgerEvent, read_event
@@ -25,7 +25,7 @@ class _Open:
         self.own_work = False  # the owner's uncommitted files are in the way of a merge
 
 
-class Teller:
+class LiveBlocks:
     """One block an op. Lines of several ops that run at once are kept apart by repeating the short header."""
 
     def __init__(self, *, colour: bool) -> None:
@@ -52,7 +52,7 @@ class Teller:
 
     def _entry(self, entry: Entry) -> list[Line]:
         event = read_event(entry)
-        told = tell_event(event, entry)
+        told = format_event(event, entry)
         if entry.op_id is None:
             return [] if told is None else [labelled(told)]
         op = self._open.setdefault(entry.op_id, _Open(entry.op_id))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from daemon.cli.base import Call, answer, awaited, call_of, coloured, sentence
+from daemon.cli.base import Call, answer, call_of, has_colour, run_async, sentence
 from daemon.views.text import json_text
 from ledger.errors import NoDaemon
 
@@ -44,7 +44,7 @@ def attach(call: Call, work: Callable[[Client], Awaitable[T]]) -> T:
     async def refuse(missing: NoDaemon) -> T:
         raise missing
 
-    return awaited(reach(call.config(), work, refuse))
+    return run_async(reach(call.config(), work, refuse))
 
 
 def ask(call: Call, work: Callable[[ControlApi], Awaitable[T]]) -> T:
@@ -56,7 +56,7 @@ def ask(call: Call, work: Callable[[ControlApi], Awaitable[T]]) -> T:
 
         return await work(OfflineApi(config, missing))
 
-    return awaited(reach(config, work, offline))
+    return run_async(reach(config, work, offline))
 
 
 def show(context: typer.Context, work: Callable[[ControlApi], Awaitable[V]]) -> V:
@@ -76,7 +76,7 @@ def acknowledge(context: typer.Context, work: Callable[[ControlApi], Awaitable[A
     sentence(call, done.message, op=done.op)
 
 
-def prepared(call: Call) -> Config:
+def config_for_work(call: Call) -> Config:
     """The settings, in a process that may run ops itself."""
     from daemon.settings.config import prepare_process
 
@@ -84,14 +84,14 @@ def prepared(call: Call) -> Config:
     return call.config()
 
 
-def screen(call: Call) -> Callable[[Event], None]:
+def event_printer(call: Call) -> Callable[[Event], None]:
     """Prints live blocks, or with --json one event a line."""
-    from daemon.views.teller import Teller
+    from daemon.views.live_blocks import LiveBlocks
 
-    teller = Teller(colour=coloured())
+    blocks = LiveBlocks(colour=has_colour())
 
     def show_event(event: Event) -> None:
-        text = json_text(event.model_dump_json()) if call.json else teller.event(event)
+        text = json_text(event.model_dump_json()) if call.json else blocks.event(event)
         if text:
             typer.echo(text)
             sys.stdout.flush()

@@ -13,7 +13,7 @@ from kernel.provider import Capabilities
 OURS = ".ouro/"
 
 
-def not_looked_at(dirty: Collection[str], *, eager: bool) -> str:
+def uncommitted_notice(dirty: Collection[str], *, eager: bool) -> str:
     """What a look at a commit leaves out. Empty when nothing is: our own settings folder is no work of the owner's."""
     theirs = [path for path in dirty if not path.startswith(OURS)]
     if eager or not theirs:
@@ -25,16 +25,16 @@ def not_looked_at(dirty: Collection[str], *, eager: bool) -> str:
     )
 
 
-def at_it_already(ops: Sequence[str]) -> str:
+def name_ops_of_duplicates(ops: Sequence[str]) -> str:
     """What becomes of a condition that was signalled before: the ``ops`` (short ids) that work on it, or the queue."""
     if not ops:
         return "The daemon has it in its queue already."
     return f"The daemon is at it already: {', '.join(f'op-{op}' for op in ops)}."
 
 
-ONLY_FILLS = "the kernel fills in code where a test fails; it takes no goal in words"
+INFILL_ONLY = "the kernel fills in code where a test fails; it takes no goal in words"
 
 
-def cannot_talk(capabilities: Capabilities) -> bool:
+def is_infill_only(capabilities: Capabilities) -> bool:
     """True for a kernel that only fills code where tests fail: it takes no goal in words."""
     return capabilities.infill and not capabilities.tools

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from daemon.adapters.ports import CommittedTests
+from daemon.adapters.committed_tests import CommittedTests
 from ledger.vocabulary import RunStatus
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, lived_in, repo_with
@@ -19,11 +19,11 @@ MARK = "def test_that_nobody_committed():\n    pass\n"
 
 
 @asynccontextmanager
-async def door(tmp_path: Path) -> AsyncIterator[tuple[CommittedTests, Path]]:
+async def running_tests(tmp_path: Path) -> AsyncIterator[tuple[CommittedTests, Path]]:
     repo = repo_with(tmp_path / "shop", SHOP)
-    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (house, _):
-        yield house.tests, repo
-        assert copies(house.tests, git(repo, "rev-parse", "HEAD")) == []
+    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (_, sensing):
+        yield sensing.committed_tests, repo
+        assert copies(sensing.committed_tests, git(repo, "rev-parse", "HEAD")) == []
 
 
 def copies(tests: CommittedTests, head: str) -> list[Path]:
@@ -32,7 +32,7 @@ def copies(tests: CommittedTests, head: str) -> list[Path]:
 
 
 async def test_what_was_made_ready_is_what_runs_and_goes_with_its_run(tmp_path: Path) -> None:
-    async with door(tmp_path) as (tests, repo):
+    async with running_tests(tmp_path) as (tests, repo):
         head = git(repo, "rev-parse", "HEAD")
         await tests.make_ready(head)
         both = copies(tests, head)
@@ -49,7 +49,7 @@ async def test_what_was_made_ready_is_what_runs_and_goes_with_its_run(tmp_path: 
 
 
 async def test_another_commit_gets_what_is_its_own(tmp_path: Path) -> None:
-    async with door(tmp_path) as (tests, repo):
+    async with running_tests(tmp_path) as (tests, repo):
         first = git(repo, "rev-parse", "HEAD")
         broken = commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
         await tests.make_ready(first)
@@ -65,10 +65,10 @@ async def test_another_commit_gets_what_is_its_own(tmp_path: Path) -> None:
 
 
 async def test_processes_that_die_before_they_are_asked_are_replaced(tmp_path: Path) -> None:
-    async with door(tmp_path) as (tests, repo):
+    async with running_tests(tmp_path) as (tests, repo):
         head = git(repo, "rev-parse", "HEAD")
         await tests.make_ready(head)
-        for ready in tests._ready:
+        for ready in tests._prepared:
             process = ready.tests._tests._process
             assert process._process is not None
             process._process.cancel()

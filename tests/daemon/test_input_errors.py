@@ -13,7 +13,7 @@ import pytest
 from daemon.cli.base import report
 from daemon.control.intake_messages import DropRequest, SignalRef
 from daemon.control.messages import OpRef, StatusView, SubmitRequest
-from daemon.exit_codes import Exit, slip_of
+from daemon.exit_codes import Exit, input_error_of
 from daemon.settings.config import Settings
 from ledger.vocabulary import Frozen
 from tests.repos import make_repo
@@ -36,9 +36,9 @@ def test_a_slip_is_one_sentence(
 ) -> None:
     with pytest.raises(ValueError, match="validation error") as caught:
         request_type(**typed)
-    slip = slip_of(caught.value)
-    assert slip is not None
-    assert report(slip, as_json=False) == Exit.USAGE
+    input_error = input_error_of(caught.value)
+    assert input_error is not None
+    assert report(input_error, as_json=False) == Exit.USAGE
     said = capsys.readouterr().err
     assert words in said and "it should have at" in said and "--help" in said
     assert len(said) < 250 and "pydantic" not in said
@@ -48,7 +48,7 @@ def test_what_nobody_typed_is_no_slip() -> None:
     for made in (lambda: StatusView(), lambda: Settings.model_validate({"unknown": 1}), lambda: int("x")):
         with pytest.raises(ValueError, match=r"validation error|invalid literal") as caught:
             made()
-        assert slip_of(caught.value) is None
+        assert input_error_of(caught.value) is None
 
 
 def test_the_program_says_it(tmp_path: Path) -> None:
