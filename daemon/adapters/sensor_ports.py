@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.adapters.other_repositories import OtherRepositories
 from daemon.adapters.ports import depth_of
 from daemon.house import House
-from daemon.views.told import ONLY_FILLS, cannot_talk
+from daemon.views.told import ONLY_FILLS
 from daemon.webhook.desk import find_secrets
 from governance.irongate.op.g10_signatures import Scheme
 from governance.irongate.secrets.redaction import redact
@@ -134,7 +134,7 @@ def sensor_ports(house: House, *, emit: Emit, left_alone: LeftAlone, follow: Cal
         clock=house.clock,
         depth_of=lambda op_id: depth_of(house.ledger, op_id),
         redact=redact,
-        unavailable=lambda: ONLY_FILLS if cannot_talk(house.provider.capabilities) else "",
+        unavailable=lambda: ONLY_FILLS if house.provider.capabilities.only_fills else "",
         tests=house.tests,
         top=config.places.repo,
         spool=config.places.spool,

@@ -35,7 +35,7 @@ from daemon.control.record_answers import RecordAnswers, slim
 from daemon.control.table import ControlApi
 from daemon.record.optable import COLLAPSES, REGROUNDINGS
 from daemon.views.mcp import mcp_view
-from daemon.views.told import at_it_already, cannot_talk, not_looked_at
+from daemon.views.told import at_it_already, not_looked_at
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -206,7 +206,7 @@ class ServiceApi(ControlApi):
         head = await house.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
-        if not set(request.closed_when) - {OWNER} and cannot_talk(house.provider.capabilities):
+        if not set(request.closed_when) - {OWNER} and house.provider.capabilities.only_fills:
             raise ControlError(
                 f"The kernel {house.provider.model} fills in code where a test fails; it takes no goal in words.",
                 remedy='Name a failing test with --closed-when, or set kernel.provider = "openai" for such goals.',

@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Sequence
 
 from daemon.views.text import count
-from kernel.provider import Capabilities
 
 OURS = ".ouro/"
 _DUPLICATE = re.compile(r"duplicate: The same condition is already \w+\.")
@@ -37,8 +36,3 @@ def at_it_already(message: str, ops: Sequence[str]) -> str:
 
 
 ONLY_FILLS = "the kernel fills in code where a test fails; it takes no goal in words"
-
-
-def cannot_talk(capabilities: Capabilities) -> bool:
-    """True for a kernel that only fills code where tests fail: it takes no goal in words."""
-    return capabilities.infill and not capabilities.tools

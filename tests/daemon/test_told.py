@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.lifecycle.service import waiting_for
-from daemon.views.told import at_it_already, cannot_talk, not_looked_at
+from daemon.views.told import at_it_already, not_looked_at
 from kernel.provider import Capabilities
 from tests.daemon.scripted_api import OP
 
@@ -33,8 +33,8 @@ def test_a_duplicate_is_said_for_a_person() -> None:
 
 
 def test_who_takes_a_goal_in_words() -> None:
-    assert cannot_talk(Capabilities(infill=True, local=True))
-    assert not cannot_talk(Capabilities(infill=True, tools=True)) and not cannot_talk(Capabilities())
+    assert Capabilities(infill=True, local=True).only_fills
+    assert not Capabilities(infill=True, tools=True).only_fills and not Capabilities().only_fills
 
 
 def test_what_a_stop_waits_for() -> None:
