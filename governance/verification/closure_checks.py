@@ -27,7 +27,7 @@ from ledger.vocabulary import (
     Tier,
     TreeCheck,
 )
-from tools.testing.produce import Produced, produce
+from tools.testing.output_file import Produced, produce_file
 from tools.workspace import Workspace
 
 
@@ -103,7 +103,7 @@ class CopiedTree:
         runner = self._crew.shop.runner
         if runner is None:
             return None, self._crew.shop.runner_problem
-        return await produce(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
+        return await produce_file(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
 
 
 def _rewritten(path: str, before: bytes, after: bytes) -> Edit:

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -21,8 +22,13 @@ from tools.builtin.settings import BuiltinSettings
 from tools.manifest import Arguments, Call, Tool
 from tools.output import cap
 from tools.process import Finished
+from tools.sandbox.tree import SEARCH_PATH
 from tools.testing.runner import TestRunner
 from tools.write_back import Aftermath, Bounds, Settled
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN_PATHS = 20
 SAID = "said"
@@ -50,6 +56,11 @@ class Bash(Tool[BashArguments]):
         self._shell = shell
         self._settings = settings
         self._room = result_bytes
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        shell = parts.find_program("bash", path=SEARCH_PATH)
+        return cls(shell=shell, settings=parts.settings, result_bytes=parts.tools.result_bytes)
 
     def paths(self, arguments: BashArguments) -> tuple[str, ...]:
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -12,6 +13,10 @@ from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
 from tools.manifest import Arguments, Call, Category, Tool
 from tools.output import numbered
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 MOST_LINES = 200
 LONGEST_LINE = 200
@@ -47,6 +52,10 @@ class GitBlame(Tool[GitBlameArguments]):
 
     def __init__(self, *, result_bytes: int) -> None:
         self._room = result_bytes - 200
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(result_bytes=parts.tools.result_bytes)
 
     def paths(self, arguments: GitBlameArguments) -> tuple[str, ...]:
         return (arguments.path,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -15,6 +16,10 @@ from tools.index.languages import PYTHON
 from tools.index.modules import Graph, Modules, graph, rings, turned
 from tools.index.view import View
 from tools.manifest import Arguments, Call, Category, Tool
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN = 40  # files of one step
 SHOWN_OUTSIDE = 30
@@ -37,6 +42,10 @@ class ModuleGraph(Tool[ModuleGraphArguments]):
 
     def __init__(self, *, code: Code) -> None:
         self._code = code
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(code=parts.code)
 
     def paths(self, arguments: ModuleGraphArguments) -> tuple[str, ...]:
         return (arguments.path,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -14,6 +15,10 @@ from tools.edits.text import FileText, decode
 from tools.manifest import Arguments, Call, Category, Tool
 from tools.output import numbered
 from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 LONGEST_LINE = 400
 LARGEST = 32 * 1024 * 1024
@@ -40,6 +45,10 @@ class ReadFile(Tool[ReadFileArguments]):
 
     def __init__(self, *, result_bytes: int) -> None:
         self._room = result_bytes
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(result_bytes=parts.tools.result_bytes)
 
     def paths(self, arguments: ReadFileArguments) -> tuple[str, ...]:
         return (arguments.path,)

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from ledger.children import PIPE, Child, start
 from ledger.places import Places
@@ -47,6 +48,33 @@ ENOUGH = 64
 SLACK = 1000  # tasks that may be started between our count and the launcher's
 
 
+class AttackTarget(TypedDict):
+    """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
+
+    token: str  # name of every file that is made
+    secret: str  # a file in the daemon's state folder
+    folders: list[str]  # folders of the daemon's that must not be listed
+    unseen: list[str]  # files and folders of the host that nothing shows inside
+    victim: str  # a file outside that must not be changed
+    shown: str  # a folder that is mounted for reading; holds a file "f"
+    served: str  # one that others may have sockets in, mounted only where that is attacked; holds "s" and "d"
+    outside: list[str]  # folders in which a file must not be made
+    kernel: list[str]  # files of the kernel that must not be opened for writing
+    devices: list[str]  # devices of the host that must not be opened
+    home: str  # the owner's
+    ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
+    socket_folder: str  # holds a listening unix socket named "s", and "d" for datagrams
+    abstract: str  # name of a listening abstract unix socket; with "d" appended, one for datagrams
+    terminal: str  # a terminal of the host
+    pid: int  # a process of the host that waits, with the token in its environment
+    started: str  # when it started, in the kernel's ticks
+    variables: list[str]  # the only ones that may be set
+    limits: dict[str, list[int]]  # option of prlimit(1): number and value
+    most_processes: int
+    scratch: int  # bytes that a private folder may hold
+    calls: dict[str, int]  # numbers of system calls
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bait:
     """The prepared targets. ``waits``: the attacked process of the host; ``listeners``: sockets that may be reached."""
@@ -54,7 +82,7 @@ class Bait:
     workspace: Path
     shown: Path
     served: Path
-    target: attacks.AttackTarget
+    target: AttackTarget
     waits: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
@@ -133,7 +161,7 @@ def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: S
             waits=waits,
             listeners=listeners,
             terminal=master,
-            target=attacks.AttackTarget(
+            target=AttackTarget(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
