@@ -11,32 +11,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ledger.ids import sha256_hex
+from ledger.ports import TreePort
 from ledger.vocabulary import (
     Check,
     Closure,
+    ClosureAnswer,
     Edit,
     EditKind,
     FileCheck,
-    Frozen,
     Outcome,
     OwnerConfirms,
     RunStatus,
     TestRun,
     TestsPass,
 )
-from sensors.ports import ElsewherePort, Redact, TreePort
-
-
-class ClosureAnswer(Frozen):
-    """The answer to a closure check, and a sentence with the reason.
-
-    ``gone``: the file or symbol that the check names no longer exists, so no change can close it. That is not closed.
-    """
-
-    closed: bool
-    reason: str
-    gone: bool = False
-
+from sensors.ports import ElsewherePort, Redact
 
 AnswerCheck = Callable[[Any, TreePort], Awaitable[ClosureAnswer]]
 """Answers checks of one kind on a tree."""

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.parsers.json import read_json
 from ledger.parsers.toml import read_toml
-from ledger.vocabulary import Frozen, VersionAtLeast, VersionSpan
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, VersionAtLeast, VersionSpan
 from sensors.python_source.syntax import FOREIGN
 
 if TYPE_CHECKING:

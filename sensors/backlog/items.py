@@ -17,8 +17,7 @@ from ledger.frozen import inside
 from ledger.ids import sha256_hex
 from ledger.parsers import UnreadableText
 from ledger.parsers.toml import read_toml
-from ledger.vocabulary import Frozen, ItemDone
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, ItemDone
 
 TOML, MARKDOWN = ".ouro/backlog.toml", ".ouro/backlog.md"
 HEADER = re.compile(r"^\s*\[\[\s*item\s*\]\]\s*(?:#.*)?$")

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from ledger.vocabulary import PageWithout
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, PageWithout
 
 HISTORY = re.compile(
     r"change|history|histories|news|release|migrat|upgrad|updating|deprecat|whats?.?new|adr|blog|archive|roadmap|todo",

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ledger.vocabulary import Frozen, ParametersDocumented
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, ParametersDocumented
 from sensors.python_source.docstrings import ELSEWHERE, decorator_name, says_something, symbols
 from sensors.python_source.syntax import parsed
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ledger.vocabulary import PageWithout, ParametersDocumented, SymbolDocumented
+from ledger.vocabulary import ClosureAnswer, PageWithout, ParametersDocumented, SymbolDocumented
 from sensors.changed_files import FileFinding, evidence_for
-from sensors.closure_checks import ClosureAnswer
 from sensors.docs import SPEC
 from sensors.docs.pages import found_in
 from sensors.docs.signatures import PythonSignature, signatures

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 from ledger.errors import OuroError
-from ledger.vocabulary import SidesAgree
-from sensors.closure_checks import ClosureAnswer
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, SidesAgree
 from sensors.drift import ContractPair
 from sensors.drift.contracts import UnreadableContract, contract, differences
-from sensors.ports import ElsewherePort, OtherFile, Redact, TreePort
+from sensors.ports import ElsewherePort, OtherFile, Redact
 
 SHOWN = 5
 

@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ledger.vocabulary import RunStatus, SymbolPinned
-from sensors.closure_checks import ClosureAnswer
-from sensors.ports import TreePort
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, RunStatus, SymbolPinned
 from sensors.python_source.docstrings import Function, public_symbols
 from sensors.python_source.syntax import parsed
 

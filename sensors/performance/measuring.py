@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from ledger.ids import sha256_hex
-from ledger.vocabulary import MetricLimit, MetricWithin
-from sensors.closure_checks import ClosureAnswer
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, MetricLimit, MetricWithin
 from sensors.performance import RESULT, PerformanceRegressionSettings
 from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
 from sensors.performance.noise import is_worse
-from sensors.ports import Redact, TreePort
+from sensors.ports import Redact
 
 MOST = 300
 PYTEST_FILES = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py")

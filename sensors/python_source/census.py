@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.ids import sha256_hex
-from sensors.ports import TreeFilesPort
+from ledger.ports import TreeFilesPort
 from sensors.python_source.modules import Module, module_of
 from sensors.python_source.syntax import is_own_python, parsed
 

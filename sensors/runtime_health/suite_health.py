@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from ledger.events.sensing import SuiteRun
-from ledger.vocabulary import Entry, Frozen, Outcome, RunStatus, SuiteAnswers, TestRun
-from sensors.closure_checks import ClosureAnswer, tests_answer
-from sensors.ports import TreePort
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, Entry, Frozen, Outcome, RunStatus, SuiteAnswers, TestRun
+from sensors.closure_checks import tests_answer
 from sensors.python_source.syntax import is_test
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import AllReached, Place, SymbolGone
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import AllReached, ClosureAnswer, Place, SymbolGone
 from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
 from sensors.opportunities.surveys import gone_answer, reached_answer
