@@ -19,11 +19,10 @@ from daemon.lifecycle.instance import last_holder
 from daemon.settings.config import Settings, settings_for
 from daemon.settings.places import environment_for, make_folders, places_for
 from daemon.views.mcp import look
-from ledger.children import ask
 from ledger.errors import OuroError
 from ledger.places import HostEnv, Places
-from ledger.programs import find_program
 from ledger.vocabulary import Frozen
+from tools.git import ask_git
 
 if TYPE_CHECKING:
     from tools.sandbox.types import Choice
@@ -78,8 +77,7 @@ def _python() -> Check:
 
 def _git(env: HostEnv) -> Check:
     try:
-        program = find_program("git", env)
-        said = ask((str(program), "--version"), cwd=Path("/"), env=env.variables, timeout_s=VERSION_TIMEOUT_S).text
+        said = ask_git(env, "--version", cwd=Path("/"), timeout_s=VERSION_TIMEOUT_S).text
     except OuroError as error:
         return _failed("git", error)
     except OSError as error:
@@ -87,7 +85,7 @@ def _git(env: HostEnv) -> Check:
     found = re.search(r"(\d+)\.(\d+)", said)
     good = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
     remedy = f"Version {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer is needed to run your hooks."
-    return Check(name="git", ok=good, detail=said or str(program), essential=True, remedy="" if good else remedy)
+    return Check(name="git", ok=good, detail=said or "no version", essential=True, remedy="" if good else remedy)
 
 
 def _search_path(env: HostEnv) -> list[Check]:
