@@ -33,7 +33,7 @@ from tools.builtin.standard import standard_tools
 from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
-from tools.sandbox.types import Choice, told
+from tools.sandbox.types import Choice, describe_backend
 from tools.testing.environment.guard import Guarded
 from tools.testing.runner import TestRunner
 
@@ -145,7 +145,7 @@ def _sandbox_name(choice: Choice | None) -> str:
     """The sandbox as commits name it: the back end, and every wall that it lacks."""
     if choice is None or choice.sandbox is None:
         return "none"
-    return told(choice.sandbox.name, choice.sandbox.missing)
+    return describe_backend(choice.sandbox.name, choice.sandbox.missing)
 
 
 def make_servers(house: House) -> McpServers:

@@ -36,11 +36,11 @@ class Agreement:
         except OuroError as error:
             return ClosureAnswer(closed=False, reason=str(error))
         here = await tree.read(check.path)
-        answer = await asyncio.to_thread(compared, pair, here, there)
+        answer = await asyncio.to_thread(compare_sides, pair, here, there)
         return answer.model_copy(update={"reason": self._redact(answer.reason)})
 
 
-def compared(pair: ContractPair, here: bytes | None, there: OtherFile) -> ClosureAnswer:
+def compare_sides(pair: ContractPair, here: bytes | None, there: OtherFile) -> ClosureAnswer:
     """Pure."""
     if there.data is None:
         return ClosureAnswer(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ledger.ports import TreePort
 from ledger.vocabulary import ClosureAnswer, RunStatus, SymbolPinned
 from sensors.python_source.docstrings import Function, public_symbols
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 MOST = 3
 """Changes of a function that its tests have to notice, each."""
@@ -51,7 +51,7 @@ def mutants_of(data: bytes, symbol: str) -> tuple[Mutant, ...]:
 
     None where it has no result: who only calls it would notice what breaks, and hold nothing fast.
     """
-    tree = parsed(data)
+    tree = parse_python(data)
     nodes = [node for node in tree.body if isinstance(node, Function) and node.name == symbol] if tree else []
     if len(nodes) != 1:
         return ()

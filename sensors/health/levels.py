@@ -113,7 +113,7 @@ def level_of(value: int, before: Level, steps: Steps) -> Level:
     return max(held, default=Level.NORMAL)
 
 
-def judged(sample: Sample, before: Mapping[Part, Level] = WELL) -> Vitals:
+def judge_levels(sample: Sample, before: Mapping[Part, Level] = WELL) -> Vitals:
     """The levels of a sample, after those of the one before it."""
     memory = before[Part.MEMORY]
     return Vitals(
@@ -142,7 +142,7 @@ def _battery(sample: Sample, before: Level) -> Level:
     return max(Level.ELEVATED, level_of(WHOLE_BP - sample.charge.left_bp, before, DRAINED_BP))
 
 
-def told(sample: Sample, part: Part) -> str:
+def describe_level(sample: Sample, part: Part) -> str:
     """What was seen of a part, in words."""
     return {
         Part.MEMORY: f"{_percent(sample.memory_left_bp)} left, waited for in {_percent(sample.memory_stalled_bp)}"

@@ -157,7 +157,7 @@ class Governor:
         changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
-            drafts = [ruled(lane, situation, found, self.settings) for lane, found in changed.items()]
+            drafts = [ruling_inputs(lane, situation, found, self.settings) for lane, found in changed.items()]
             await self._store.write(step("governed"), *drafts)
 
     def signs(self) -> Signs:
@@ -190,7 +190,7 @@ def _in_work(item: Item) -> bool:
 # --- what stands in the ledger, and how it is made again ---
 
 
-def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
+def ruling_inputs(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
     """A ruling with everything that it was made of: whole numbers and words only."""
     inputs = {
         "lane": [lane.source.value, int(lane.urgency), lane.again, lane.owners],
@@ -203,7 +203,7 @@ def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSet
     return LaneGoverned(lane=str(lane), inputs=inputs, result=found.rule, reason=found.reason).draft()
 
 
-def ruled_again(inputs: dict[str, Any]) -> str:
+def replay_ruling(inputs: dict[str, Any]) -> str:
     """The rule that follows from the inputs of an entry: for replay."""
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])

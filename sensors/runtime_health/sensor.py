@@ -20,11 +20,11 @@ from sensors.runtime_health.suite_health import (
     PastRun,
     answering,
     ask_suite,
+    find_untouched,
     last_at,
-    named_of,
+    list_named,
     past_of,
     suspects,
-    untouched,
 )
 from sensors.sensor import Sensor
 
@@ -111,7 +111,7 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
         if before.status not in VERDICTS or not before.collected:
             return f"The suite answers neither at {head[:12]} nor any more at {good[:12]}: {before.reason}"
         changed = tuple(await self._repository.changed_between(good, head))
-        passed = untouched(before, changed)
+        passed = find_untouched(before, changed)
         if not passed:
             return f"The suite gives no answer at {head[:12]}, where all of its tests are others than before."
         return _Fault(head, good, now, passed, changed)
@@ -161,7 +161,7 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
             ),
             key=key,
             closure=SuiteAnswers(
-                ids=named_of(fault.passed, frozenset(result.id for result in fault.now.results)),
+                ids=list_named(fault.passed, frozenset(result.id for result in fault.now.results)),
                 least=len(fault.passed),
             ),
             base=fault.head,

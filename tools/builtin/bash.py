@@ -107,7 +107,7 @@ class Bash(Tool[BashArguments]):
 
     def _report(self, finished: Finished, settled: Settled, file: Path, seen: Path) -> str:
         """Exit status and changes first, then the output: the middle of a long result is left out."""
-        rows = [_ended(finished, self._settings.command_timeout_s), *_changes(settled)]
+        rows = [_describe_end(finished, self._settings.command_timeout_s), *_changes(settled)]
         head = "\n".join(rows)
         room = max(256, self._room - len(head.encode(errors="replace")) - 200)
         text = finished.output.decode("utf-8", errors="replace")
@@ -118,7 +118,7 @@ class Bash(Tool[BashArguments]):
         return f"{head}\nfull output ({file.stat().st_size} bytes): {seen}\n{shown}"
 
 
-def _ended(finished: Finished, limit_s: float) -> str:
+def _describe_end(finished: Finished, limit_s: float) -> str:
     took = f"after {finished.duration_ms / 1000:.1f} s"
     if finished.timed_out:
         return f"killed {took}: the time limit is {limit_s:g} s"

@@ -87,7 +87,7 @@ class GitDiff(Tool[GitDiffArguments]):
             paths = await asyncio.to_thread(_shown, [name for name in names if name not in ends], arguments, call)
             asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
             diff = (await git.call(*asked)).out if paths else b""
-        return await asyncio.to_thread(lambda: fitted(title, diff.decode("utf-8", errors="replace"), self._room))
+        return await asyncio.to_thread(lambda: fit_diff(title, diff.decode("utf-8", errors="replace"), self._room))
 
 
 def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str
     return f"{new[:12]} and its (first) parent {parent.text[:12]}", (parent.text, new)
 
 
-def fitted(title: str, diff: str, room: int) -> str:
+def fit_diff(title: str, diff: str, room: int) -> str:
     """The diff within ``room`` bytes: a list of files, then whole hunks; those that do not fit are counted. Pure."""
     files = FILE.split(BINARY.sub("Binary files differ\n", diff))[1:]
     if not files:

@@ -13,7 +13,7 @@ from tools.builtin.code import Code
 from tools.builtin.paths import RepoPath
 from tools.index.facts import Import
 from tools.index.languages import PYTHON
-from tools.index.modules import Graph, Modules, graph, rings, turned
+from tools.index.modules import Graph, Modules, graph, reverse_graph, rings
 from tools.index.view import View
 from tools.manifest import Arguments, Call, Category, Tool
 
@@ -65,7 +65,7 @@ def _answer(arguments: ModuleGraphArguments, call: Call, view: View, imports: Ma
     rows = [f"{path} · imported as {modules.name_of(path) or '(nothing)'} · {len(files)} Python files looked at"]
     rows += _rings("imports", edges, path, arguments.depth, call.visible)
     rows += _outside(modules, path, files[path])
-    rows += _rings("imported by", turned(edges), path, arguments.depth, call.visible)
+    rows += _rings("imported by", reverse_graph(edges), path, arguments.depth, call.visible)
     return "\n".join(rows)
 
 

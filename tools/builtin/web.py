@@ -98,12 +98,12 @@ class WebSearch(Tool[WebSearchArguments]):
 
     async def run(self, arguments: WebSearchArguments, call: Call) -> str:
         page = await self._fetcher.get(self._target(arguments), call.reachable)
-        rows = await asyncio.to_thread(found_in, page)
+        rows = await asyncio.to_thread(read_results, page)
         blocks = [_block(number, row) for number, row in enumerate(rows[: self._results], 1)]
         return "\n".join(blocks) or "Nothing was found."
 
 
-def found_in(page: Fetched) -> list[dict[str, Any]]:
+def read_results(page: Fetched) -> list[dict[str, Any]]:
     """The results of a SearXNG response. Raises ``ToolError`` for anything else."""
     try:
         answer = read_json(page.data.decode("utf-8", errors="replace"))

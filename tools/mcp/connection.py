@@ -106,7 +106,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(
+async def open_connection(
     transport: Transport,
     *,
     timeout_s: float,

@@ -101,7 +101,7 @@ class Bait:
             found[Wall.WRITE_OUTSIDE] = f"Files were made in {', '.join(elsewhere)}."
         elif not self._victim_is_whole():
             found[Wall.WRITE_OUTSIDE] = "A file outside was changed."
-        heard = [way for way, listener in self.listeners.items() if _heard(listener, way)]
+        heard = [way for way, listener in self.listeners.items() if _receive(listener, way)]
         if heard:
             found[Wall.NETWORK] = f"A listener of the host was reached by {', '.join(heard)}."
         if self._outlived():
@@ -135,7 +135,9 @@ class Bait:
 
 
 @contextlib.contextmanager
-def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()) -> Iterator[Bait]:
+def prepare_bait(
+    settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()
+) -> Iterator[Bait]:
     """All targets, removed when the block ends. ``program`` is a Python that waits as the victim.
 
     ``mounts`` are visible to the attacks: an interpreter may be in the owner's home.
@@ -303,7 +305,7 @@ def _bind(stack: contextlib.ExitStack, folder: Path | None, stream: str, datagra
             server.listen(1)
 
 
-def _heard(listener: socket.socket, way: str) -> bool:
+def _receive(listener: socket.socket, way: str) -> bool:
     try:
         if way.startswith("tcp"):
             listener.accept()[0].close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger.clock import stamp
 from ledger.sources import SOURCES, SourceFacts
 from ledger.vocabulary import RootCause, Source, SourceClass, State, Urgency
-from sensors.intake.governing import ruled, ruled_again
+from sensors.intake.governing import replay_ruling, ruling_inputs
 from sensors.intake.governor import (
     FREE,
     GovernorSettings,
@@ -172,7 +172,7 @@ def test_pressure_and_the_brake_only_ever_hold_back_and_a_ruling_can_be_made_aga
     counted = tally(had, START)
     now = Situation(counted, posture, around, brake(counted, around, settings), active)
     found = decide(lane, now, settings)
-    assert ruled_again(ruled(lane, now, found, settings).payload["inputs"]) == found.rule
+    assert replay_ruling(ruling_inputs(lane, now, found, settings).payload["inputs"]) == found.rule
     assert bool(found.reason) is not found.free
     if found.free:
         calm = now._replace(surroundings=Surroundings(), brake=now.brake._replace(on=False))
