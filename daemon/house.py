@@ -19,7 +19,7 @@ from kernel.provider import Provider
 from ledger.clock import Clock
 from ledger.store import Ledger
 from sensors.health.health import Health
-from sensors.intake.declared import DeclaredGoals
+from sensors.intake.declared_goals import DeclaredGoals
 from sensors.intake.router import IntakeRouter
 from tools.git import Git
 from tools.index.index import CodeIndex

@@ -50,7 +50,7 @@ def evidence_for(
 
 
 class FileFinding(Frozen):
-    """A condition that was seen in a file. ``what`` tells it apart from others in the same file, also later.
+    """A condition that was seen in a file. ``what`` distinguishes it from others in the same file, also later.
 
     ``via``: the changed file that has brought it about, where that is another one.
     """

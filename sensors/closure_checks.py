@@ -67,8 +67,8 @@ def below(named: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
 def open_in(named: str, outcomes: Mapping[str, Outcome]) -> str:
     """Why the condition that an id names is still there; empty when it is gone. Pure.
 
-    A test must pass. A file must be collected, one of its tests must pass, and none may be red: nobody can say that
-    such a test was red before for another reason, since it could not be run. What the file itself skips may stay so.
+    A test must pass. A file must be collected, one of its tests must pass, and none may be red: whether
+    such a test was red before for another reason is unknown, since it could not be run. What it skips may stay so.
     """
     if named in outcomes:
         return "" if outcomes[named] in PASSING else f"{named} is {outcomes[named].value}"

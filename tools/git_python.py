@@ -1,4 +1,4 @@
-"""GitPython behind the walls of ``tools.git``: whatever it asks of git, the command line and environment are ours.
+"""GitPython through ``tools.git``: every git process that it starts has our command line and environment.
 
 It is only imported where it is used. By itself it takes git from the search path, gives it this process's environment
 and the repository's settings, and so runs what those name.
@@ -63,7 +63,7 @@ class Caller:
         return child
 
     def hear(self, child: Child) -> tuple[bytes, bytes]:
-        """Both streams of a child that has ended. Raises ``GitFailed`` for one that does not, or says too much."""
+        """Both streams of a child that has ended. Raises ``GitFailed`` for one that does not, or writes too much."""
         try:
             return hear(child, timeout_s=self._timeout_s)
         except (TimeoutError, TooMuch) as error:

@@ -18,7 +18,7 @@ from ledger.events.op import OpStarted
 from ledger.store import Ledger
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun, TestsPass, Verdict
 from sensors.health.health import Health
-from sensors.intake.surroundings import Surroundings
+from sensors.intake.pressure import Pressure
 from sensors.ports import TrackRecord
 from tools.git import Git
 from tools.repository import Repository
@@ -115,7 +115,7 @@ class Outlook:
         self._budget = budget
         self._health = health
 
-    async def look(self) -> Surroundings:
+    async def look(self) -> Pressure:
         ceiling = self._budget.settings.per_day_usd_micro
         spent = await self._budget.spent_today() if ceiling else 0
         vitals = await self._health.look()

@@ -61,7 +61,7 @@ class SensorManager:
         self._built = built
         self.suite_sensor = built.suite
         house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(self.suite_sensor.forget)  # whoever was in the way makes an event when he is done
+        house.router.on_hindered(self.suite_sensor.forget)  # whoever was in the way makes an event when he is done
         self._runners = {
             source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
         }

@@ -66,7 +66,7 @@ def mutants_of(data: bytes, symbol: str) -> tuple[Mutant, ...]:
 
 
 def _inside(nodes: Iterable[ast.AST]) -> Iterator[ast.Return | ast.expr]:
-    """What a change may be made of. Not inside of texts with holes: what stands there has no place of its own."""
+    """What a change may be made of. Not inside of f-strings: their parts have no position of their own."""
     for node in nodes:
         if isinstance(node, ast.Return | ast.expr):
             yield node

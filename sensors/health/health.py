@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ledger.clock import Clock, stamp
 from sensors.health.levels import Vitals, describe_level, judge_levels
 from sensors.health.sample import Gauges, Sample
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 
 
 class HealthSettings(BaseModel):

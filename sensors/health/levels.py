@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ledger.vocabulary import Frozen
 from sensors.health.sample import WHOLE_BP, Sample
-from sensors.intake.surroundings import Level, Surroundings
+from sensors.intake.pressure import Level, Pressure
 
 
 class Part(StrEnum):
@@ -97,9 +97,9 @@ class Vitals(Frozen):
     def score(self) -> int:
         return max(0, 100 - sum(COSTS[level] for level in self.levels.values()))
 
-    def surroundings(self, *, burn_bp: int = 0) -> Surroundings:
+    def surroundings(self, *, burn_bp: int = 0) -> Pressure:
         """What the governor goes by."""
-        return Surroundings(
+        return Pressure(
             memory=self.levels[Part.MEMORY],
             cpu_pressed=self.levels[Part.PROCESSOR] >= Level.HIGH,
             on_battery=self.levels[Part.BATTERY] > Level.NORMAL,

@@ -14,17 +14,17 @@ from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urge
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
+from sensors.intake.pressure import Pressure
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import QueueState
 from sensors.intake.records import Item, ItemState
-from sensors.intake.surroundings import Surroundings
 
-Look = Callable[[], Awaitable[Surroundings]]
+Look = Callable[[], Awaitable[Pressure]]
 
 
-async def nobody_looks() -> Surroundings:
+async def nobody_looks() -> Pressure:
     """Nothing is known of the machine, nor of money."""
-    return Surroundings()
+    return Pressure()
 
 
 class Governor:
@@ -38,7 +38,7 @@ class Governor:
         self._clock = clock
         self.settings = settings
         self._look = look
-        self._surroundings = Surroundings()
+        self._surroundings = Pressure()
         self._looked_at: float | None = None  # monotonic, like the next
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
@@ -207,7 +207,7 @@ def replay_ruling(inputs: dict[str, Any]) -> str:
     """The rule that follows from the inputs of an entry: for replay."""
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])
-    tally, around = Tally.model_validate(inputs["tally"]), Surroundings.model_validate(inputs["surroundings"])
+    tally, around = Tally.model_validate(inputs["tally"]), Pressure.model_validate(inputs["surroundings"])
     situation = Situation(tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"])
     lane = Lane(Source(source), Urgency(urgency), again, owners)
     return decide(lane, situation, settings).rule

@@ -18,7 +18,7 @@ from ledger.store import Ledger
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State, Verdict
 from sensors.intake.coalesce import wait_s
-from sensors.intake.declared import DeclaredGoals
+from sensors.intake.declared_goals import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor, Look, nobody_looks
@@ -48,10 +48,11 @@ async def _who_knows(before: Signal, now: Signal) -> bool:
 class IntakeRouter:
     """Takes signals from sensors and hands ops to workers. Call :meth:`recover` once before anything else.
 
-    ``admit`` may park a signal (too deep in our own commits). ``may_release`` says whether the files of an op are free
-    again whose worker is silent. ``branch_lives`` says whether a review branch still exists. ``head`` gives the commit
+    ``admit`` may park a signal (too deep in our own commits). ``may_release``: whether the files of an op are free
+    again whose worker is silent. ``branch_lives``: whether a review branch still exists. ``head`` gives the commit
     on which an op is planned; without it that is the commit of its newest signal.
-    ``look`` tells the governor of the machine and of money, ``record`` what came of a source's earlier claims.
+    ``look`` measures the machine and the budget for the governor, ``record`` returns what came of a source's earlier
+    claims.
     ``goals``: what moves signals forward in the queue. ``redact`` takes secrets out of a signal.
     """
 
@@ -81,7 +82,7 @@ class IntakeRouter:
         self._head = head
         self._redact = redact
         self.goals = goals or DeclaredGoals(files=None, clock=clock)
-        self._board = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, record)
+        self._board = QueueState(settings, lambda item: self.goals.align(item.signal).points, record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
@@ -110,9 +111,9 @@ class IntakeRouter:
         """``unchanged``: whether all that matters for a signal is as it was for an earlier one with its key."""
         self._unchanged = unchanged
 
-    def tell_hindered(self, told: Callable[[], None]) -> None:
-        """``told`` is called for every op that ended because the owner was in the way."""
-        self._hindered = told
+    def on_hindered(self, call: Callable[[], None]) -> None:
+        """The callback is called for every op that ended because the owner was in the way."""
+        self._hindered = call
 
     # --- signals come in ---
 
@@ -221,10 +222,10 @@ class IntakeRouter:
         await self._align(await self._head() if self._head is not None else None)
 
     async def _align(self, head: str | None) -> None:
-        if await self.goals.look(head):
+        if await self.goals.refresh(head):
             signals = [item.signal for item in self._board.order]
-            aligned = self.goals.aligned
-            points = await asyncio.to_thread(lambda: {each.id: aligned(each).points for each in signals})
+            align = self.goals.align
+            points = await asyncio.to_thread(lambda: {each.id: align(each).points for each in signals})
             self._board.order.realign(points)
             self.look_anew()
 
@@ -296,8 +297,8 @@ class IntakeRouter:
     ) -> None:
         """The op ended. ``branch`` holds its work for review; ``retry`` queues its signals again while they may.
 
-        Who can still say that an op was cut off was stopped, not killed: that is no attempt. Also accepted late, for an
-        op that was quarantined. Raises ``LeaseLost`` for one that is not known.
+        A worker that still reports an op as cut off was stopped, not killed: that is no attempt. Also
+        accepted late, for an op that was quarantined. Raises ``LeaseLost`` for one that is not known.
         """
         stopped = cause is RootCause.CRASH_RECOVERED
         await run_to_completion(self._finish(op_id, state, cause=cause, branch=branch, retry=retry, stopped=stopped))
@@ -424,7 +425,7 @@ class IntakeRouter:
         return await self._store.knows(key)
 
     async def is_open(self, signal_id: str) -> bool:
-        """May something come of a signal yet: it waits, an op works on it, a person is asked, its branch waits?"""
+        """Whether a signal is not done with: it waits, is worked on, or waits for a person or for its branch."""
         await self._load()
         item = self._board.get(signal_id)
         return item is not None and item.state is not ItemState.DEAD

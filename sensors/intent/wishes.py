@@ -1,6 +1,6 @@
 """Finds a wish in a person's text. Rules only, no model. Pure.
 
-Three forms count: a sentence that begins with a word that asks for a change, one that says it is a wish ("I wish", "it
+Three forms count: a sentence that begins with a word that asks for a change, one in the form of a wish ("I wish", "it
 would be nice if", "can we"), and a complaint ("why does it always"). How sure that is depends on whether the sentence
 names something that exists in the repository; a complaint that names nothing is talk.
 """

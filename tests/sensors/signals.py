@@ -14,9 +14,9 @@ from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urge
 from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
+from sensors.intake.pressure import Pressure
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Surroundings
 from sensors.ports import TrackRecord
 
 TEST_FAILURE = Source("test_failure")
@@ -73,9 +73,9 @@ class Branches:
         return name in self.names
 
 
-async def calm() -> Surroundings:
+async def calm() -> Pressure:
     """A machine that nothing presses."""
-    return Surroundings()
+    return Pressure()
 
 
 @asynccontextmanager

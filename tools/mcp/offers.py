@@ -122,7 +122,7 @@ def _offer(server: str, found: ListedTool, settings: ServerSettings, bounds: Mcp
 
 
 def _screened(offer: Offer, server: str, screen: Screen) -> Offer:
-    """The same as a model is told it, without what reads like orders. Raises ``ToolError`` where it is left out."""
+    """The offer without texts that read like orders. Raises ``ToolError`` where the tool is left out."""
     said, parameters = offer.description, offer.parameters
     check_form(parameters)
     withheld = screen("\n".join((said, *notes_in(parameters))))

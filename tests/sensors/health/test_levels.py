@@ -23,7 +23,7 @@ from sensors.health.levels import (
     level_of,
 )
 from sensors.health.sample import Charge, Sample
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 
 SCALES = (USED_BP, MEMORY_STALLED_BP, CPU_STALLED_BP, DISK_MISSING_MB, DRAINED_BP, LAG_MS)
 scales, levels, values = st.sampled_from(SCALES), st.sampled_from(Level), st.integers(-1_000, 12_000)

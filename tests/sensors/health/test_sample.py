@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sensors.health.levels import Part, judge_levels
 from sensors.health.sample import Charge, Gauges, Sample
-from sensors.intake.surroundings import Level, Surroundings
+from sensors.intake.pressure import Level, Pressure
 
 PRESSURE = "some avg10=1.00 avg60={} avg300=0.00 total=5\nfull avg10=90.00 avg60=90.00 avg300=0.00 total=1\n"
 MEMORY = "MemTotal:       1000 kB\nMemFree:   1 kB\nMemAvailable:    100 kB\nHugePages_Total:       0\n"
@@ -33,7 +33,7 @@ def test_the_kernel_files_are_read_as_they_are_written(tmp_path: Path) -> None:
         charge=Charge(draining=True, left_bp=3_700), lag_ms=7, provider="no weights",
     )  # fmt: skip
     around = judge_levels(found).surroundings(burn_bp=5)
-    assert around == Surroundings(memory=Level.ELEVATED, cpu_pressed=True, on_battery=True, burn_bp=5)
+    assert around == Pressure(memory=Level.ELEVATED, cpu_pressed=True, on_battery=True, burn_bp=5)
     assert around.pressed_by == "memory and processor and battery"
     write(supplies, {"AC/online": "1\n"})
     assert not gauges.read(at="").charge.draining

@@ -19,10 +19,10 @@ from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Operation, RootCause, Signal, Source, State, TestsPass, Urgency, Verdict
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.pressure import Pressure
 from sensors.intake.queue import rebuild
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Surroundings
 
 PER_ROUND = 20
 WAVE = 10  # signals on their way in at the same time
@@ -121,8 +121,8 @@ async def rebuilt(ledger: Ledger) -> bool:
     return before == [await ledger.query(sql) for sql in TABLES]
 
 
-async def calm() -> Surroundings:
-    return Surroundings()
+async def calm() -> Pressure:
+    return Pressure()
 
 
 async def main(folder: Path, round_number: int, drain: bool) -> None:

@@ -16,7 +16,7 @@ from ledger.clock import ManualClock
 from ledger.errors import GitFailed
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, Operation, RootCause, Source, State, Urgency
-from sensors.intake.declared import DeclaredGoals
+from sensors.intake.declared_goals import DeclaredGoals
 from sensors.intake.goals import PATH, BadGoals, DeclaredGoal, GoalFacts, Goals, alignment, goals_of
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
@@ -240,7 +240,7 @@ async def test_the_event_loop_goes_on_while_goals_are_read() -> None:
 
     met = threading.Event()
     declared = DeclaredGoals(files=Files(), clock=ManualClock(START), redact=slow)
-    looking = asyncio.create_task(declared.look("c0"))
+    looking = asyncio.create_task(declared.refresh("c0"))
     await asyncio.sleep(0.05)
     alive = not looking.done()
     met.set()

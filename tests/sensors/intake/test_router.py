@@ -273,7 +273,7 @@ async def test_a_condition_reported_at_a_newer_commit_is_not_lost_when_the_op_fa
     await router.started(op.id)
     assert (await router.submit(signal(base="c2"))).status == "duplicate"
     hindered: list[str] = []
-    router.tell_hindered(lambda: hindered.append(op.id))
+    router.on_hindered(lambda: hindered.append(op.id))
     await router.finish(op.id, State.POSTMORTEM, cause=RootCause.STALE_BASE)
     assert hindered == [op.id]
     again = await take(router)
