@@ -112,7 +112,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
         """The signal for a gap that has a place and was not emitted in this round; none for any other."""
         now = await self._gaps.round_of(met.gap)
         head = (await self._repository.head()).commit
-        if now.signal or head is None or await self._gaps.said_lately() >= self._settings.per_day:
+        if now.signal or head is None or await self._gaps.count_recent() >= self._settings.per_day:
             return ()
         place = place_of(met, await self._repository.files(head))
         if not place:

@@ -133,7 +133,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
         await self._samples.take(measured)
         last = {each.name: (each, commit) for each, commit in measured}
         worse = [found for each, commit in last.values() if (found := await self._worse(each, commit)) is not None]
-        said = await self._memory.said([_key(each) for each in worse])
+        said = await self._memory.filter_emitted([_key(each) for each in worse])
         signals = await self._tell(head, [each for each in worse if _key(each) not in said])
         summary = "; ".join(each.line for each in worse[:3]) or "none is worse than usual"
         self._say(f"{len(last)} metrics: {self._ports.redact(summary)}.")
@@ -156,7 +156,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
         by_range: dict[tuple[str, str], list[Worse]] = defaultdict(list)
         for each in sorted(fresh, key=lambda each: -each.by_percent):
             by_range[each.good, each.commit].append(each)
-        room = max(0, self._settings.per_day - await self._memory.said_lately())
+        room = max(0, self._settings.per_day - await self._memory.count_recent())
         signals = []
         for some in list(by_range.values())[:room]:
             signal = await self._signal(head, some[:MOST_SAID])

@@ -80,9 +80,9 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
         if why:
             return self._settle(head, last, f"unavailable: {why}", problem=why)
         key = fingerprint(self.source.value, head)
-        if await self._memory.said((key,)):
+        if await self._memory.filter_emitted((key,)):
             return self._settle(head, last, f"{what}; an op was asked for.")
-        if await self._memory.said_lately() >= self._settings.per_day:
+        if await self._memory.count_recent() >= self._settings.per_day:
             return self._say(f"{what}; enough was said today.")
         if last.status is RunStatus.TIMEOUT and (pressed := self._ports.pressed_by()):
             self._seen_seq = -1

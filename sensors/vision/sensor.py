@@ -165,9 +165,9 @@ class Vision(Sensor[VisionSettings]):
         tests = real_tests(seen.tests, await self._repository.read_many(head, {path for path, _ in seen.tests}))
         # The same error on another picture: read a little differently, or a line further down.
         key = fingerprint(self.source.value, seen.path, kind, touched, *tests)
-        if await self._memory.said([key]):
+        if await self._memory.filter_emitted([key]):
             return "it shows what was said before"
-        if await self._memory.said_lately() >= self._settings.per_day:
+        if await self._memory.count_recent() >= self._settings.per_day:
             return "enough was said today"
         closure = await self._closure(seen, error, tests, head)
         if isinstance(closure, str):
