@@ -161,7 +161,7 @@ async def test_what_serves_a_goal_comes_first_and_replay_knows_why(ledger: Ledge
 async def test_an_alignment_that_does_not_follow_is_found_out(ledger: Ledger, clock: ManualClock) -> None:
     router = router_of(ledger, clock, Commits(c0=GOAL))
     await fill(router)
-    told = router.goals.told
+    told = router.goals.fields_for
     better = {"points": 2, "why": "because"}
 
     def lying(of: object) -> object:
@@ -169,7 +169,7 @@ async def test_an_alignment_that_does_not_follow_is_found_out(ledger: Ledger, cl
         assert found is not None
         return type(found)(points=2, blob=found.blob, fields={**found.fields, "why": better["why"]})
 
-    router.goals.told = lying  # type: ignore[method-assign,assignment]
+    router.goals.fields_for = lying  # type: ignore[method-assign,assignment]
     await done(router, 3)
     report = await replay(ledger, op_id=None)
     assert len(report.differences) == 3
