@@ -77,7 +77,7 @@ def audit(
     """Check the ledger at ``address`` (an SQLite URI); ``stop`` ends it early.
 
     ``judge`` verifies signatures; without one they are not checked. ``scripts``: the definitions of all projections,
-    see :func:`ledger.schema.look`. ``whole`` also runs SQLite's check of its pages and indexes.
+    see :func:`ledger.schema.find_deviations`. ``whole`` also runs SQLite's check of its pages and indexes.
     """
     told = CheckState(head=origin)
     try:
