@@ -11,8 +11,8 @@ from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier, PhaseResult
 from governance.pipeline.orchestrator import Phase
-from governance.pipeline.pool import KEPT_ENDINGS
 from governance.pipeline.routes import ClockSettings
+from governance.pipeline.work_reports import KEPT_ENDINGS
 from governance.record import Recorder
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Limits, Message, Usage
