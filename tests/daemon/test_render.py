@@ -18,7 +18,7 @@ from daemon.control.messages import (
     SandboxView,
     SuiteView,
 )
-from daemon.record.optable import folded
+from daemon.record.optable import fold_op
 from daemon.views.live_blocks import LiveBlocks
 from daemon.views.narrate import STOPPED, describe, narrate
 from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
@@ -349,7 +349,7 @@ def test_a_merge_that_git_would_refuse_is_not_the_first_advice(reason: str) -> N
     assert told.count("take it: git merge ouro/review/op-1") == 1
     careful = "commit or stash your own changes, then take it" in told
     assert careful is reason.startswith("The owner")
-    assert folded((landing, end)).steps[-1].text in told
+    assert fold_op((landing, end)).steps[-1].text in told
 
 
 def test_no_sandbox_is_said_in_red() -> None:

@@ -14,7 +14,7 @@ from pkgutil import walk_packages
 
 import pytest
 
-from daemon.views.narrate import tell
+from daemon.views.narrate import format_entry
 from governance import irongate
 from governance.approval.inbox import Inbox
 from governance.conversation import prompts
@@ -109,7 +109,7 @@ async def heard(crew: OpContext, context: ToolContext, arguments: str = '{"path"
 
 
 def person(entries: list[Entry]) -> str:
-    return "\n".join(str(told.text) for entry in entries if (told := tell(entry)) is not None)
+    return "\n".join(str(told.text) for entry in entries if (told := format_entry(entry)) is not None)
 
 
 async def test_a_refused_call(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
@@ -141,7 +141,7 @@ def test_a_refused_candidate(together: bool) -> None:
         assert together is (against[0].decision is not against[-1].decision), "what is denied stands first"
         told = prompts.feedback(Feedback(phase=State.VALIDATE, rule=against[0].rule, text=said(against)))
         draft = GatesJudged(verdicts=verdicts).draft()
-        shown = tell(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
+        shown = format_entry(Entry(**draft.model_dump(), seq=1, at="", prev="", hash=""))
         assert shown is not None
         for verdict in verdicts:
             assert verdict.rule in told and verdict.rule in shown.text
