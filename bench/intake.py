@@ -22,12 +22,12 @@ from ledger.places import HostEnv, Places
 from ledger.store import Ledger
 from ledger.vocabulary import (
     Frame,
+    OpOutcome,
     Outcome,
     RootCause,
     RunStatus,
     Signal,
     Source,
-    State,
     TestResult,
     TestRun,
     TestsPass,
@@ -105,7 +105,7 @@ async def queue_figures(base: Path) -> list[tuple[str, str]]:
         began = time.perf_counter()
         op = await router.next()
         claims.append(time.perf_counter() - began)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
     began = time.perf_counter()
     router.snapshot()
     shown = time.perf_counter() - began
@@ -225,7 +225,7 @@ async def commit_figures(base: Path) -> list[tuple[str, str]]:
             moved.append(time.perf_counter() - began)
             op = await router.next()
             queued.append(time.perf_counter() - began - tests.spent_s)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.control.messages import LogRequest, OpRef
 from daemon.lifecycle.logs import LogSettings, RedactingFormatter
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import served
@@ -98,7 +98,7 @@ async def played(base: Path, secrets: Sequence[Secret], *, backend: str = "auto"
         logging.getLogger().removeHandler(handler)
     seen["log file"] = stream.getvalue()
     seen["commits"] = git(repo, "log", "--all", "--format=%B")
-    if ending.state is not State.COMPLETE:
+    if ending.state is not OpOutcome.COMPLETE:
         seen["not complete"] = ending.reason
     for file in config.places.state.glob("ledger*"):
         seen[file.name] = file.read_bytes().decode("utf-8", errors="replace")

@@ -15,7 +15,7 @@ from daemon.control.messages import Fixing, SuiteView
 from daemon.views.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.verification.suppressed_tests import LeftAlone
-from ledger.errors import ControlError, TestsUnavailable
+from ledger.errors import ControlError, TestNotFound, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Topic
 from sensors.intake.records import Receipt
@@ -207,10 +207,11 @@ class SensorManager:
             message = state.line
         else:
             message = await self._one(node_id)
-        told = [f"{r.status}: {r.reason}" for r in receipts if r.status != "queued" and r.reason]
+        told = [f"{r.status}: {r.reason}" for r in receipts if r.status not in ("queued", "duplicate") and r.reason]
         signals = tuple(r.of or r.signal_id for r in receipts if r.status in ("queued", "duplicate"))
         waits = any(r.status == "suppressed" for r in receipts) and bool(await self._core.refused.waiting())
-        return Fixing(signals=signals, waits=waits, message=" ".join([message, *told]))
+        known = any(r.status == "duplicate" for r in receipts)
+        return Fixing(signals=signals, waits=waits, known=known, message=" ".join([message, *told]))
 
     async def _one(self, node_id: str) -> str:
         core = self._core
@@ -220,15 +221,15 @@ class SensorManager:
         path = node_id.partition("::")[0].rstrip("/")
         held = await core.git.call("cat-file", "-e", f"{head.commit}:{path}", ok=(0, 1, 128))
         if held.code != 0:
-            raise TestsUnavailable(f"There is no file {path} at {head.commit[:12]}.", remedy=NAMED)
+            raise TestNotFound(f"There is no file {path} at {head.commit[:12]}.", remedy=NAMED)
         run: TestRun = await self.committed_tests.run(head.commit, [node_id])
         if run.status is RunStatus.GREEN:
             return f"{node_id} passes at {head.commit[:12]}."
         if run.status is not RunStatus.RED:
-            raise TestsUnavailable(
-                f"{node_id} could not be judged: {run.reason}",
-                remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
-            )
+            problem = f"{node_id} could not be judged: {run.reason}"
+            if run.status is RunStatus.INCONCLUSIVE:
+                raise TestNotFound(problem, remedy=NAMED)
+            raise TestsUnavailable(problem, remedy=SET_UP)
         await self.suite_sensor.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 

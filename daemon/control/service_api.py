@@ -39,7 +39,7 @@ from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, u
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
-from ledger.errors import ControlError, TestsUnavailable
+from ledger.errors import ControlError, TestNotFound
 from ledger.events.session import ControlRequested
 from sensors.requests.manual import OWNER, manual_signal
 
@@ -205,20 +205,19 @@ class ServiceApi(ControlApi):
 
     async def scan(self, request: FixRequest) -> Fixing:
         """Run the owner's tests, or one of them; failing ones become signals."""
-        from daemon.adapters.sensor_manager import NAMED
-
         sensor_manager = self.sensor_manager
         await self.note("fix", node=request.node_id)
         await self.service.look_again(probe=True)
         try:
             found = await sensor_manager.scan(request.node_id, asked=request.asked)
-        except TestsUnavailable as error:
-            if request.node_id and error.remedy == NAMED and await self._is_missing(request.node_id):
+        except TestNotFound as error:
+            if request.node_id and await self._is_missing(request.node_id):
                 raise ControlError(error.message, remedy=error.remedy) from error  # a slip, nothing is missing here
             raise
         if found.signals:
             live = [v.short for v in self.core.table.newest(ended=False) if set(v.signals) & set(found.signals)]
-            return found.model_copy(update={"message": name_ops_of_duplicates(found.message, live)})
+            known = name_ops_of_duplicates(live) if found.known else ""
+            return found.model_copy(update={"message": f"{found.message} {known}".strip()})
         dirty = [each.path for each in await self.core.repository.dirty()]
         left_out = uncommitted_notice(dirty, eager=sensor_manager.reads_uncommitted)
         return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})

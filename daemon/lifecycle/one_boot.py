@@ -15,7 +15,7 @@ from daemon.settings.config import Config
 from ledger.clock import SystemClock, stamp
 
 if TYPE_CHECKING:
-    from governance.pipeline.orchestrator import Ending
+    from governance.pipeline.ending import Ending
 
 NO_MONEY = "The day's budget is spent: what is left stays queued. `ouro cost` shows it; midnight UTC begins a new day."
 HELD_BACK = "The governor holds back what is left; it stays queued. `ouro signals` says why."

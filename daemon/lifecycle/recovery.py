@@ -17,9 +17,9 @@ from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.grounding.grading import OpEnd as GradedEnd
-from governance.grounding.settling import settle
+from governance.grounding.settlement import settle_claims
 from governance.irongate.op.g19_recursion import diff_hash
-from governance.pipeline.retries import wanted_again
+from governance.pipeline.ending import is_wanted_again
 from governance.record import Recorder
 from kernel.provider import Price
 from ledger.events.approval import ApprovalExpired, ApprovalRejected
@@ -35,7 +35,7 @@ from ledger.events.op import (
     RouteChosen,
 )
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, Route, Spend, State
+from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, Phase, RootCause, Route, Spend, State
 from tools.sandbox.choice import left_behind
 from tools.sandbox.launcher import remove_unless_in_use
 
@@ -59,9 +59,9 @@ class OpenOp(Frozen):
     """State of an op in the ledger: its last phase, and whether it ended."""
 
     op_id: str
-    state: State
+    state: Phase
     goal: str = ""
-    ended: State | None = None
+    ended: OpOutcome | None = None
     cause: RootCause = RootCause.NONE
     branch: str | None = None
     intent: str = ""  # ref that a commit was meant to move
@@ -80,7 +80,7 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
     for entry in entries:
         if entry.op_id is None:
             continue
-        op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=State.CLASSIFY)
+        op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=Phase.CLASSIFY)
         found[entry.op_id] = op.model_copy(update=_learned(read_event(entry)))
     return found
 
@@ -109,7 +109,7 @@ def _learned(event: LedgerEvent) -> dict[str, Any]:
 class RecoveredEnd(Frozen):
     """How an op that a crash cut off is ended."""
 
-    state: State
+    state: OpOutcome
     cause: RootCause
     failure: FailureClass
     reason: str
@@ -120,16 +120,16 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> RecoveredE
     left = f"; left as the owner has them: {', '.join(kept)}" if kept else ""
     if commit is not None:
         return RecoveredEnd(
-            state=State.COMPLETE,
+            state=OpOutcome.COMPLETE,
             cause=RootCause.NONE,
             failure=FailureClass.NONE,
             reason="finished after a crash" + left,
         )
     if op.turned_down is not RootCause.NONE:
         reason = op.answer or op.turned_down.value
-        return RecoveredEnd(state=State.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
+        return RecoveredEnd(state=OpOutcome.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
     return RecoveredEnd(
-        state=State.POSTMORTEM,
+        state=OpOutcome.POSTMORTEM,
         cause=RootCause.CRASH_RECOVERED,
         failure=FailureClass.INFRA,
         reason=f"the daemon ended in {op.state}" + left,
@@ -166,7 +166,7 @@ class Recovery:
 
     async def _known(self, op_id: str) -> OpenOp:
         entries = await self._ledger.entries(op_id=op_id, events=READ)
-        return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=State.CLASSIFY)
+        return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=Phase.CLASSIFY)
 
     async def _clear_away(self) -> tuple[str, ...]:
         """Folders of dead runs. What cannot be removed now (its processes are still dying) waits for a next boot."""
@@ -207,7 +207,7 @@ class Recovery:
         await charge_cut_off(self._ledger, record, provider=self._core.provider.name, price=self._core.provider.price)
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
-        settled = await settle(self._ledger, op.op_id, told, end.reason)
+        settled = await settle_claims(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
             OpEnded(
                 origin=op.state,
@@ -227,7 +227,7 @@ class Recovery:
             also=settled.drafts(record, end.state),
         )
         await record.note(
-            OutcomeRecorded(success=end.state is State.COMPLETE, files=op.files),
+            OutcomeRecorded(success=end.state is OpOutcome.COMPLETE, files=op.files),
             phase=end.state,
             causes=(terminal.seq,),
         )
@@ -245,7 +245,7 @@ class Recovery:
         if op.ended is None or (op.killed and op.cause is RootCause.CRASH_RECOVERED):
             await self._core.router.requeue(op_id)
             return
-        again = wanted_again(op.ended, op.cause)
+        again = is_wanted_again(op.ended, op.cause)
         await self._core.router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
 
 

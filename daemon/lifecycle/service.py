@@ -23,7 +23,7 @@ from daemon.lifecycle.notify import Notifier
 from daemon.record.heads import Heads
 from daemon.settings.config import Config
 from daemon.settings.places import make_folders
-from daemon.views.narrate import STOPPED, short_of
+from daemon.views.narrate import short_of
 from governance.record import Recorder
 from kernel.provider import Heavy, Provider
 from ledger.clock import Clock
@@ -355,7 +355,7 @@ class Service:
             if not await self._ops_end_by_themselves(limits.stop_grace_s):
                 if live := self._live():
                     self.say(f"stopping: ending {', '.join(map(short_of, live))} now")
-                runtime.pool.cancel_all(STOPPED)
+                runtime.pool.cancel_all("the daemon stopped")
                 await self._stage("cancelled ops", self._ops_ended(), limits.stop_cancel_s)
         if self._control is not None:
             await self._stage("control socket", self._control.close(), limits.stop_sensors_s)

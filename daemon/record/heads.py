@@ -73,7 +73,9 @@ class Heads:
             there = self._git.run("for-each-ref", "--format=%(objecttype)", name, ok=(0, 128))
         except GitFailed as error:
             return StoredHeads(place=name, problem=error.message)
-        if there.code == 0 and not there.text:
+        if there.code:
+            return StoredHeads(place=name, problem=there.err.strip().removeprefix("fatal: ") or "git gives no reason")
+        if not there.text:
             return StoredHeads(place=name)
         return StoredHeads(place=name, problem="it names no blob of the repository")
 

@@ -9,14 +9,14 @@ from daemon.record.optable import KEPT_OPS, OpTable, fold_op
 from daemon.record.reading import resolve
 from ledger.errors import ControlError
 from ledger.store import Ledger
-from ledger.vocabulary import TERMINAL, Entry
+from ledger.vocabulary import Entry, OpOutcome
 
 NEWEST = (
     "SELECT op_id FROM entries WHERE op_id IS NOT NULL GROUP BY op_id ORDER BY max(seq) DESC LIMIT ?"  # from an index
 )
 OPEN = (
     "SELECT op_id FROM entries WHERE kind = 'decision' AND op_id IS NOT NULL EXCEPT SELECT op_id FROM entries "
-    f"WHERE kind = 'transition' AND phase IN ({', '.join(repr(state.value) for state in sorted(TERMINAL))})"
+    f"WHERE kind = 'transition' AND phase IN ({', '.join(repr(state.value) for state in sorted(OpOutcome))})"
 )
 
 OF_SIGNAL = (

@@ -23,7 +23,7 @@ from ledger.events.model import CallEnded, Regrounded
 from ledger.events.op import OpEnded, OpStarted, PhaseEntered, RouteChosen, TierAssigned
 from ledger.ids import core_of, resolve_op, short_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Entry, Source, Spend, State
+from ledger.vocabulary import Entry, Phase, Source, Spend
 
 KEPT_OPS = 500
 KEPT_STEPS = 200
@@ -40,7 +40,7 @@ def begin(entry: Entry) -> OpView:
         short=short_id(op_id) if len(core_of(op_id)) == 32 else op_id,
         origin=Source(origin) if origin in SOURCES else Source.MANUAL,
         goal="",
-        state=State.CLASSIFY,
+        state=Phase.CLASSIFY,
         started_at=entry.at,
     )
 
@@ -181,7 +181,7 @@ class OpTable:
     def _shorten(self) -> None:
         """Ops that are not over stay, however old they are: a person may have to answer."""
         while len(self._ops) > KEPT_OPS:
-            gone = next((op_id for op_id, view in self._ops.items() if view.state.terminal), next(iter(self._ops)))
+            gone = next((op_id for op_id, view in self._ops.items() if view.ended), next(iter(self._ops)))
             del self._ops[gone], self._upto[gone]
 
     def knows(self, op_id: str) -> bool:
@@ -193,4 +193,4 @@ class OpTable:
 
     def newest(self, *, ended: bool) -> list[OpView]:
         """Newest first; without ``ended`` only those that are not over."""
-        return [v for v in reversed(self._ops.values()) if ended or not v.state.terminal]
+        return [v for v in reversed(self._ops.values()) if ended or not v.ended]

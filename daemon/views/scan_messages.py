@@ -5,14 +5,12 @@ Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from daemon.views.text import count
 from kernel.provider import Capabilities
 
 OURS = ".ouro/"
-_DUPLICATE = re.compile(r"duplicate: The same condition is already \w+\.")
 
 
 def uncommitted_notice(dirty: Collection[str], *, eager: bool) -> str:
@@ -27,13 +25,11 @@ def uncommitted_notice(dirty: Collection[str], *, eager: bool) -> str:
     )
 
 
-def name_ops_of_duplicates(message: str, ops: Sequence[str]) -> str:
-    """``message`` of a scan with the intake's word for a duplicate replaced; ``ops`` are short ids."""
-    if not _DUPLICATE.search(message):
-        return message
-    where = f"The daemon is at it already: {', '.join(f'op-{op}' for op in ops)}."
-    seen = " ".join(_DUPLICATE.sub("", message).split())
-    return f"{seen} {where if ops else 'The daemon has it in its queue already.'}"
+def name_ops_of_duplicates(ops: Sequence[str]) -> str:
+    """What becomes of a condition that was signalled before: the ``ops`` (short ids) that work on it, or the queue."""
+    if not ops:
+        return "The daemon has it in its queue already."
+    return f"The daemon is at it already: {', '.join(f'op-{op}' for op in ops)}."
 
 
 INFILL_ONLY = "the kernel fills in code where a test fails; it takes no goal in words"

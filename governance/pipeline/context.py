@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from governance.approval.refusals import Refused
 from governance.changes.changes import Changes
 from governance.changes.types import Receipt
-from governance.conversation.exploration_cache import Looked
+from governance.conversation.exploration_cache import ExplorationCache
 from governance.conversation.model_client import ModelClient
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.trust import Trust
 from governance.memory.memory import RepositoryMemory
 from governance.ports import Claims, ClosurePort, PosturePort
 from governance.record import Recorder
-from governance.repair.searched import Searched
+from governance.repair.search_progress import SearchProgress
 from governance.risk.codebase import Codebases
 from governance.settings import GovernanceSettings
 from governance.verification.baseline import Baselines
@@ -84,7 +84,7 @@ class Regrounding:
     paths: tuple[str, ...] = ()
     caution_milli: int = 0
     signal: str = ""
-    told: tuple[str, ...] = ()  # fresh evidence in short lines, for infill prompts
+    evidence_lines: tuple[str, ...] = ()  # fresh evidence in short lines, for infill prompts
 
 
 @dataclass(slots=True)
@@ -97,11 +97,11 @@ class OpResources:
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
-    searched: Searched = field(default_factory=Searched)
-    looked: Looked = field(default_factory=Looked)
-    asked: int = 0  # questions put to the owner
+    search: SearchProgress = field(default_factory=SearchProgress)
+    exploration: ExplorationCache = field(default_factory=ExplorationCache)
+    questions_asked: int = 0  # put to the owner
     remembered: bool = False  # memory added advice to the model's prompt
-    pulse: CanaryTracker = field(default_factory=CanaryTracker)
+    canary: CanaryTracker = field(default_factory=CanaryTracker)
     regrounding: Regrounding = field(default_factory=Regrounding)
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 

@@ -13,8 +13,8 @@ from governance.approval.refusals import Refused, refusals_of
 from governance.budget import Budget
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.dossier import Approval
-from governance.pipeline.orchestrator import Ending, Orchestrator
-from governance.pipeline.retries import wanted_again
+from governance.pipeline.ending import Ending, is_wanted_again
+from governance.pipeline.orchestrator import Orchestrator
 from governance.pipeline.work_reports import WorkReports
 from governance.ports import WorkSource
 from governance.record import Recorder
@@ -22,7 +22,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
 from ledger.events.session import DayBudgetSpent
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, RootCause, State
+from ledger.vocabulary import Operation, OpOutcome, RootCause
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Pool:
 
     async def _work(self, op: Operation) -> None:
         if await self._budget.exhausted():  # hours may have passed in next()
-            await self._source.finish(op.id, State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
+            await self._source.finish(op.id, OpOutcome.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
             return
         await self._source.started(op.id)
         await self._settle(await self._alive(op, self._orchestrator.run(op)))
@@ -192,7 +192,7 @@ class Pool:
                 self._group.create_task(self._wait_for_person(ending.request), name=f"parked {ending.op.id}")
             self._reports.add(ending)
             return
-        again = wanted_again(ending.state, ending.cause)
+        again = is_wanted_again(ending.state, ending.cause)
         try:
             await self._source.finish(ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again)
         finally:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from governance.pipeline.orchestrator import Ending
+    from governance.pipeline.ending import Ending
 
 KEPT_ENDINGS = 64
 

@@ -10,7 +10,7 @@ from ledger.clock import Clock, stamp, unstamp
 from ledger.events.intake import LaneGoverned, PostureInferred, QueueStep
 from ledger.sources import SOURCES
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
+from ledger.vocabulary import Draft, OpOutcome, RootCause, Source, SourceClass, Urgency
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.ports import ReadSurroundings
@@ -175,7 +175,7 @@ class Governor:
             unmerged=states.count(ItemState.AWAITING_MERGE),
             dead=states.count(ItemState.DEAD),
             quarantined=states.count(ItemState.QUARANTINED),
-            completed_day=sum(each.outcome in (State.COMPLETE, State.NOOP) for each in day),
+            completed_day=sum(each.outcome in (OpOutcome.COMPLETE, OpOutcome.NOOP) for each in day),
             failed_day=sum(each.failed for each in day),
             rejected_day=sum(each.cause is RootCause.APPROVAL_REJECTED for each in day),
             idle_s=max(0, int((now - max([self._stirred, *(unstamp(e.at) for e in day[-1:])])).total_seconds())),

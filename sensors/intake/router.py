@@ -16,7 +16,7 @@ from ledger.clock import Clock, stamp
 from ledger.errors import ControlError
 from ledger.store import Ledger
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, Operation, RootCause, Signal, Source, State
+from ledger.vocabulary import Decision, Operation, OpOutcome, RootCause, Signal, Source, State
 from sensors.intake.coalesce import wait_s
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
@@ -308,7 +308,7 @@ class IntakeRouter:
         """An op ended in a crash without effects: count the attempt and queue its signals again."""
         cause = RootCause.CRASH_RECOVERED
         await run_to_completion(
-            self._finish(op_id, State.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False)
+            self._finish(op_id, OpOutcome.POSTMORTEM, cause=cause, branch=None, retry=True, stopped=False)
         )
 
     async def quarantine(self, op_id: str, reason: str = "It may have acted before the daemon ended.") -> None:

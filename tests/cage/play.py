@@ -30,7 +30,7 @@ from typing import Any
 from daemon.control.messages import AnswerRequest, RejectRequest
 from daemon.control.service_api import ServiceApi
 from daemon.views.narrate import narrate
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
 from sensors.requests.manual import manual_signal

@@ -18,7 +18,7 @@ from daemon.record.optable import KEPT_OPS
 from daemon.settings.config import Config
 from ledger.errors import ConfigError, ControlError
 from ledger.ids import new_op_id, short_id
-from ledger.vocabulary import Draft, EntryKind, Spend, State
+from ledger.vocabulary import Draft, EntryKind, OpOutcome, Spend
 from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
 from tests.governance.approval.test_approval import DOSSIER
@@ -37,7 +37,7 @@ def life_of(op_id: str, number: int, entries: int = ENTRIES_OF_ONE) -> list[Draf
     return [
         Draft(kind=EntryKind.DECISION, op_id=op_id, payload=started),
         *(Draft(kind=EntryKind.TOOL, op_id=op_id, payload={"event": "noted", "n": n}) for n in range(entries - 2)),
-        Draft(kind=EntryKind.TRANSITION, op_id=op_id, phase=State.CANCELLED, payload=ended, spend=Spend(calls=3)),
+        Draft(kind=EntryKind.TRANSITION, op_id=op_id, phase=OpOutcome.CANCELLED, payload=ended, spend=Spend(calls=3)),
     ]
 
 
@@ -73,7 +73,7 @@ async def test_a_long_record_is_no_reason_to_wait(config: Config) -> None:
         took_s = time.monotonic() - began
         assert took_s < max(REACTION_S, reading_s / 4), f"{took_s:.2f} s, the whole record takes {reading_s:.2f} s"
         oldest = await client.show(OpRef(op=short_id(ids[0])))  # before the newest are read back
-        assert (oldest.goal, oldest.state, oldest.spend.calls) == ("Goal 0.", State.CANCELLED, 3)
+        assert (oldest.goal, oldest.state, oldest.spend.calls) == ("Goal 0.", OpOutcome.CANCELLED, 3)
         latest_s = await lag_until(service)
         assert latest_s < REACTION_S, f"the loop stood still for {latest_s:.2f} s while the record was read"
         assert [v.id for v in service.core.table.newest(ended=True)] == ids[: -KEPT_OPS - 1 : -1]

@@ -26,7 +26,7 @@ from governance.grounding.calibration import Bin, Calibration
 from ledger.clock import ManualClock
 from ledger.places import Places
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.vocabulary import Draft, EntryKind, Phase
 from tests.daemon.scripted_api import OP, ScriptedApi
 from tests.repos import git, make_repo
 
@@ -402,7 +402,7 @@ async def record(box: Box) -> None:
     await Budget(ledger=ledger, clock=clock, settings=BudgetSettings()).prepare()
     await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": "session.started"}))
     await ledger.append(
-        Draft(kind=EntryKind.TOOL, op_id=OP, phase=State.GENERATE, payload={"event": "infilled", "infills": 3})
+        Draft(kind=EntryKind.TOOL, op_id=OP, phase=Phase.GENERATE, payload={"event": "infilled", "infills": 3})
     )
     await ledger.close()
 

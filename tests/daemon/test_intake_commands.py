@@ -21,7 +21,7 @@ from daemon.views.render_intake import posture_block, sensors_block, signals_blo
 from daemon.views.text import show
 from ledger.errors import ControlError
 from ledger.ids import new_signal_id
-from ledger.vocabulary import EntryKind, RootCause, Source, State, Urgency
+from ledger.vocabulary import EntryKind, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.posture import Posture
 from tests.e2e.serving import Serving
 from tests.e2e.world import SHOP, Infilling, config_for, repo_with
@@ -50,7 +50,7 @@ def config(tmp_path: Path) -> Config:
 async def fill(service: Serving) -> dict[str, str]:
     """One signal in each state that a person may have to do with."""
     router, ids = service.core.router, {}
-    for name, state in (("dead", State.POSTMORTEM), ("lost", None)):
+    for name, state in (("dead", OpOutcome.POSTMORTEM), ("lost", None)):
         sent = signal(name)
         await router.submit(sent, asked=True)
         op = await router.next()
@@ -127,7 +127,7 @@ async def test_a_repair_on_a_review_branch_is_not_tried_again(config: Config) ->
         router, sent = service.core.router, signal("waits")
         await router.submit(sent)
         op = await router.next()
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE, branch="ouro/review/x")
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="ouro/review/x")
         with pytest.raises(ControlError, match="waits on branch ouro/review/x"):
             await api.retry(SignalRef(signal=sent.id))
         await api.drop(DropRequest(signal=sent.id, why="forget it"))

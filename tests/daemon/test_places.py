@@ -52,6 +52,21 @@ def test_a_linked_worktree_shares_the_identity(tmp_path: Path, environ: dict[str
     assert two.common_dir == one.common_dir and two.git_dir != one.git_dir
 
 
+@pytest.mark.parametrize("name", ["new\nline", "end\n"])
+def test_a_path_with_a_line_break_is_refused(tmp_path: Path, environ: dict[str, str], name: str) -> None:
+    repo = make_repo(tmp_path / name / "repo")
+    with pytest.raises(RepositoryError, match="holds a line break"):
+        places_for(repo, environ)
+
+
+def test_a_git_folder_whose_name_has_a_line_break_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo")
+    (repo / ".git").rename(tmp_path / "odd\nfalse")
+    (repo / ".git").write_text(f"gitdir: {tmp_path}/odd\nfalse")
+    with pytest.raises(RepositoryError):
+        places_for(repo, environ)
+
+
 def test_a_link_to_a_repository_is_the_repository(tmp_path: Path, environ: dict[str, str]) -> None:
     repo = make_repo(tmp_path / "repo")
     (tmp_path / "link").symlink_to(repo)

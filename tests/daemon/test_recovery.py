@@ -19,7 +19,7 @@ from kernel.provider import Price
 from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Spend, State
+from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Phase, Spend
 from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from tests.e2e.serving import Serving, record_of, served
@@ -56,12 +56,12 @@ async def booted(config: Config) -> AsyncIterator[Serving]:
 
 def started(op_id: str) -> Draft:
     payload = {"event": "op.started", "goal": "Make it pass.", "targets": ["a.py"]}
-    return Draft(kind=EntryKind.DECISION, op_id=op_id, phase=State.CLASSIFY, payload=payload)
+    return Draft(kind=EntryKind.DECISION, op_id=op_id, phase=Phase.CLASSIFY, payload=payload)
 
 
 def called(op_id: str, event: str, purpose: str, **more: object) -> Draft:
     payload = {"event": event, "purpose": purpose, "provider": "infilling", "tokens_in": 1_000, **more}
-    return Draft(kind=EntryKind.CALL, op_id=op_id, phase=State.GENERATE, payload=payload, spend=Spend(working_ms=5))
+    return Draft(kind=EntryKind.CALL, op_id=op_id, phase=Phase.GENERATE, payload=payload, spend=Spend(working_ms=5))
 
 
 async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(config: Config) -> None:
@@ -96,7 +96,7 @@ async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(confi
         await ledger.append(
             started(op_id),
             Draft(kind=EntryKind.CANDIDATE, op_id=op_id, payload={"event": "candidate", "candidate": blob}),
-            Draft(kind=EntryKind.CHANGE, op_id=op_id, phase=State.VERIFY, payload=intent),
+            Draft(kind=EntryKind.CHANGE, op_id=op_id, phase=Phase.VERIFY, payload=intent),
         )
     async with booted(config) as service:
         (terminal,) = await service.entries(op_id, "terminal")
@@ -169,7 +169,7 @@ async def test_a_commit_in_the_owners_branch_completes_its_op_though_its_journal
         await router.started(op.id)
         intent = {"event": "commit.intent", "ref": "refs/heads/main", "parent": parent}
         await ledger.append(
-            started(op.id), Draft(kind=EntryKind.CHANGE, op_id=op.id, phase=State.VERIFY, payload=intent)
+            started(op.id), Draft(kind=EntryKind.CHANGE, op_id=op.id, phase=Phase.VERIFY, payload=intent)
         )
         made = commit(repo, f"Repair\n\nOuro-Op: {op.id}", {"a.py": AFTER})
     async with booted(config) as service:

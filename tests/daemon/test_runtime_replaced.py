@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.control.messages import FixRequest, Life, OpRef
 from daemon.control.service_api import ServiceApi
 from kernel.provider import Health
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import BETTER, CART, documenting, parked
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, own_environment, repo_with
@@ -65,7 +65,7 @@ async def test_a_pytest_that_is_installed_later_is_used(tmp_path: Path) -> None:
         (repo / "shop/cart.py").write_text(PLUS)
         git(repo, "commit", "-qam", "A fault")
         await facade.fix(FixRequest())
-        done = await service.until("terminal", to=State.COMPLETE.value)
+        done = await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Op,valueonly)").strip() == done.op_id
 
 
@@ -100,5 +100,5 @@ async def test_a_change_that_waits_is_taken_up_by_the_runtime_that_replaces_anot
         assert [view.id for view in (await api.status()).waiting] == [op_id]
         await api.approve(OpRef(op=op_id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert BETTER in (repo / CART).read_text()

@@ -26,10 +26,8 @@ def test_what_is_not_looked_at(dirty: tuple[str, ...], eager: bool, told: str) -
 
 
 def test_a_duplicate_is_said_for_a_person() -> None:
-    seen = "Red at 1234: t::a." + 2 * " duplicate: The same condition is already in_flight."
-    assert name_ops_of_duplicates(seen, ("1c7f3a",)) == "Red at 1234: t::a. The daemon is at it already: op-1c7f3a."
-    assert name_ops_of_duplicates(seen, ()) == "Red at 1234: t::a. The daemon has it in its queue already."
-    assert name_ops_of_duplicates("Red at 1234: t::a.", ("1c7f3a",)) == "Red at 1234: t::a."
+    assert name_ops_of_duplicates(("1c7f3a",)) == "The daemon is at it already: op-1c7f3a."
+    assert name_ops_of_duplicates(()) == "The daemon has it in its queue already."
 
 
 def test_who_takes_a_goal_in_words() -> None:

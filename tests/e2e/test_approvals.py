@@ -13,11 +13,11 @@ import pytest
 from daemon.control.messages import OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.settings.config import Config
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.errors import ControlError, RepositoryBusy
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Pondering, Talking, after_a_look, swap
 from tests.e2e.test_repair import minus
@@ -40,7 +40,7 @@ async def parked(service: Serving, api: ServiceApi) -> Ending:
     assert submitted.status == "queued"
     ending = await ended(service.core)
     assert ending.request is not None, (ending.state, ending.reason)
-    assert ending.state is State.APPROVE
+    assert ending.state is Phase.APPROVE
     return ending
 
 
@@ -69,7 +69,7 @@ async def test_a_process_that_was_started_for_one_answer_gives_no_other_and_rest
         assert not service.stopping.is_set() and (await api.status()).waiting
         service.only = op_id
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.core)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
 
 
 async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_pa
         assert (repo / CART).read_text() == SHOP[CART]
         await api.approve(OpRef(op=shown.short))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         with pytest.raises(ControlError, match="does not wait"):
             await api.approve(OpRef(op=shown.short))
         assert not (await api.status()).waiting
@@ -109,7 +109,7 @@ async def test_a_yes_during_a_merge_is_refused_and_the_work_goes_on_waiting(tmp_
         merge.unlink()
         assert [view.id for view in (await api.status()).waiting] == [op_id]
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.core)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
 
 
 async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he_said_before(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he
     async with served(stricter, documenting()) as (service, api):
         await api.approve(OpRef(op=op_id))
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.BLOCKED_PATH), ending.reason
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.BLOCKED_PATH), ending.reason
         assert "gate02.owner" in ending.reason and "gate02.owner" in await service.told(op_id)
         nothing_left(service, repo)
     assert git(repo, "rev-parse", "HEAD") == head and (repo / CART).read_text() == SHOP[CART]
@@ -133,11 +133,11 @@ async def test_a_rejected_change_is_cancelled_and_never_offered_again(tmp_path: 
         first = await parked(service, api)
         await api.reject(RejectRequest(op=first.op.id, reason="not my style"))
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         assert ending.reason == "not my style"
         await api.submit(GOAL)
         again = await ended(service.core)
-        assert again.state is State.POSTMORTEM
+        assert again.state is OpOutcome.POSTMORTEM
         assert "gate19.undone" in again.reason, again.reason
         nothing_left(service, repo)
     assert (repo / CART).read_text() == SHOP[CART]
@@ -148,7 +148,7 @@ async def test_nobody_there_means_no(tmp_path: Path) -> None:
     async with served(config_for(tmp_path, repo, approval={"timeout_s": 1}), documenting()) as (service, api):
         waiting = await parked(service, api)
         ending = await ended(service.core, within_s=5)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED)
         assert not (await api.ops(OpsRequest())).ops
         with pytest.raises(ControlError):
             await api.approve(OpRef(op=waiting.op.id))
@@ -181,7 +181,7 @@ async def test_a_yes_that_comes_too_late_is_none_and_is_told_so(tmp_path: Path) 
         with pytest.raises(ControlError, match="waited until its time ran out"):
             await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core, within_s=5)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED)
         nothing_left(service, repo)
     assert (repo / CART).read_text() == SHOP[CART]
 
@@ -192,7 +192,7 @@ async def test_cancel_stops_a_parked_op(tmp_path: Path) -> None:
         waiting = await parked(service, api)
         await api.cancel(OpRef(op=waiting.op.id))
         ending = await ended(service.core, within_s=5)
-        assert ending.state is State.CANCELLED
+        assert ending.state is OpOutcome.CANCELLED
         nothing_left(service, repo)
 
 
@@ -208,7 +208,7 @@ async def test_cancel_stops_a_model_that_thinks(tmp_path: Path) -> None:
         ending = await ended(service.core, within_s=2)
         assert time.monotonic() - began < 2
         assert model.stopped.is_set()
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.CANCELLED_BY_OWNER)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER)
         assert await service.core.router.idle()
         nothing_left(service, repo)
         assert len(await service.entries(ending.op.id, "call.ended")) == 1

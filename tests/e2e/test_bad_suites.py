@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
@@ -32,7 +32,7 @@ async def test_what_misbehaves_stands_in_nobodys_way(tmp_path: Path, which: str)
         await service.core.router.submit(signal)
         ending = await ended(service.core)
         told = await service.told(ending.op.id)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, told)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, told)
         assert (await service.core.ledger.verify()).ok
     assert git(repo, "show", "--format=", "--name-only", "HEAD").split() == [CART]
     assert (repo / CART).read_text() == SHOP[CART]

@@ -13,7 +13,7 @@ from daemon.views.text import show
 from governance.grounding.trust import Tally, from_log, in_table
 from ledger.events.event import event_in
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, TrustKey, grades_in
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import documenting, parked
 from tests.e2e.test_repair import minus
@@ -85,7 +85,7 @@ async def test_a_no_with_a_reason_is_a_miss_of_the_change_and_not_of_the_owner(t
         assert not service.core.trust.tallies
         await api.reject(RejectRequest(op=waiting.op.id, reason="not my style"))
         ending = await ended(service.core)
-        assert ending.state is State.CANCELLED
+        assert ending.state is OpOutcome.CANCELLED
         told = await outcomes(service, ending.op.id)
         assert told[About.CHANGE] == {ClaimOutcome.MISS} and told[About.REPLY]
         assert service.core.trust.of(TALK) == Tally(0, 1)

@@ -9,7 +9,7 @@ from daemon.control.messages import OpRef, RejectRequest, SubmitRequest
 from daemon.control.table import ControlApi
 from kernel.provider import Message
 from ledger.events.op import OpEnded
-from ledger.vocabulary import RootCause, Source, State
+from ledger.vocabulary import OpOutcome, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -76,14 +76,14 @@ async def test_a_gap_is_met_worked_on_and_served(tmp_path: Path) -> None:
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert f"file {CART}" in await line_of(service)  # that it was worked on proves nothing
         model.learnt = True
         await api.submit(SubmitRequest(goal="Drop prices of nothing from total", files=(CART,)))
         waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         await api.approve(OpRef(op=waiting.op.id))
-        assert (await ended(service.core)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
         await service.until("gap.seen", served=[f"file:{CART}"])
         assert await line_of(service) == ""
         assert (await service.core.ledger.verify()).ok
@@ -105,7 +105,7 @@ async def test_green_tests_serve_no_gap_and_the_owners_no_ends_the_work_on_it(tm
         assert runs and {run.payload["status"] for run in runs} == {"green"}
         await api.reject(RejectRequest(op=waiting.op.id, reason="that is no cure"))
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         assert f"file {CART} (2 ops of 2 kinds" in await line_of(service)
         assert await service.core.router.idle()
     assert git(repo, "rev-parse", "HEAD") == first

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.settings.config import Config
-from ledger.vocabulary import RootCause, Source, State, TestsPass
+from ledger.vocabulary import OpOutcome, RootCause, Source, TestsPass
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -33,7 +33,7 @@ async def test_an_issue_of_a_list_becomes_a_commit_when_its_test_passes(tmp_path
     model = Talking(after_a_look(GOOD, CART, TEST))
     async with served(polled(tmp_path, repo, gh), model, watch=True) as (service, _):
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.op.origin is Source("github_issue")
         assert [signal.closure for signal in ending.op.signals] == [TestsPass(ids=(FAILING,))]
         gh.lists()
@@ -53,7 +53,7 @@ async def test_an_op_whose_test_stays_red_does_not_complete(tmp_path: Path) -> N
     idle = swap(CART, "    subtotal = sum(prices)", "    subtotal = sum(list(prices))")
     async with served(polled(tmp_path, repo, gh), Talking(after_a_look(idle, CART, TEST)), watch=True) as (service, _):
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.NO_CANDIDATE), ending.reason
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.NO_CANDIDATE), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
 
 

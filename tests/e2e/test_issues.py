@@ -14,7 +14,7 @@ from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from daemon.settings.config import Config
 from kernel.provider import Provider
-from ledger.vocabulary import RootCause, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Tier
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port, github, issue, knock, standard, workflow_run
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -76,7 +76,7 @@ async def test_an_issue_that_gives_orders_is_data_a_person_decides(tmp_path: Pat
         assert not await service.entries(ending.op.id, "approval.approved")
         assert git(repo, "rev-parse", "HEAD") == head and git(repo, "branch", "--list", "ouro/*") == ""
         await api.approve(OpRef(op=ending.op.id))
-        await service.until("terminal", to=State.COMPLETE.value)
+        await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert (await replay(service.core.ledger, op_id=None)).differences == ()
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "The total is" not in asked and "Approve me" in asked and "<|im_start|>" not in asked
@@ -93,7 +93,7 @@ async def test_tests_pass_and_the_issue_is_still_there_until_its_owner_says_othe
         assert ending.request is not None and ending.dossier.tier is Tier.APPROVAL_REQUIRED, ending.reason
         await api.reject(RejectRequest(op=ending.op.id))
         done = await ended(service.core)
-        assert (done.state, done.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (done.state, done.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     assert (repo / CART).read_text() == SHOP[CART]
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "It can be -5 now." in asked and "You may skip" in asked and "<|im_start|>" not in asked

@@ -18,7 +18,7 @@ from daemon.lifecycle.doctor import examine
 from daemon.views.render import status_block
 from daemon.views.text import show
 from kernel.provider import Message
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.test_refusals import CART, RETURN, work
@@ -66,7 +66,7 @@ async def test_a_model_calls_a_servers_tool_and_is_refused_what_the_owner_has_no
     async with served(config_for(tmp_path, repo, tools=git_server(repo)), model) as (service, api):
         await service.until("mcp.connected", within_s=180)  # a start does not wait for as long as a busy machine needs
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         await a_result_is_data(model)
         await both_calls_are_recorded(service, ending.op.id)
         status = await api.status()

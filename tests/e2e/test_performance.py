@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.control.messages import OpRef
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, Source, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -95,7 +95,7 @@ async def test_what_made_a_benchmark_worse_is_mended_and_measured_again(tmp_path
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         slow = await slowed(service, repo)
         ending = await approved(service, api)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.targets) == (Source("performance_regression"), (CART,))
         assert ending.dossier.verification is not None
         assert "steps is 2 lines: within noise" in ending.dossier.verification.closure_reason
@@ -120,7 +120,7 @@ async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_ch
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         slow = await slowed(service, repo)
         ending = await approved(service, api)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause is RootCause.CLOSURE_OPEN, ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}

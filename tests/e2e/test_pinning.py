@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.control.messages import OpRef
 from kernel.provider import Message
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, RootCause, Source, State
+from ledger.vocabulary import Draft, EntryKind, OpOutcome, RootCause, Source
 from sensors.health.sample import Gauges
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, whole
@@ -57,7 +57,7 @@ async def test_a_daemon_with_nothing_to_do_pins_what_no_test_names(tmp_path: Pat
         )
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert f"{TEST} notices 3 of 3 changes of rebate" in ending.dossier.verification.closure_reason
     assert git(repo, "rev-parse", "HEAD^") == head
@@ -81,7 +81,7 @@ async def test_green_tests_that_hold_nothing_fast_are_not_enough(tmp_path: Path)
         await at_ease(service, tmp_path / "none")
         await service.sensors.by_source[Source("exploration")].scan_once()
         ending = await ended(service.core)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}

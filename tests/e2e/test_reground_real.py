@@ -16,7 +16,7 @@ import pytest
 from daemon.record.replay import replay
 from kernel.engine.settings import LocalSettings
 from kernel.providers.local import LocalProvider
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import config_for, ended, repo_with
@@ -93,7 +93,7 @@ async def test_a_real_model_collapses_and_the_op_lands(tmp_path: Path, model: Lo
         await service.core.router.submit(signal)
         async with asyncio.timeout(3_000):
             ending = await ended(service.core, within_s=3_000)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         entries = await service.core.ledger.entries(op_id=ending.op.id)
         told = await service.told(ending.op.id)
         assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.control.messages import OpRef
-from ledger.vocabulary import RootCause, Source, State, SuiteAnswers
+from ledger.vocabulary import OpOutcome, RootCause, Source, SuiteAnswers
 from sensors.health.sample import Gauges
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -63,7 +63,7 @@ async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
         if ending.request is not None:
             await api.approve(OpRef(op=ending.op.id))
             ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "The suite answers: 3 tests pass" in ending.dossier.verification.closure_reason
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
@@ -79,7 +79,7 @@ async def test_a_suite_that_collects_less_than_before_does_not_answer_again(tmp_
         head = await broken(service, repo, NOWHERE)
         assert "and does at" in await looked_into(service)
         ending = await ended(service.core)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         told = " ".join(m.text for asked in model.asked for m in asked)
         assert "tests/test_other.py::test_other was not run" in told
@@ -118,5 +118,5 @@ async def test_a_suite_that_hangs_is_one_that_does_not_answer(tmp_path: Path) ->
         commit(repo, "Warm up", {"shop/cart.py": hangs})
         assert "and does at" in await looked_into(service)
         ending = await ended(service.core, within_s=300)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert (repo / "shop/cart.py").read_text() == SHOP["shop/cart.py"]

@@ -9,7 +9,7 @@ from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from daemon.settings.config import Config
 from kernel.provider import Provider
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_repair import minus
@@ -55,7 +55,7 @@ async def test_what_was_due_while_the_daemon_was_down_is_done_once(tmp_path: Pat
         await service.bring_up()
         await service.sensors.start(service.lost)
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.test_ids) == (Source("scheduled"), (TEST,))
         await service.until("schedule_settled", what="queued", signal=ending.op.signals[0].id)
         sensor = service.sensors.by_source[Source("scheduled")]
@@ -88,7 +88,7 @@ async def test_green_tests_are_not_the_end_of_what_only_the_owner_can_judge(tmp_
         assert [run.payload["status"] for run in runs] == ["green"]
         await ServiceApi(service).reject(RejectRequest(op=waiting.op.id))
         done = await ended(service.core)
-        assert (done.state, done.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (done.state, done.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     finally:
         await service.close()
     assert git(repo, "rev-parse", "HEAD") == head

@@ -9,7 +9,7 @@ from daemon.control.messages import FixRequest
 from daemon.lifecycle.wakeup import install
 from kernel.provider import Health
 from ledger.places import Places
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
@@ -55,7 +55,7 @@ async def test_eager_repairs_a_snapshot_on_a_review_branch(tmp_path: Path) -> No
         found = await service.sensors.scan(None)
         assert len(found.signals) == 1, found.message
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         branch = ending.branch
         assert branch == f"ouro/review/{ending.op.id}"
         assert any(branch in note for note in (await api.status()).notes)
@@ -74,7 +74,7 @@ async def test_eager_says_which_line_to_undo_when_head_is_the_repair(tmp_path: P
     async with lived_in(config, Infilling(minus)) as (core, senses):
         await senses.scan(None)
         ending = await ended(core)
-        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.NOOP, (ending.cause, ending.reason)
         assert f"{CART}:4" in ending.reason, ending.reason
         assert "subtotal + discount" in ending.reason
     assert (repo / CART).read_text() == PLUS
@@ -98,7 +98,7 @@ async def test_two_causes_are_two_signals_and_two_commits(tmp_path: Path) -> Non
         found = await senses.scan(None)
         assert len(found.signals) == 2, found.message
         endings = [await ended(core) for _ in found.signals]
-        assert {e.state for e in endings} == {State.COMPLETE}, [(e.cause, e.reason) for e in endings]
+        assert {e.state for e in endings} == {OpOutcome.COMPLETE}, [(e.cause, e.reason) for e in endings]
         assert {p for e in endings for p in e.op.targets} == {"shop/names.py", "tests/test_cart.py"}
     assert git(repo, "rev-parse", "HEAD~2") == broken
     assert (repo / CART).read_text() == SHOP[CART]
@@ -140,7 +140,7 @@ async def test_what_failed_for_want_of_a_model_is_taken_up_by_the_next_boot(tmp_
         assert (await ended(service.core)).cause is RootCause.PROVIDER_UNAVAILABLE
     async with served(config, Infilling(minus), watch=True) as (service, _):
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert (repo / CART).read_text() == SHOP[CART]
 
 
@@ -151,7 +151,7 @@ async def test_a_commit_that_breaks_a_line_is_repaired_without_another_word(tmp_
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
         broken = commit(repo, "Speed up totals", {CART: PLUS})
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert git(repo, "rev-parse", "HEAD^") == broken
         assert (repo / CART).read_text() == SHOP[CART]
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)

@@ -10,7 +10,7 @@ import pytest
 from daemon.control.messages import FixRequest, OpRef
 from daemon.control.service_api import ServiceApi
 from ledger.errors import TestsUnavailable
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
@@ -43,7 +43,7 @@ async def test_a_repair_that_was_undone_is_left_alone_until_the_code_changes(tmp
     config = config_for(tmp_path, repo, test_failure=QUICK)
     async with served(config, Infilling(minus), watch=True) as (service, api):
         first = await ended(service.core)
-        assert first.state is State.COMPLETE, (first.cause, first.reason)
+        assert first.state is OpOutcome.COMPLETE, (first.cause, first.reason)
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
         await api.undo(OpRef(op=first.op.id))
         assert (repo / CART).read_text() == PLUS
@@ -59,7 +59,7 @@ async def test_a_repair_that_was_undone_is_left_alone_until_the_code_changes(tmp
         mine = commit(repo, "Count too", {CART: PLUS + MORE})
         second = await ended(service.core)
         assert second.op.id != first.op.id and second.op.base == mine
-        assert second.state is State.POSTMORTEM, (second.cause, second.reason)
+        assert second.state is OpOutcome.POSTMORTEM, (second.cause, second.reason)
         assert git(repo, "rev-parse", "HEAD") == mine  # the same change, in a file that reads otherwise by now
     assert (repo / CART).read_text() == PLUS + MORE
 
@@ -81,7 +81,7 @@ async def test_the_owner_may_ask_again_for_what_was_taken_back(tmp_path: Path) -
         assert not (await service.sensors.scan(None)).signals
         assert len((await api.fix(FixRequest())).signals) == 1
         second = await ended(service.core)
-        assert second.state is State.COMPLETE, (second.cause, second.reason)
+        assert second.state is OpOutcome.COMPLETE, (second.cause, second.reason)
     assert "sum(prices, start=-discount)" in (repo / CART).read_text()
     assert git(repo, "rev-parse", "HEAD^") == undo
 

@@ -8,7 +8,7 @@ from daemon.control.messages import OpRef
 from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from governance.changes.effects import Effects
-from ledger.vocabulary import RootCause, Source, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
@@ -41,7 +41,7 @@ async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) 
         assert git(repo, "rev-parse", "HEAD") == asked
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "the marker is gone" in ending.dossier.verification.closure_reason
         made = git(repo, "rev-parse", "HEAD")
@@ -71,7 +71,7 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         ending = await ended(service.core)
-        assert ending.state is State.POSTMORTEM, ending.reason
+        assert ending.state is OpOutcome.POSTMORTEM, ending.reason
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
@@ -120,9 +120,9 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
         (closure,) = await service.entries(ending.op.id, "closure")
     finally:
         await service.close()
-    assert (ending.state, ending.request is None) == (State.APPROVE, False), ending.reason
+    assert (ending.state, ending.request is None) == (Phase.APPROVE, False), ending.reason
     assert [f.rule for f in ending.dossier.feedback] == ["verify.closure"]
-    assert closure.payload["closed"] is False and closure.phase is State.VERIFY
+    assert closure.payload["closed"] is False and closure.phase is Phase.VERIFY
     assert "the TODO still stands" in closure.payload["reason"]
     assert (repo / CART).read_text() == WITH_TODO
     assert git(repo, "rev-parse", "HEAD") == asked

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, RootCause
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, blocks, calls, provider_at
 from tests.e2e.serving import Serving, served
@@ -76,7 +76,7 @@ async def test_a_strong_model_explores_edits_two_files_runs_the_test_and_lands(t
         ),
     ):
         ending = await work(service, GOAL, BILL, FAILING)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert ending.dossier.plan is not None and ending.dossier.plan.approach == "Mend the cause."
         (end,) = await service.entries(ending.op.id, "loop.ended")
         made = [e.payload["tool"] for e in await service.entries(ending.op.id, "tool.called")]
@@ -218,7 +218,7 @@ async def test_whatever_a_model_does_the_op_ends_bounded_and_by_name(tmp_path: P
             model.asked.clear()
             ending = await work(service, "Add", source(number), f"tests/test_m{number}.py::test_add")
             done = case.cause is RootCause.NONE
-            state = State.COMPLETE if done else State.POSTMORTEM
+            state = OpOutcome.COMPLETE if done else OpOutcome.POSTMORTEM
             assert (ending.state, ending.cause) == (state, case.cause), (name, ending.reason)
             ends = await service.entries(ending.op.id, "loop.ended")
             assert {e.payload["end"] for e in ends} == {case.end}, (name, ending.reason)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
@@ -50,7 +50,7 @@ async def test_what_a_test_file_imports_is_repaired(tmp_path: Path, what: str) -
         ending = await ended(service.core)
         told = await service.told(ending.op.id)
         assert ending.op.test_ids == (TEST,)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, told)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, told)
         assert not await service.entries(ending.op.id, "change.rolling_back")
         assert "closure: the signal is gone" in told
     assert git(repo, "rev-parse", "HEAD^") == broken
@@ -69,7 +69,7 @@ async def test_a_conftest_that_cannot_be_imported_is_repaired_with_its_folder(tm
         assert len((await service.sensors.scan(None)).signals) == 1
         ending = await ended(service.core)
         assert ending.op.test_ids == ("tests/conftest.py",)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, await service.told(ending.op.id))
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, await service.told(ending.op.id))
     assert (repo / WORDS).read_text() == GOOD
 
 
@@ -81,7 +81,7 @@ async def test_a_file_that_is_collected_with_a_red_test_is_not_closed(tmp_path: 
     async with served(config_for(tmp_path, repo), line(right)) as (service, _):
         assert len((await service.sensors.scan(None)).signals) == 1
         ending = await ended(service.core)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert f"none turned {TEST} green" in ending.reason
         assert "; tried were " in ending.reason and f" at {WORDS}:" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
@@ -100,7 +100,7 @@ async def test_what_was_repaired_meanwhile_is_no_missing_test(tmp_path: Path) ->
         commit(repo, "Repair it by hand, and break another", {WORDS: GOOD, **other})
         service.core.router.resume()
         ending = await ended(service.core)
-        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.NOOP, (ending.cause, ending.reason)
         told = await service.told(ending.op.id)
         assert "why: the test is green at this commit: nothing to repair" in told
         looks = await service.entries(ending.op.id, "reproduced")

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from kernel.provider import Message
-from ledger.vocabulary import OwnerConfirms, RootCause, Source, State, TestsPass
+from ledger.vocabulary import OpOutcome, OwnerConfirms, RootCause, Source, TestsPass
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
@@ -58,7 +58,7 @@ async def test_an_error_on_a_picture_is_mended_once_the_owner_agrees_and_nothing
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         kept = str(await service.core.ledger.query("SELECT group_concat(body) FROM entries"))
         kept += str(await service.core.ledger.query("SELECT group_concat(CAST(data AS TEXT)) FROM blobs"))
         assert "a total below zero" in kept
@@ -85,6 +85,6 @@ async def test_green_tests_but_for_the_one_on_the_picture_are_not_enough(tmp_pat
         ending = await ended(service.core)
         assert ending.op.origin is Source("vision_sensor")
         assert ending.op.signals[0].closure == TestsPass(ids=("tests/test_cart.py::test_total_with_discount",))
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.TESTS_FAILED, RootCause.NO_CANDIDATE), ending.reason
     assert told and git(repo, "rev-parse", "HEAD") == first

@@ -9,7 +9,7 @@ import pytest
 from daemon.control.client import Client, RemoteError
 from daemon.control.messages import Answered, OpRef, RejectRequest, Utterance
 from ledger.events.session import ControlRequested
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, FAILING, GOOD, TEST
@@ -42,7 +42,7 @@ async def test_a_spoken_test_is_repaired_and_what_is_unsure_is_not_begun(tmp_pat
         again = await spoken(service, "fix test total with discount")
         assert again.outcome == "repeated"
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.test_ids) == (Source("voice_human"), (FAILING,))
         assert ending.dossier.tier is Tier.SAFE_AUTO
         told = (await spoken(service, "what are you doing?")).message
@@ -73,7 +73,7 @@ async def test_no_voice_approves_what_green_tests_do_not_close(tmp_path: Path) -
         assert short in (await spoken(service, "show it")).message
         await api.reject(RejectRequest(op=waiting.op.id))
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     assert (repo / CART).read_text() == SHOP[CART]
 
 
@@ -93,7 +93,7 @@ async def test_orders_are_carried_out_and_a_wrong_reference_is_told(tmp_path: Pa
         cancelled = await spoken(service, "cancel it")
         assert cancelled.outcome == "done", cancelled
         ending = await ended(service.core)
-        assert (ending.op.id, ending.state) == (waiting.op.id, State.CANCELLED)
+        assert (ending.op.id, ending.state) == (waiting.op.id, OpOutcome.CANCELLED)
         with pytest.raises(RemoteError, match="Nothing is under way"):
             await spoken(service, "cancel this")
         with pytest.raises(RemoteError, match="No signal fits"):

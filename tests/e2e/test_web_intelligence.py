@@ -8,7 +8,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from sensors.health.sample import Gauges
 from tests.e2e.serving import served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
@@ -49,7 +49,7 @@ async def test_a_pin_with_an_advisory_is_moved_when_the_owner_allows_it(tmp_path
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "requirements.txt pins paper-clips 1.6.0" in ending.dossier.verification.closure_reason
         made = git(repo, "rev-parse", "HEAD")
@@ -77,7 +77,7 @@ async def test_green_tests_do_not_move_a_pin(tmp_path: Path) -> None:
         served(config_for(tmp_path, repo, **told(server)), Talking(model, changes=[PINS]), watch=True) as (service, _),
     ):
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
     assert "pins paper-clips 1.5.1, which is below 1.6.0" in model.told[1]

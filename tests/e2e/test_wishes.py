@@ -9,7 +9,7 @@ import pytest
 from daemon.control.client import Client
 from daemon.control.messages import AnswerRequest, OpRef, RejectRequest
 from daemon.repl.commands import answer
-from ledger.vocabulary import RootCause, Source, SourceClass, State
+from ledger.vocabulary import OpOutcome, RootCause, Source, SourceClass
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
@@ -51,7 +51,7 @@ async def test_a_wish_is_asked_about_and_done_after_two_answers(tmp_path: Path) 
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
         ending = await ended(service.core)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert "AKIAIOSFODNN7" not in repr(await service.core.ledger.query("SELECT * FROM conversation"))
         assert not [note for note in (await api.status()).notes if note.startswith("intent_discovery:")]
     assert "ValueError" in (repo / CART).read_text()
@@ -74,7 +74,7 @@ async def test_a_wish_without_a_yes_is_no_work_and_green_tests_are_no_yes(tmp_pa
         assert "owner" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         await api.reject(RejectRequest(op=waiting.op.id))
         ending = await ended(service.core)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         said = await typed(service, "/said")
         assert said.splitlines()[0] == f"owner      {WISH}" and "ouroboros" in said
     assert (repo / CART).read_text() == SHOP[CART]

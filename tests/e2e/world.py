@@ -15,7 +15,7 @@ from daemon.app.core import Core, build_core
 from daemon.app.runtime import build_runtime, find_tests
 from daemon.app.sensors import build_sensor_manager
 from daemon.settings.config import Config, Settings
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import (
     Capabilities,
     Done,

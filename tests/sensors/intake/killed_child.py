@@ -17,7 +17,7 @@ import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, RootCause, Signal, Source, State, TestsPass, Urgency, Verdict
+from ledger.vocabulary import Operation, OpOutcome, RootCause, Signal, Source, TestsPass, Urgency, Verdict
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.ports import IntakePorts
 from sensors.intake.queue import rebuild
@@ -91,10 +91,10 @@ async def work(router: IntakeRouter, world: World) -> None:
         op = await router.next()
         await router.started(op.id)
         if any(number_of(signal) % 5 == 0 for signal in op.signals):
-            await router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=True)
+            await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=True)
         else:
             world.act(op)
-            await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+            await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
 
 
 async def recover(router: IntakeRouter, world: World) -> None:
@@ -103,7 +103,7 @@ async def recover(router: IntakeRouter, world: World) -> None:
     for op_id in report.undecided:
         taken = [line for line in router.snapshot(lines=MANY).lines if line.op_id == op_id]
         if world.acted(op_id):
-            await router.finish(op_id, State.COMPLETE, cause=RootCause.NONE)
+            await router.finish(op_id, OpOutcome.COMPLETE, cause=RootCause.NONE)
         elif any(int(line.goal.split()[1].rpartition("-")[2]) % 3 == 1 for line in taken):
             for line in taken:  # said before: a kill in between is undecided again, and comes to the same
                 say("aside", line.signal_id)

@@ -15,7 +15,7 @@ from daemon.record.replay import replay
 from ledger.clock import ManualClock
 from ledger.errors import GitFailed
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, RootCause, Source, State, Urgency
+from ledger.vocabulary import EntryKind, Operation, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.goals import PATH, BadGoals, DeclaredGoal, GoalFacts, Goals, alignment, goals_of
 from sensors.intake.ports import IntakePorts
@@ -137,7 +137,7 @@ async def done(router: IntakeRouter, count: int) -> list[Operation]:
     for _ in range(count):
         op = await router.next()
         await router.started(op.id)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
         found.append(op)
     return found
 

@@ -11,7 +11,7 @@ import pytest
 from ledger.clock import ManualClock
 from ledger.errors import ControlError
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, RootCause, Source, State, Urgency
+from ledger.vocabulary import EntryKind, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
 from sensors.intake.records import ItemState
@@ -240,7 +240,7 @@ async def test_the_signs_are_what_the_queue_holds(ledger: Ledger, clock: ManualC
     await fail(router, await take(router))
     await complete(router, await take(router))
     op = await take(router)
-    await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE, branch="ouro/review/c")
+    await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="ouro/review/c")
     await router.submit(signal("deep", depth=3))
     await router.submit(signal("mine", source=Source.MANUAL, urgency=CRITICAL))
     clock.advance(90)

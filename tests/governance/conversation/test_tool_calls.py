@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from governance.conversation.calls import run_calls
+from governance.conversation.tool_calls import run_calls
 from governance.irongate.tool.owner_rules import ToolPolicySettings
 from governance.irongate.tool.policy import ToolPolicy
 from kernel.provider import ToolCall
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
@@ -53,6 +53,6 @@ async def test_calls_beyond_the_limit_wait_and_none_is_refused(
     toolbox = Toolbox(tools=[read], policy=policy, at_once=most)
     async with crew_in(repo, ledger, clock, Priced()) as (crew, context), asyncio.timeout(60):
         limited = replace(crew, shop=replace(crew.shop, toolbox=toolbox))
-        outcomes = await run_calls(limited, State.GENERATE, calls, context)
+        outcomes = await run_calls(limited, Phase.GENERATE, calls, context)
     assert [outcome.use.ok for outcome in outcomes] == [True] * 6, [outcome.text for outcome in outcomes]
     assert read.peak == most

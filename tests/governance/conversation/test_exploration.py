@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from governance.conversation.conversation import read_files
-from governance.conversation.exploration import FileExploration, enclosing, explore, module_name, nearest_first, reached
-from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, standing
+from governance.conversation.exploration import (
+    FileExploration,
+    enclosing,
+    explore,
+    module_name,
+    nearest_first,
+    transitive_callers,
+)
+from governance.irongate.candidate.g04_exploration import FLOORS, ExplorationFacts, check, score_exploration
 from governance.pipeline.context import OpContext
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -114,8 +121,8 @@ async def test_the_script_meets_the_floor_of_every_complexity(
     verdict = check(ExplorationFacts(complexity=complexity, uses=uses, changed=(target,), read=tuple(context.reads)))
     assert verdict.decision is Decision.ALLOW, verdict.reason
     assert all(use.ok for use in uses), "no call is made for its score alone"
-    assert len(found.told) == len(uses), "every result is there to be used"
-    spare = standing(uses).score - FLOORS[complexity].score
+    assert len(found.results) == len(uses), "every result is there to be used"
+    spare = score_exploration(uses).score - FLOORS[complexity].score
     assert complexity <= Complexity.SIMPLE or spare < 4
 
 
@@ -132,7 +139,7 @@ async def test_callers_of_callers_are_found_and_used(ledger: Ledger, clock: Manu
 
 def test_a_circle_of_calls_has_an_end() -> None:
     calling = {"a": frozenset({("x.py", "b")}), "b": frozenset({("y.py", "a")})}
-    assert reached("a", calling) == {"x.py", "y.py"} and reached("c", calling) == frozenset()
+    assert transitive_callers("a", calling) == {"x.py", "y.py"} and transitive_callers("c", calling) == frozenset()
 
 
 def test_the_innermost_symbol_is_the_one_around_a_line() -> None:

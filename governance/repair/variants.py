@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from governance.grounding.policy import felt
+from governance.grounding.policy import proximity_of
 from governance.pipeline.context import OpContext
 from governance.repair.failure_context import FailureContext
 from governance.repair.prompt import header, hole, room_of, surroundings
 from governance.repair.ranking import PassingVariant, Variant
 from governance.repair.search_plan import Given, Step, Wave, by_function
-from governance.repair.searched import Node
+from governance.repair.search_progress import Node
 from governance.repair.spans import Move, ParsedFile, Span, lines_of
 from kernel.provider import (
     DivergeRequest,
@@ -28,18 +28,18 @@ from kernel.provider import (
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderError
 from ledger.events.repair import HolesInfilled
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 
 CAUTIOUS = 0.5
 """Factor of the temperature after a collapse."""
 
 
-async def asked(node: Node, step: Step, crew: OpContext, seed: int) -> tuple[list[Variant], int]:
+async def variants_of(node: Node, step: Step, crew: OpContext, seed: int) -> tuple[list[Variant], int]:
     """Variants that the node has not seen yet, likely ones first; and the number of the model's answers."""
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
     infills: list[tuple[str, Span, Infill]] = []
-    await prepared(crew.asker.provider)  # before the slot is taken: loading is no work of this op
+    await load_model(crew.asker.provider)  # before the slot is taken: loading is no work of this op
     async with crew.shop.heavy:
         began = crew.shop.clock.monotonic()
         for places in await asyncio.to_thread(by_function, step, node.scene.sources):
@@ -59,7 +59,7 @@ async def asked(node: Node, step: Step, crew: OpContext, seed: int) -> tuple[lis
     return variants, len(infills)
 
 
-async def prepared(provider: Provider) -> None:
+async def load_model(provider: Provider) -> None:
     """Wait until a model is loaded. Its errors are raised by the next request."""
     if isinstance(provider, Preparer):
         with contextlib.suppress(ProviderError):
@@ -73,7 +73,7 @@ async def _ask(
     settings, left = crew.shop.settings.repair, crew.holdings.regrounding
 
     def request() -> InfillRequest:
-        head = header(scene.shown(settings.examples), left.told)
+        head = header(scene.shown(settings.examples), left.evidence_lines)
         path, span = places[0]
         room = room_for(head, scene.sources[path], span.line, crew)
         spans = [
@@ -99,11 +99,11 @@ async def _ask(
     asked = await asyncio.to_thread(request)
     infills = None
     if wave.others > 1:
-        texts = tuple(standing(scene.sources[path].text, span) for path, span in places)
+        texts = tuple(replaced_line(scene.sources[path].text, span) for path, span in places)
         other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others, caution_milli=left.caution_milli)
-        infills = await crew.asker.diverge(State.GENERATE, f"diverge: {wave.name}", other)
+        infills = await crew.asker.diverge(Phase.GENERATE, f"diverge: {wave.name}", other)
     if infills is None:
-        infills = await crew.asker.infill(State.GENERATE, f"infill: {wave.name}", asked)
+        infills = await crew.asker.infill(Phase.GENERATE, f"infill: {wave.name}", asked)
     return [(*places[infill.span], infill) for infill in infills]
 
 
@@ -111,15 +111,15 @@ def room_for(head: str, source: ParsedFile, line: int, crew: OpContext) -> int:
     """Characters of context around a hole at ``line``, by the model's tokens per character there. For a thread."""
     first, last, _ = surroundings(source, line)
     provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
-    count = provider.count_tokens if isinstance(provider, Infiller) else estimated
+    count = provider.count_tokens if isinstance(provider, Infiller) else estimate_length
     return room_of(tokens, head + source.text[first:last], count)
 
 
-def estimated(text: str) -> int:
+def estimate_length(text: str) -> int:
     return estimate_tokens(len(text))
 
 
-def standing(text: str, span: Span) -> str:
+def replaced_line(text: str, span: Span) -> str:
     """The first line of the text in a hole."""
     return text[span.start : span.end].partition("\n")[0]
 
@@ -133,7 +133,7 @@ def _distinct(node: Node, infills: Sequence[tuple[str, Span, Infill]]) -> list[V
             span=span,
             text=infill.text.rstrip(),
             logprob_milli=infill.logprob_milli,
-            proximity_milli=felt(infill.report),
+            proximity_milli=proximity_of(infill.report),
             signal=infill.report.signal if infill.report else "",
         )
         key = _fresh(node, variant)
@@ -188,7 +188,7 @@ async def weighed(survivors: Sequence[PassingVariant], crew: OpContext) -> list[
     """The variants in their order, with their likelihood where the model supports that."""
     request = await asyncio.to_thread(_request, survivors, crew)
     async with crew.shop.heavy:
-        said = await crew.asker.weigh(State.GENERATE, "weigh: repairs", request)
+        said = await crew.asker.weigh(Phase.GENERATE, "weigh: repairs", request)
     if said is None:
         return list(survivors)
     rows = zip(survivors, said[::2], said[1::2], strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from governance.grounding.grading import READ, OpEnd, at_end, taken_back
+from governance.grounding.grading import READ, OpEnd, grade_at_end, grade_taken_back
 from governance.grounding.trust import statements
 from governance.record import Recorder
 from ledger.events.grounding import ClaimMade, ClaimsGraded, Graded
@@ -14,7 +14,7 @@ from ledger.vocabulary import Draft, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settlement:
     """Grades not yet written. ``beyond``: number of replies without a record."""
 
     grades: tuple[Graded, ...] = ()
@@ -32,12 +32,14 @@ class Settled:
         return statements(self.grades)
 
 
-async def settle(ledger: Ledger, op_id: str, end: OpEnd, why: str) -> Settled:
+async def settle_claims(ledger: Ledger, op_id: str, end: OpEnd, why: str) -> Settlement:
     """Grades for all open records, at the end of an op."""
-    grades, beyond = at_end(await ledger.entries(op_id=op_id, events=READ), end)
-    return Settled(grades=grades, why=why, beyond=beyond)
+    grades, beyond = grade_at_end(await ledger.entries(op_id=op_id, events=READ), end)
+    return Settlement(grades=grades, why=why, beyond=beyond)
 
 
-async def take_back(ledger: Ledger, op_id: str, why: str) -> Settled:
+async def take_back_claims(ledger: Ledger, op_id: str, why: str) -> Settlement:
     """Grades after an undo or the deletion of a review branch: hits become misses."""
-    return Settled(grades=taken_back(await ledger.entries(op_id=op_id, events=(ClaimMade, ClaimsGraded))), why=why)
+    return Settlement(
+        grades=grade_taken_back(await ledger.entries(op_id=op_id, events=(ClaimMade, ClaimsGraded))), why=why
+    )

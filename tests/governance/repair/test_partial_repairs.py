@@ -14,7 +14,7 @@ from governance.record import Recorder
 from governance.repair.failure_context import FailureContext
 from governance.repair.partial_repairs import PartialRepairs
 from governance.repair.ranking import Partial, Variant
-from governance.repair.searched import Node
+from governance.repair.search_progress import Node
 from governance.repair.settings import RepairSettings
 from governance.repair.spans import ParsedFile, replace_line
 from governance.repair.variant_runner import VariantRunner

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from governance.irongate.test_code.shortcuts import literals_of
 from governance.repair.cloze import change_of
-from governance.repair.failure_context import changed_lines, examples_of, look, sources_of, within
+from governance.repair.failure_context import changed_lines, examples_of, read_context, sources_of, within
 from governance.repair.ranking import Variant
 from governance.repair.spans import ParsedFile, replace_line
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
@@ -151,7 +151,7 @@ async def test_a_link_among_what_the_tests_ran_hides_no_other_file(tmp_path: Pat
     base = TestRun(
         status=RunStatus.RED, results=failing, coverage={"": {"shared.py": (1,), "shop.py": (1,)}, test: ran}
     )
-    found = look(workspace, base, failing, {})
+    found = read_context(workspace, base, failing, {})
     assert {place.path for place in found.places} == set(found.originals) == {"shop.py"}
     assert [bool(example.source) for example in found.examples] == [True, False]
     assert sources_of([result.id for result in failing], workspace) == (files["tests/test_a.py"],)
@@ -165,5 +165,5 @@ async def test_a_file_that_ran_and_that_our_python_cannot_parse_can_be_changed(t
     workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
     red = TestResult(id="t.py::test_f", outcome=Outcome.FAILED)
     base = TestRun(status=RunStatus.RED, results=(red,), coverage={red.id: {"shop.py": (2,)}})
-    source = look(workspace, base, (red,), {}).sources["shop.py"]
+    source = read_context(workspace, base, (red,), {}).sources["shop.py"]
     assert source.tree is None and source.shape_with(replace_line(source, 2), "return a ?? 0")

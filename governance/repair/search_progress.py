@@ -31,7 +31,7 @@ class Node:
     live: bool = True
 
     def shown(self, most: int) -> tuple[str, ...]:
-        """Tests that whoever changed this base, or one that it comes from, was shown, under whichever name."""
+        """Tests that were shown to the author of this node's change or of a parent's, under all their names."""
         seen = {example.says for example in self.scene.shown(most)}
         own = tuple(example.test_id for example in self.scene.examples if example.says in seen)
         return own + (self.parent.shown(most) if self.parent is not None else ())
@@ -42,8 +42,8 @@ class Node:
 
 
 @dataclass(slots=True)
-class Searched:
-    """Progress at one tree and the same suspicious lines, in memory; ``resumed.py`` has what outlives a crash."""
+class SearchProgress:
+    """Progress at one tree and the same suspicious lines, in memory; ``search_resume.py`` has what outlives a crash."""
 
     at: Hashable = None
     nodes: list[Node] = field(default_factory=list)
@@ -66,19 +66,19 @@ class Searched:
         return sum(len(node.seen) for node in self.nodes)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """For the user: kinds of attempts and their lines; empty without any."""
         tried = {each for node in self.nodes for each in node.tried}
         lines: dict[str, set[int]] = {}
         for _, path, line in tried:
             lines.setdefault(path, set()).add(line)
-        places = [f"{path}:{listed(sorted(lines[path]), LINES_TOLD)}" for path in sorted(lines)]
+        places = [f"{path}:{join_first(sorted(lines[path]), LINES_TOLD)}" for path in sorted(lines)]
         if not places:
             return ""
-        return f"{', '.join(sorted({name for name, *_ in tried}))} at {listed(places, FILES_TOLD)}"
+        return f"{', '.join(sorted({name for name, *_ in tried}))} at {join_first(places, FILES_TOLD)}"
 
 
-def listed(items: Sequence[object], most: int) -> str:
+def join_first(items: Sequence[object], most: int) -> str:
     """The first ``most`` items, and the number of the others."""
     more = len(items) - most
     return ", ".join(map(str, items[:most])) + (f" and {more} more" if more > 0 else "")

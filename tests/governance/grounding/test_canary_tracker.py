@@ -10,8 +10,8 @@ import pytest
 
 from governance.budget import Budget, BudgetSettings
 from governance.conversation.answer_verdict import AnswerVerdict
+from governance.conversation.form import ConversationForm
 from governance.conversation.history import Opening
-from governance.conversation.manner import Manner
 from governance.conversation.model_client import ModelClient
 from governance.conversation.rounds import Conversation
 from governance.grounding.canary_tracker import CanaryTracker
@@ -36,7 +36,7 @@ from kernel.provider import (
 )
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, State, Tier
+from ledger.vocabulary import Complexity, Phase, Tier
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
@@ -75,16 +75,16 @@ async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings:
     await budget.prepare()
     return ModelClient(
         provider=model, budget=budget, record=Recorder(ledger, op_id="op-1"), clock=clock, op_id="op-1",
-        route="STANDARD", turn_s=TURN_S, pulse=CanaryTracker(), ground=Ground(settings=settings),
+        route="STANDARD", turn_s=TURN_S, canary=CanaryTracker(), ground=Ground(settings=settings),
     )  # fmt: skip
 
 
 async def one_call(asker: ModelClient, *, holes: bool) -> None:
     if holes:
         hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),))
-        await asker.infill(State.GENERATE, "infill: lines", hole)
+        await asker.infill(Phase.GENERATE, "infill: lines", hole)
     else:
-        await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
+        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["conversation", "search"])
@@ -126,8 +126,8 @@ async def test_a_restless_conversation_has_fewer_rounds(
 
     async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (crew, context):
         conversation = Conversation(
-            crew=crew, phase=State.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
-            context=context, judge=judge, manner=Manner.NATIVE, limits=Limits(max_tokens=16),
+            crew=crew, phase=Phase.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
+            context=context, judge=judge, manner=ConversationForm.NATIVE, limits=Limits(max_tokens=16),
         )  # fmt: skip
         assert (await conversation.run()).rounds == rounds == len(model.seconds)
 
@@ -138,8 +138,8 @@ async def test_how_an_attempt_behind_a_collapse_is_asked_stands_in_the_record(
     asker = await asker_of(ledger, clock, Nearing(), PolicySettings())
     hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),), samples=2, temperature=0.4)
     for milli in (0, 930):
-        await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
-        await asker.infill(State.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
+        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
+        await asker.infill(Phase.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
     started = [e.payload for e in await ledger.entries() if e.payload["event"] == "call.started"]
     told = [(p.get("caution_milli"), p.get("temperature_milli")) for p in started]
     assert told == [(None, None), (None, None), (930, 0), (930, 400)]

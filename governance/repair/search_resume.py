@@ -1,6 +1,6 @@
 """Resuming a search that a crash ended: the op that replaces it skips the steps that were taken in vain.
 
-A layer of L2 is recorded with all that the next one needs (``governance.conversation.course``). The plan of a cloze
+A layer of L2 is recorded with all that the next one needs (``conversation.repair_layers``). The plan of a cloze
 search follows from tree, suspicious lines, model and settings, so the same steps come again. Steps after the first
 passing or partial repair are repeated, because those were only in memory.
 """

@@ -29,7 +29,7 @@ TESTS, TESTS_MS = 12, 3_000
 """Limits of the tests that are run because they call a function: number, and milliseconds of their earlier run."""
 
 
-def final(survivor: PassingVariant) -> dict[str, str]:
+def final_texts(survivor: PassingVariant) -> dict[str, str]:
     """The files that a variant changes, with its texts."""
     return {**survivor.scene.done, survivor.variant.path: survivor.variant.source}
 
@@ -57,11 +57,11 @@ def _below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
         left += [(below, inner) for below in ast.iter_child_nodes(child)][::-1]
 
 
-def changed(survivor: PassingVariant) -> frozenset[Named]:
+def changed_functions(survivor: PassingVariant) -> frozenset[Named]:
     """Functions that differ between a variant and the op's tree."""
     found: set[Named] = set()
-    for path, text in final(survivor).items():
-        before = {name: dump(node) for name, node in functions(original(survivor.scene, path)).items()}
+    for path, text in final_texts(survivor).items():
+        before = {name: dump(node) for name, node in functions(original_text(survivor.scene, path)).items()}
         after = functions(text)
         # A function that is nested too deeply to dump counts as different.
         alike = {name for name in before.keys() & after.keys() if before[name] == dump(after[name]) is not None}
@@ -69,7 +69,7 @@ def changed(survivor: PassingVariant) -> frozenset[Named]:
     return frozenset(found)
 
 
-def original(scene: FailureContext, path: str) -> str:
+def original_text(scene: FailureContext, path: str) -> str:
     """The text of a file in the op's tree."""
     data = scene.originals.get(path)
     return (decode(data) or "") if data is not None else ""
@@ -87,7 +87,7 @@ def tests_of(named: Collection[Named], scene: FailureContext) -> tuple[str, ...]
     spans: list[tuple[str, range]] = []
     for path, name in named:
         source = scene.sources.get(path)  # with the lines of the measured run: a partial repair may have moved them
-        node = functions(source.text if source is not None else original(scene, path)).get(name)
+        node = functions(source.text if source is not None else original_text(scene, path)).get(name)
         if node is not None:
             spans.append((path, range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)))
     failing = {r.id for r in scene.failing}
@@ -107,22 +107,24 @@ def tests_of(named: Collection[Named], scene: FailureContext) -> tuple[str, ...]
     return tuple(chosen)
 
 
-def steady(once: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
+def stable_answers(once: Sequence[ProbeAnswer], again: Sequence[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
     """Results that both runs of one program gave: a varying one is no difference between two programs."""
     known = set(again)
     return tuple(answer for answer in once if answer in known)
 
 
-def paired(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
+def pair_answers(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
     """Results of two programs for the same input, where both are readable."""
     known = {answer.key: answer for answer in others}
     pairs = [(answer, known[answer.key]) for answer in own if answer.key in known]
-    return [(one, other) for one, other in pairs if _is_told(one) and _is_told(other)]
+    return [(one, other) for one, other in pairs if _is_readable(one) and _is_readable(other)]
 
 
-def differing(own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
+def find_differences(
+    own: Sequence[ProbeAnswer], others: Sequence[ProbeAnswer]
+) -> list[tuple[ProbeAnswer, ProbeAnswer]]:
     """Inputs with two different results, short ones first. Two errors are no disagreement: their texts may vary."""
-    found = [(a, b) for a, b in paired(own, others) if a.said != b.said and not (_raises(a) and _raises(b))]
+    found = [(a, b) for a, b in pair_answers(own, others) if a.said != b.said and not (_raises(a) and _raises(b))]
     return sorted(found, key=lambda pair: (_raises(pair[0]) + _raises(pair[1]), len(pair[0].asked), pair[0].asked))
 
 
@@ -130,7 +132,7 @@ def _raises(answer: ProbeAnswer) -> bool:
     return answer.said.startswith("raises ")
 
 
-def _is_told(answer: ProbeAnswer) -> bool:
+def _is_readable(answer: ProbeAnswer) -> bool:
     return answer.said.startswith(("gives ", "raises ")) and answer.said != UNREADABLE
 
 
@@ -205,12 +207,14 @@ async def _compared(
     async with crew.shop.heavy:
         # Twice for the chosen one: results that differ between two runs of one program are left out.
         once, again, *said = await bench.answers([asked[0], *asked], tests)
-        own = steady(once, again)
-        suspects = [at for at, answers in enumerate(said) if differing(own, answers)]
+        own = stable_answers(once, again)
+        suspects = [at for at, answers in enumerate(said) if find_differences(own, answers)]
         for at, answers in zip(suspects, await bench.answers([asked[1 + i] for i in suspects], tests), strict=True):
-            said[at] = steady(said[at], answers)
-    inputs = min(len(paired(own, answers)) for answers in said)
-    pairs = [(other, *pair) for other, answers in zip(others, said, strict=True) for pair in differing(own, answers)]
+            said[at] = stable_answers(said[at], answers)
+    inputs = min(len(pair_answers(own, answers)) for answers in said)
+    pairs = [
+        (other, *pair) for other, answers in zip(others, said, strict=True) for pair in find_differences(own, answers)
+    ]
     return ProbeComparison(
         inputs=inputs, pairs=tuple(pairs), problem="" if inputs else "no input could be made, or told apart"
     )
@@ -218,12 +222,12 @@ async def _compared(
 
 def _equals(chosen: PassingVariant, rivals: Sequence[PassingVariant], most: int) -> list[PassingVariant]:
     """Repairs that are no worse by the tests and not equivalent to the chosen one; best first."""
-    known = [final(chosen)]
+    known = [final_texts(chosen)]
     found: list[PassingVariant] = []
     for rival in rivals:
         worse = _standing(rival) > _standing(chosen)
-        if len(found) < most and not worse and final(rival) not in known:
-            known.append(final(rival))
+        if len(found) < most and not worse and final_texts(rival) not in known:
+            known.append(final_texts(rival))
             found.append(rival)
     return found
 
@@ -234,7 +238,9 @@ def _standing(survivor: PassingVariant) -> tuple[int, int, bool]:
 
 def _questions(survivors: Sequence[PassingVariant]) -> tuple[list[tuple[PassingVariant, Functions]], tuple[str, ...]]:
     """For each variant the places of all functions that any of them changes; and the tests that call these."""
-    named = frozenset[Named]().union(*(changed(s) for s in survivors))
-    before = {path: original(s.scene, path) for s in survivors for path in final(s)}
-    asked: list[tuple[PassingVariant, Functions]] = [(s, first_lines(named, {**before, **final(s)})) for s in survivors]
+    named = frozenset[Named]().union(*(changed_functions(s) for s in survivors))
+    before = {path: original_text(s.scene, path) for s in survivors for path in final_texts(s)}
+    asked: list[tuple[PassingVariant, Functions]] = [
+        (s, first_lines(named, {**before, **final_texts(s)})) for s in survivors
+    ]
     return asked, tests_of(named, survivors[0].scene) if named else ()

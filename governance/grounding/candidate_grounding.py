@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from governance.grounding.claim_verdict import THIN, ClaimVerdict, GroundingFacts, judge
 from governance.grounding.ground import ground_of
-from governance.grounding.sources import behind, dated, sources_of, stale_of
+from governance.grounding.sources import evidence_of, sources_of, stale_of, with_ages
 from governance.pipeline.context import OpContext, Regrounding
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult
-from governance.pipeline.retries import may_return
+from governance.pipeline.dossier import Dossier, Feedback, Generation
+from governance.pipeline.phase import PhaseResult, ResultKind
 from governance.recordable import words_without_secrets
 from ledger.events.model import GroundJudged
-from ledger.vocabulary import FailureClass, Operation, RootCause, State, Tier
+from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
 
-async def stand(op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, risk: Tier) -> ClaimVerdict:
-    """The policy's verdict on the candidate's sources. ``risk``: the tier that the candidate would get without it."""
+async def judge_candidate(
+    op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, *, risk: Tier, again: bool
+) -> ClaimVerdict:
+    """The policy's verdict on the candidate's sources.
+
+    ``risk``: the tier that the candidate would get without it; ``again``: whether GENERATE may gather more evidence.
+    """
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
-    known = behind(op, generation.exploration, generation.reads, generation.failed)
+    known = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
-    evidence = words_without_secrets(dated(known, op, changed=changed, now=crew.shop.clock.now()))
+    evidence = words_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
     facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,
         trust_bp=ground.trust_bp,
         proximity_milli=generation.proximity_milli,
         sources=sources_of(evidence),
-        again=may_look_again(dossier, crew),
+        again=again,
         settings=ground.settings,
         stale=stale_of(evidence),
     )
@@ -48,14 +53,7 @@ async def branch_now(op: Operation, crew: OpContext) -> tuple[str, tuple[str, ..
     return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
 
 
-def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
-    """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
-    thin = Feedback(phase=State.GATE, rule=THIN, text="")
-    known = any(feedback.rule == THIN for feedback in dossier.feedback)
-    return not known and may_return(State.GATE, State.GENERATE, dossier.with_feedback(thin), crew.shop.settings)
-
-
-async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
+async def send_back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
     """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
     When HEAD has changed a file that was read, HEAD becomes the op's base: at the old one the evidence would stay
@@ -63,17 +61,17 @@ async def back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: 
     """
     head, changed = await branch_now(op, crew)
     is_stale = op.tree == op.base and not set(changed).isdisjoint(generation.reads)
-    evidence = behind(op, generation.exploration, generation.reads, generation.failed)
+    evidence = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     caution = crew.holdings.regrounding.caution_milli
     crew.holdings.regrounding = Regrounding(
         sources=sources_of(evidence), paths=tuple(generation.reads), caution_milli=caution
     )
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."
     return PhaseResult(
-        next=State.GENERATE,
+        kind=ResultKind.RETRY,
         reason=f"{stood.why} ({THIN})",
         cause=RootCause.NO_CANDIDATE,
         failure=FailureClass.CODE,
-        feedback=Feedback(phase=State.GATE, rule=THIN, text=text),
+        feedback=Feedback(phase=Phase.GATE, rule=THIN, text=text),
         replaced=op.model_copy(update={"base": head}) if is_stale else None,
     )

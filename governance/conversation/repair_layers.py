@@ -12,7 +12,7 @@ from governance.pipeline.dossier import Dossier, Feedback
 from governance.repair.proposal import Proposal
 from ledger.events.repair import RepairRoundEnded
 from ledger.ids import sha256_hex
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 
 SHOWN_DIFF = 1_500
 HINTS = 2
@@ -21,7 +21,7 @@ SIBLING = "repair.sibling"
 """Feedback rule of a hint about another branch."""
 
 
-class Trouble(StrEnum):
+class BranchTrouble(StrEnum):
     """Kind of failure of a branch."""
 
     NONE = "none"
@@ -34,7 +34,7 @@ class Trouble(StrEnum):
     TIMEOUT = "timeout"
 
 
-class Stop(StrEnum):
+class RepairStop(StrEnum):
     """Why L2 repair ended without a patch."""
 
     DEADLINE = "deadline"
@@ -51,7 +51,7 @@ class Branch:
     dossier: Dossier
     proposal: Proposal
     text: str  # the diagnosis
-    trouble: Trouble
+    trouble: BranchTrouble
     measure: frozenset[str] = frozenset()
     diff: str = ""
     fit: bool = False  # whether to test it: it has a patch that is not too large
@@ -60,59 +60,59 @@ class Branch:
     def feedback(self) -> Feedback:
         """Feedback for the next attempt on this branch."""
         shown = f"\nYour patch was:\n{self.diff[:SHOWN_DIFF]}" if self.diff else ""
-        return Feedback(phase=State.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
+        return Feedback(phase=Phase.GENERATE, rule=f"repair.{self.trouble.value}", text=f"{self.text}{shown}")
 
     @property
     def hint(self) -> Feedback:
         """Feedback for attempts on sibling branches."""
         text = f"Another attempt at the same did not do it either. {self.text[:600]}\n{self.diff[:SHOWN_DIFF]}"
-        return Feedback(phase=State.GENERATE, rule=SIBLING, text=text)
+        return Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text)
 
 
 @dataclass(slots=True)
-class Course:
+class LayeredRepair:
     """Progress of the layers: digests of patches with their failures, and of each layer's best measure."""
 
     seen: set[str] = field(default_factory=set)
     measures: list[str] = field(default_factory=list)
     rounds: int = 0
 
-    def after(self, layer: Sequence[Branch]) -> Stop | None:
+    def after(self, layer: Sequence[Branch]) -> RepairStop | None:
         """Add a layer without a repair; returns the stop condition it meets, else None."""
         self.rounds += 1
-        if all(branch.trouble is Trouble.ENVIRONMENT for branch in layer):
-            return Stop.ENVIRONMENT
+        if all(branch.trouble is BranchTrouble.ENVIRONMENT for branch in layer):
+            return RepairStop.ENVIRONMENT
         tested = [branch for branch in layer if branch.measure]
         fresh = [branch for branch in tested if signature(branch) not in self.seen]
         if tested and not fresh:
-            return Stop.OSCILLATION
+            return RepairStop.OSCILLATION
         self.seen.update(signature(branch) for branch in fresh)
         if fresh:
-            self.measures.append(digest(ranked(fresh)[0].measure))
+            self.measures.append(digest(rank_layer(fresh)[0].measure))
         same = len(self.measures) >= 3 and self.measures[-1] == self.measures[-2] == self.measures[-3]
-        return Stop.NO_PROGRESS if same else None
+        return RepairStop.NO_PROGRESS if same else None
 
 
-def noted(key: str, course: Course, layer: Sequence[Branch]) -> RepairRoundEnded:
+def round_event(key: str, state: LayeredRepair, layer: Sequence[Branch]) -> RepairRoundEnded:
     """Event of a layer, with everything needed to resume after it."""
-    best = ranked(layer)
+    best = rank_layer(layer)
     return RepairRoundEnded(
         search=key,
-        round=course.rounds,
+        round=state.rounds,
         trouble=best[0].trouble.value,
         branches=tuple((branch.trouble.value, len(branch.measure)) for branch in layer),
-        seen=tuple(sorted(course.seen)),
-        measures=tuple(course.measures),
+        seen=tuple(sorted(state.seen)),
+        measures=tuple(state.measures),
         hints=tuple(b.hint.text for b in best[:HINTS]),
     )
 
 
-def resumed(event: RepairRoundEnded, dossier: Dossier) -> tuple[Course, Dossier]:
-    """Inverse of :func:`noted`: the course, and the dossier with the recorded hints."""
-    course = Course(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
+def resume_state(event: RepairRoundEnded, dossier: Dossier) -> tuple[LayeredRepair, Dossier]:
+    """Inverse of :func:`round_event`: the state, and the dossier with the recorded hints."""
+    state = LayeredRepair(seen=set(event.seen), measures=list(event.measures), rounds=event.round)
     for text in event.hints:
-        dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
-    return course, dossier
+        dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
+    return state, dossier
 
 
 def digest(measure: frozenset[str], patch: str = "") -> str:
@@ -126,12 +126,12 @@ def signature(branch: Branch) -> str:
     return digest(branch.measure, diff_hash(candidate) if candidate else "")
 
 
-def ranked(layer: Sequence[Branch]) -> list[Branch]:
+def rank_layer(layer: Sequence[Branch]) -> list[Branch]:
     """Best first: repaired, flaky, then by number of failing tests; branches that ran no test last. Pure.
 
     A file that cannot be imported counts as one failure, however many tests it contains.
     """
-    place = {Trouble.NONE: 0, Trouble.FLAKY: 1, Trouble.TEST: 2, Trouble.TYPE: 2}
+    place = {BranchTrouble.NONE: 0, BranchTrouble.FLAKY: 1, BranchTrouble.TEST: 2, BranchTrouble.TYPE: 2}
     return sorted(layer, key=lambda b: (place.get(b.trouble, 3), len(b.measure) or math.inf))
 
 
@@ -140,11 +140,11 @@ def next_layer(layer: Sequence[Branch], branches: int) -> list[Dossier]:
 
     Only the better half of a layer is continued; the others contribute hints.
     """
-    best = ranked(layer)[: (branches + 1) // 2]
-    told = []
+    best = rank_layer(layer)[: (branches + 1) // 2]
+    dossiers = []
     for branch in best:
         dossier = branch.dossier
         for other in [other for other in layer if other is not branch][:HINTS]:
             dossier = dossier.with_feedback(other.hint)
-        told.append(dossier.with_feedback(branch.feedback))
-    return told
+        dossiers.append(dossier.with_feedback(branch.feedback))
+    return dossiers

@@ -9,7 +9,7 @@ from governance.conversation.settings import LoopSettings
 from kernel.provider import Capabilities
 
 
-class Manner(StrEnum):
+class ConversationForm(StrEnum):
     """Form of a conversation."""
 
     NATIVE = "native"  # native tool calls
@@ -17,11 +17,11 @@ class Manner(StrEnum):
     ONE_SHOT = "one-shot"
 
 
-def manner_of(capabilities: Capabilities, settings: LoopSettings) -> Manner:
+def choose_form(capabilities: Capabilities, settings: LoopSettings) -> ConversationForm:
     """The form for a provider's capabilities and the settings. Pure."""
     if settings.tools == "off":
-        return Manner.ONE_SHOT
-    return Manner.NATIVE if capabilities.tools else Manner.TEXT
+        return ConversationForm.ONE_SHOT
+    return ConversationForm.NATIVE if capabilities.tools else ConversationForm.TEXT
 
 
 def deadline_s(settings: LoopSettings, left_s: float, reserve_s: float) -> float:

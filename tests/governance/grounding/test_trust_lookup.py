@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from daemon.record.replay import replay_entries
 from governance.grounding.claims import change, condition, goal_key, preferred_bp, source_key
 from governance.grounding.trust import Tally, Trust, trust_bp
-from governance.grounding.trust_lookup import confidence_of, doubts, standings
+from governance.grounding.trust_lookup import confidence_of, doubts, lookup_tallies
 from governance.phases.route import route
-from governance.pipeline.context import OpContext, OpResources
+from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.pipeline.dossier import Classification, Dossier, Routing
 from governance.pipeline.routes import choose_route
 from governance.record import Recorder
@@ -43,13 +44,13 @@ def trusting(tallies: dict[TrustKey, Tally]) -> Trust:
     return trust
 
 
-KEYS = tuple(TrustKey.of(each.key) for each in standings(OP, CANDIDATE, Route.STANDARD, Trust()))
+KEYS = tuple(TrustKey.of(each.key) for each in lookup_tallies(OP, CANDIDATE, Route.STANDARD, Trust()))
 TRUSTS = st.dictionaries(st.sampled_from(KEYS), TALLIES).map(trusting)
 
 
 @given(trust=TRUSTS, lines=st.integers(0, 800), floor=st.sampled_from(sorted(Tier)))
 def test_what_trust_says_at_gate_are_reasons_and_no_tier(trust: Trust, lines: int, floor: Tier) -> None:
-    known = standings(OP, CANDIDATE, Route.STANDARD, trust)
+    known = lookup_tallies(OP, CANDIDATE, Route.STANDARD, trust)
     facts = ChangeFacts(paths=("shop/cart.py",), changed_lines=lines)
     assessment = assess(facts, floors=((floor, "somebody says so"),))
     told = (*assessment.reasons, *doubts(known))
@@ -62,8 +63,8 @@ def test_two_failures_are_no_habit() -> None:
     key = KEYS[0]
     for misses, told in ((2, 0), (3, 1)):
         trust = trusting({key: Tally(0, misses)})
-        assert len(doubts(standings(OP, CANDIDATE, Route.STANDARD, trust))) == told
-    assert doubts(standings(OP, CANDIDATE, Route.STANDARD, trust)) == (f"{key} came true 0 of 3 times so far",)
+        assert len(doubts(lookup_tallies(OP, CANDIDATE, Route.STANDARD, trust))) == told
+    assert doubts(lookup_tallies(OP, CANDIDATE, Route.STANDARD, trust)) == (f"{key} came true 0 of 3 times so far",)
 
 
 @given(
@@ -136,10 +137,14 @@ async def test_doubt_gives_an_op_no_more_time(ledger: Ledger, clock: ManualClock
     for trust in (Trust(), trusting({source_key(Source("test_failure")): Tally(0, 8)})):
         shop = bare_shop(clock, provider=Priced(), trust=trust)
         record = Recorder(ledger, op_id="op-1")
-        crew = OpContext(shop=shop, record=record, asker=None, clock=None, holdings=OpResources())  # type: ignore[arg-type]
-        told.append((await route(urgent, sized, crew)).output)
+        limit = OpClock(loop_time=asyncio.get_running_loop().time(), limit_s=3_600)
+        crew = OpContext(shop=shop, record=record, asker=None, clock=limit, holdings=OpResources())  # type: ignore[arg-type]
+        async with asyncio.timeout(limit.limit_s) as timeout:
+            limit.start(timeout)
+            output = (await route(urgent, sized, crew)).output
+        assert isinstance(output, Routing) and limit.limit_s == output.op_ms / 1000
+        told.append(output)
     sure, doubted = told
-    assert isinstance(sure, Routing) and isinstance(doubted, Routing)
     assert (sure.route, doubted.route) == (Route.IMMEDIATE, Route.STANDARD)
     assert (doubted.turn_ms, doubted.op_ms) == (sure.turn_ms, sure.op_ms)
     entries = await ledger.entries()
