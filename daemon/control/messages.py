@@ -12,6 +12,7 @@ from ledger.vocabulary import (
     Entry,
     FailureClass,
     Frozen,
+    OpOutcome,
     RootCause,
     Route,
     Source,
@@ -126,10 +127,12 @@ class Submitted(Frozen):
 class Fixing(Frozen):
     """What a scan found. Without signals there is nothing to do; ``message`` describes the result.
 
-    ``waits``: what is red has its repair on a review branch, which waits for the owner.
+    ``known``: something was signalled before. ``waits``: what is red has its repair on a review branch, which waits
+    for the owner.
     """
 
     signals: tuple[str, ...] = ()
+    known: bool = False
     waits: bool = False
     message: str = ""
 
@@ -189,6 +192,10 @@ class OpView(Frozen):
     learned: str = ""  # what became of its claims
     steps: tuple[OpStep, ...] = ()
     diff: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return isinstance(self.state, OpOutcome)
 
     @property
     def approval(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from governance.irongate.unattended.names import Kind, Names, chain
+from governance.irongate.unattended.names import NameKind, Names, chain
 from governance.irongate.unattended.tables import GIVING_OUT, KEEPING, NAMES, TYPES
 from governance.irongate.unattended.units import Scoped, Unit, heads
 
@@ -38,9 +38,9 @@ class Flow:
         self._names, self._scope = names, scope
         values: dict[str, list[ast.expr | None]] = {}
         for unit in every:
-            for name, value in given(unit.node):
+            for name, value in given_names(unit.node):
                 values.setdefault(name, []).append(value)
-        own = {one: of for one, of in values.items() if names.meaning(scope, one).kind is Kind.LOCAL}
+        own = {one: of for one, of in values.items() if names.meaning(scope, one).kind is NameKind.LOCAL}
         own = {one: of for one, of in own.items() if not names.is_argument(scope, one)}
         self.fresh = frozenset(
             one for one, of in own.items() if all(value is not None and _makes(value) for value in of)
@@ -53,7 +53,9 @@ class Flow:
         holders = {one for one, of in values.items() if any(value is not None and self._holds(value) for value in of)}
         for _ in values:
             more = {
-                one for one, of in values.items() if any(value is not None and places(value) & holders for value in of)
+                one
+                for one, of in values.items()
+                if any(value is not None and assigned_places(value) & holders for value in of)
             }
             if more <= holders:
                 break
@@ -64,10 +66,10 @@ class Flow:
         """Whether an expression hands on what is imported, defined or kept in the module, without calling it."""
         if isinstance(value, ast.Name):
             kind, target = self._names.meaning(self._scope, value.id)
-            is_import = kind is Kind.IMPORT and target not in NAMES
-            is_odd = kind in (Kind.FUNCTION, Kind.CLASS, Kind.UNKNOWN) and isinstance(value.ctx, ast.Load)
-            is_table = kind is Kind.VALUE and value.id not in self._names.data
-            return is_import or is_odd or is_table or (kind is Kind.BUILTIN and value.id not in TYPES)
+            is_import = kind is NameKind.IMPORT and target not in NAMES
+            is_odd = kind in (NameKind.FUNCTION, NameKind.CLASS, NameKind.UNKNOWN) and isinstance(value.ctx, ast.Load)
+            is_table = kind is NameKind.VALUE and value.id not in self._names.data
+            return is_import or is_odd or is_table or (kind is NameKind.BUILTIN and value.id not in TYPES)
         if isinstance(value, ast.Attribute):
             return (
                 value.attr in self._names.methods
@@ -106,7 +108,7 @@ def _call(value: ast.expr | None) -> ast.Call | None:
     return inner if isinstance(inner, ast.Call) else None
 
 
-def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+def given_names(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """Places that a statement gives a value, as written, with what they are given where that is known."""
     pairs: list[tuple[ast.AST, ast.expr | None]] = []
     if isinstance(node, ast.Assign):
@@ -131,7 +133,7 @@ def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     for inner in inside if not isinstance(node, Scoped) else ():
         if isinstance(inner, ast.NamedExpr):
             yield inner.target.id, _part_of(inner.value)
-        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
+        elif isinstance(inner, ast.Call) and (on := names_changed_by(inner)) is not None and chain(on):
             yield from ((chain(on), _part_of(arg)) for arg in inner.args)
 
 
@@ -140,43 +142,43 @@ def _part_of(value: ast.expr | None) -> ast.expr | None:
     return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
 
 
-def places(node: ast.AST) -> set[str]:
+def assigned_places(node: ast.AST) -> set[str]:
     """Names and attributes, as written, from which an expression takes its value."""
     found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
     return found - set(HANDED_ON)
 
 
-def changed(node: ast.AST) -> Iterator[str]:
+def changed_objects(node: ast.AST) -> Iterator[str]:
     """Names and attributes, as written, whose objects a statement changes: by a method of containers, or in a part."""
     for part in heads(node) if not isinstance(node, Scoped) else ():
         for one in ast.walk(part):
-            if isinstance(one, ast.Call) and (on := changed_by(one)) is not None:
-                yield from shares(on)
+            if isinstance(one, ast.Call) and (on := names_changed_by(one)) is not None:
+                yield from shared_names(on)
             elif isinstance(one, ast.Attribute | ast.Subscript) and not isinstance(one.ctx, ast.Load):
-                yield from shares(one.value)
+                yield from shared_names(one.value)
 
 
-def shares(node: ast.expr) -> set[str]:
+def shared_names(node: ast.expr) -> set[str]:
     """Names and attributes, as written, of whose objects the value of an expression may be one."""
     if isinstance(node, ast.Starred):
-        return shares(node.value)
+        return shared_names(node.value)
     if isinstance(node, ast.Name | ast.Attribute):
         return {chain(node)} - {"", *HANDED_ON}
     if isinstance(node, ast.Subscript):
-        return shares(node.value)
+        return shared_names(node.value)
     if isinstance(node, ast.IfExp | ast.BoolOp):
         every = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
-        return {name for one in every for name in shares(one)}
+        return {name for one in every for name in shared_names(one)}
     if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
         held = node.values if isinstance(node, ast.Dict) else node.elts
-        return {name for one in held for name in shares(one)}
+        return {name for one in held for name in shared_names(one)}
     is_given_out = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in GIVING_OUT
     if is_given_out:
-        return shares(node.func.value)  # type: ignore[attr-defined]
+        return shared_names(node.func.value)  # type: ignore[attr-defined]
     return set()
 
 
-def changed_by(call: ast.Call) -> ast.expr | None:
+def names_changed_by(call: ast.Call) -> ast.expr | None:
     """What a call changes by a method of a builtin container, as it is written; None where it is no such call."""
     func = call.func
     if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:
