@@ -124,7 +124,7 @@ async def test_a_second_yes_for_the_first_change_does_not_count_for_the_second(t
         git(repo, "commit", "-q", "-m", "Words")
         turned_down.append(True)
         await api.approve(ApproveRequest(op=op_id, diff=first.change))
-        again = await ended(service.home)
+        again = await ended(service.core)
         assert again.request is not None and again.op.id == op_id, (again.state, again.reason)
         head = git(repo, "rev-parse", "HEAD")
         second = await api.show(OpRef(op=op_id))
@@ -135,7 +135,7 @@ async def test_a_second_yes_for_the_first_change_does_not_count_for_the_second(t
                 await api.approve(yes)
         assert git(repo, "rev-parse", "HEAD") == head and (await api.show(OpRef(op=op_id))).waiting
         await api.approve(ApproveRequest(op=op_id, diff=second.change))
-        assert (await ended(service.home)).state is OpOutcome.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
     assert OTHER in (repo / CART).read_text()
 
 

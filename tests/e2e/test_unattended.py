@@ -129,8 +129,8 @@ async def test_a_small_edit_of_which_files_are_deleted_waits(tmp_path: Path) -> 
     async with served(config, Infilling(lambda before, after: [])) as (service, _):
         tests = ["tests/test_store.py::test_prune", "tests/test_store.py::test_others"]
         signal = manual_signal("Mend it", files=["store.py"], closed_when=tests, base=head, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
 
