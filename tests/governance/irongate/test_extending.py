@@ -45,9 +45,9 @@ async def main(base):
     config = config_for(base, repo, pipeline={"validate_retries": 0, "generate_retries": 0})
     async with served(config, model) as (service, _):
         goal = manual_signal("Mend total", files=[CART], closed_when=[TEST], base=head, clock=service.clock)
-        await service.home.router.submit(goal)
-        ending = await ended(service.home)
-        ledger = service.home.ledger
+        await service.core.router.submit(goal)
+        ending = await ended(service.core)
+        ledger = service.core.ledger
         judged = await ledger.events(GatesJudged)
         verdicts = [verdict for _, event in judged for verdict in event.verdicts if verdict.gate == 21]
         report = await replay(ledger, op_id=ending.op.id)

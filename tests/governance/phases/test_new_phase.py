@@ -29,8 +29,8 @@ async def main(base):
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
     async with served(config_for(base, repo), Infilling(minus)) as (service, api):
         await api.scan(FixRequest())
-        ending = await ended(service.home)
-        ledger = service.home.ledger
+        ending = await ended(service.core)
+        ledger = service.core.ledger
         entries = await ledger.entries(op_id=ending.op.id)
         measured = [e for e in entries if e.phase == "MEASURE"]
         shown = await api.show(OpRef(op=ending.op.id))
