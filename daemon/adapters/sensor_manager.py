@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from daemon.house import House
 from daemon.views.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.verification.suppressed_tests import LeftAlone
-from ledger.errors import ControlError, SandboxMissing, TestsUnavailable
+from ledger.errors import ControlError, RepositoryError, SandboxMissing, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Bus, Event, Topic
 from sensors.intake.records import Receipt
@@ -25,6 +26,8 @@ from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
 from sensors.watch.watcher import Watcher
 from tools.index.checkout import CheckoutFeed
+
+log = logging.getLogger(__name__)
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
@@ -207,11 +210,17 @@ class SensorManager:
         return receipt
 
     async def _branches(self) -> None:
-        """A review branch that the owner deleted is a rejection, goals are what HEAD says: looked at when refs move."""
+        """A review branch that the owner deleted is a rejection, goals are what HEAD says: looked at when refs move.
+
+        Refs that cannot be read now (a HEAD that is about to be replaced, say) are looked at when they move again.
+        """
         async with self._bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
-                await self.settle_branches()
-                await self._house.router.read_goals()
+                try:
+                    await self.settle_branches()
+                    await self._house.router.read_goals()
+                except RepositoryError as error:
+                    log.warning("review branches and goals could not be looked at: %s", error)
 
     async def settle_branches(self) -> None:
         """Close what waited on review branches that the owner has merged or deleted."""
