@@ -393,7 +393,7 @@ class WarmTests:
         gone = await asyncio.to_thread(_absent, self._ws.root, [test.partition("::")[0] for test in ids or ()])
         if gone:
             lost = [test for test in ids or () if test.partition("::")[0] in gone]
-            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
+            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0][:200]} is not there any more: its file is gone.")
         bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
         others: dict[str, Asked] = {_PROBE: {"functions": list(probe)}} if probe else {}
         if looked_for is not None:
