@@ -24,10 +24,11 @@ from pathlib import Path
 from bench.tasks.mutations import mutations
 from bench.tasks.packages import packages, sources
 from governance.irongate.candidate import g20_unattended
-from governance.irongate.candidate_gates import Inspection, decide, inspect
+from governance.irongate.candidate_gates import decide, inspect
+from governance.irongate.inspection import Inspection
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.repository import OtherFiles
 from governance.irongate.unattended.units import functions
 from governance.phases.gate import facts_of
 from governance.risk.ladder import assess
@@ -76,8 +77,8 @@ class Repair(Frozen):
 
 def known(path: str, before: bytes, after: bytes, around: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     """What the files around a repair use of what is new in it."""
-    wanted = g20_unattended.wanted(path, before, after)
-    return tuple(sorted(Elsewhere(around).answers(wanted))) if wanted else ()
+    wanted = g20_unattended.questions_about(path, before, after)
+    return tuple(sorted(OtherFiles(around).answers(wanted))) if wanted else ()
 
 
 def below(root: Path) -> Iterator[tuple[str, bytes]]:
@@ -126,7 +127,7 @@ def judged(repair: Repair, *, by_search: bool = False) -> tuple[Tier, Verdict]:
         complexity=Complexity.TRIVIAL,
         tests=repair.tests,
     )
-    verdicts = tuple(verdict for verdict in inspect(inspection) if verdict.gate != g20_unattended.GATE)
+    verdicts = tuple(verdict for verdict in inspect(inspection) if verdict.gate != g20_unattended.NUMBER)
     decision, floor = decide(verdicts)
     facts = facts_of(op, candidate, originals, verdicts=verdicts, protected=(), core=(), is_ourselves=False)
     tier = assess(facts, floors=((floor, "a gate"),)).tier if decision is Decision.ALLOW else Tier.BLOCKED

@@ -288,8 +288,7 @@ async def ops(at: World) -> list[tuple[float, dict[str, float], int]]:
     try:
         await service.open()
         await service.bring_up()
-        assert service.house is not None
-        ledger = service.house.ledger
+        ledger = service.core.ledger
         for _ in range(OPS):
             mark = ledger.head.seq
             await asyncio.to_thread(at.break_it, BUG)

@@ -22,12 +22,12 @@ from ledger.places import HostEnv, Places
 from ledger.store import Ledger
 from ledger.vocabulary import (
     Frame,
+    OpOutcome,
     Outcome,
     RootCause,
     RunStatus,
     Signal,
     Source,
-    State,
     TestResult,
     TestRun,
     TestsPass,
@@ -36,6 +36,7 @@ from ledger.vocabulary import (
 )
 from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure import TestFailureSettings
@@ -80,8 +81,7 @@ def router_of(ledger: Ledger) -> IntakeRouter:
         clock=SystemClock(),
         boot="bench",
         settings=RouterSettings(),
-        admit=admit,
-        may_release=may_release,
+        ports=IntakePorts(admit=admit, may_release=may_release),
         caps=caps,
     )
 
@@ -95,17 +95,17 @@ async def queue_figures(base: Path) -> list[tuple[str, str]]:
     await asyncio.gather(*(router.submit(make_signal(n)) for n in range(QUEUED)))
     submitted = time.perf_counter() - began
     decisions, claims = [], []
-    custody = router._custody
+    leases = router._leases
     for _ in range(TAKEN):
         began = time.perf_counter()
         lead = router._lead()
         assert lead is not None
-        custody._choose(lead, None)
+        leases._choose(lead, None)
         decisions.append(time.perf_counter() - began)
         began = time.perf_counter()
         op = await router.next()
         claims.append(time.perf_counter() - began)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
     began = time.perf_counter()
     router.snapshot()
     shown = time.perf_counter() - began
@@ -225,7 +225,7 @@ async def commit_figures(base: Path) -> list[tuple[str, str]]:
             moved.append(time.perf_counter() - began)
             op = await router.next()
             queued.append(time.perf_counter() - began - tests.spent_s)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ledger.clock import SystemClock
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.vocabulary import Draft, EntryKind, Phase
 
 CALLERS, ROUNDS = 64, 5
 REPO_ID = "0123456789ab"
@@ -29,7 +29,7 @@ TEXT = "the state before and the state after, and why"
 
 def draft(number: int) -> Draft:
     payload = {"from": "VALIDATE", "to": "GATE", "why": TEXT, "number": number}
-    return Draft(kind=EntryKind.TRANSITION, op_id=f"op-{number % 50:032x}-manual", phase=State.GATE, payload=payload)
+    return Draft(kind=EntryKind.TRANSITION, op_id=f"op-{number % 50:032x}-manual", phase=Phase.GATE, payload=payload)
 
 
 def quantile(values: list[float], share: float) -> float:

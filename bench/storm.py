@@ -27,9 +27,10 @@ from bench.intake import MANY, Ignores, _git, _places, admit, may_release
 from ledger.clock import SystemClock, stamp
 from ledger.places import HostEnv
 from ledger.store import Ledger
-from ledger.vocabulary import Frame, Outcome, RootCause, State, TestResult
+from ledger.vocabulary import Frame, OpOutcome, Outcome, RootCause, TestResult
 from sensors.bus import Bus, Topic
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
 from sensors.test_failure.signals import signals_of
@@ -206,8 +207,7 @@ async def red_storm(base: Path, scale: float) -> Weather:
         clock=SystemClock(),
         boot="bench",
         settings=RouterSettings(),
-        admit=admit,
-        may_release=may_release,
+        ports=IntakePorts(admit=admit, may_release=may_release),
         caps=caps,
     )
     await router.recover()
@@ -230,7 +230,7 @@ async def red_storm(base: Path, scale: float) -> Weather:
         while router.snapshot(lines=1).ready:
             op = await router.next()
             weather.ops += 1
-            await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+            await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
 
     weather = await measured(f"{tests:,} tests that fail at once, three times", storm)
     await ledger.close()

@@ -76,7 +76,7 @@ def epilog() -> str:
     return "Exit codes: " + " · ".join(f"{int(code)} {text}" for code, text in MEANING.items()) + "."
 
 
-def slip_of(error: ValueError) -> OuroError | None:
+def input_error_of(error: ValueError) -> OuroError | None:
     """The error to report for input that fails validation of a request; None for any other error."""
     from pydantic import ValidationError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from ledger.events.event import LedgerEvent
 from ledger.store import Ledger, Statement
 from ledger.vocabulary import Draft, Entry, Spend, State

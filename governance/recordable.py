@@ -15,12 +15,12 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Candidate, Edit, Frozen
 
 if TYPE_CHECKING:  # the gates are many modules, and a daemon at rest needs none of them
-    from governance.irongate.candidate_gates import Inspection
+    from governance.irongate.inspection import Inspection
 
 F = TypeVar("F", bound=Frozen)
 
 
-def _told(value: Any) -> Any:
+def _redacted(value: Any) -> Any:
     """A value with all its texts redacted; of an edit only the rationale, since its path and content are applied."""
     if isinstance(value, str):
         return value if isinstance(value, Enum) else redact(value)
@@ -29,9 +29,9 @@ def _told(value: Any) -> Any:
     if isinstance(value, Frozen):
         return words_without_secrets(value)
     if isinstance(value, dict):
-        return {_told(key): _told(item) for key, item in value.items()}
+        return {_redacted(key): _redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple | frozenset):
-        return type(value)(_told(item) for item in value)
+        return type(value)(_redacted(item) for item in value)
     return value
 
 
@@ -40,9 +40,9 @@ def words_without_secrets(value: F) -> F:
     changed = {}
     for name in type(value).model_fields:
         now = getattr(value, name)
-        told = _told(now)
-        if told != now:
-            changed[name] = told
+        redacted = _redacted(now)
+        if redacted != now:
+            changed[name] = redacted
     return value.model_copy(update=changed) if changed else value
 
 
@@ -54,9 +54,13 @@ def _blotted(data: bytes | None) -> bytes | None:
 
 def without_secrets(candidate: Candidate) -> Candidate:
     """The candidate with secrets in its new contents redacted as well. The same object when nothing was redacted."""
-    told = words_without_secrets(candidate)
-    edits = tuple(edit.model_copy(update={"after": _blotted(edit.after)}) for edit in told.edits)
-    return candidate if edits == candidate.edits and told is candidate else told.model_copy(update={"edits": edits})
+    redacted = words_without_secrets(candidate)
+    edits = tuple(edit.model_copy(update={"after": _blotted(edit.after)}) for edit in redacted.edits)
+    return (
+        candidate
+        if edits == candidate.edits and redacted is candidate
+        else redacted.model_copy(update={"edits": edits})
+    )
 
 
 def inspection_without_secrets(inspection: Inspection) -> Inspection:
@@ -72,11 +76,11 @@ def inspection_without_secrets(inspection: Inspection) -> Inspection:
         edit.model_copy(update={"before": digests[edit.before]}) if edit.before in digests else edit
         for edit in candidate.edits
     )
-    told = words_without_secrets(inspection.model_copy(update={"candidate": candidate}))
-    if originals == inspection.originals and told == inspection:
+    redacted = words_without_secrets(inspection.model_copy(update={"candidate": candidate}))
+    if originals == inspection.originals and redacted == inspection:
         return inspection
-    candidate = told.candidate.model_copy(update={"edits": edits})
-    return told.model_copy(update={"originals": originals, "candidate": candidate})
+    candidate = redacted.candidate.model_copy(update={"edits": edits})
+    return redacted.model_copy(update={"originals": originals, "candidate": candidate})
 
 
 def messages_without_secrets(conversation: Sequence[Message]) -> list[Message]:

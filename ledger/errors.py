@@ -107,6 +107,10 @@ class TestsUnavailable(OuroError):
     __test__ = False  # not a pytest class
 
 
+class TestNotFound(TestsUnavailable):
+    """A test that was named gives no result; there may be none of that name."""
+
+
 class AdvisoriesUnavailable(OuroError):
     """A source of advisories gives no result: absent, too slow, too large or malformed."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, GetCoreSchemaHandler, field_validator, model_validator
 from pydantic_core import CoreSchema, core_schema
@@ -44,22 +44,42 @@ from ledger.frozen import inside
 SIGNAL_LIMIT_BYTES = 64 * 1024
 
 
-# --- states ---------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------------------------
 
 
-class State(StrEnum):
-    """The eleven phases, then the terminal states that are no phases. COMPLETE is both."""
+class OpenName(str):
+    """A name of an open list. Equal names of one class are one object; a malformed name is a ``ValueError``."""
 
-    CLASSIFY = "CLASSIFY"
-    ROUTE = "ROUTE"
-    CONTEXT_EXPANSION = "CONTEXT_EXPANSION"
-    PLAN = "PLAN"
-    GENERATE = "GENERATE"
-    VALIDATE = "VALIDATE"
-    GATE = "GATE"
-    APPROVE = "APPROVE"
-    APPLY = "APPLY"
-    VERIFY = "VERIFY"
+    __slots__ = ()
+    pattern: ClassVar[re.Pattern[str]]
+    spelling: ClassVar[str]
+    """``pattern`` in words."""
+    _known: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls._known = {}
+
+    def __new__(cls, name: str) -> Self:
+        known: Self | None = cls._known.get(name)
+        if known is not None:
+            return known
+        if not cls.pattern.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a {cls.__name__.lower()}: {cls.spelling}, at most 40")
+        made: Self = cls._known.setdefault(name, super().__new__(cls, name))
+        return made
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+class OpOutcome(StrEnum):
+    """How an op ended. COMPLETE is the eleventh phase as well: it is entered from VERIFY only, and never left."""
+
     COMPLETE = "COMPLETE"
     NOOP = "NOOP"
     POSTMORTEM = "POSTMORTEM"
@@ -67,14 +87,42 @@ class State(StrEnum):
     BLOCKED = "BLOCKED"
     FAILED_PERMANENT = "FAILED_PERMANENT"
 
-    @property
-    def terminal(self) -> bool:
-        return self in TERMINAL
+
+class Phase(OpenName):
+    """Name of a phase that an op goes through. Those below are the daemon's own; a further phase brings its name."""
+
+    __slots__ = ()
+    pattern = re.compile(rf"(?!(?:{'|'.join(OpOutcome)})$)[A-Z][A-Z0-9_]{{0,39}}")
+    spelling = "capital letters, digits and underscores, and not an outcome"
+    CLASSIFY: ClassVar[Phase]
+    ROUTE: ClassVar[Phase]
+    CONTEXT_EXPANSION: ClassVar[Phase]
+    PLAN: ClassVar[Phase]
+    GENERATE: ClassVar[Phase]
+    VALIDATE: ClassVar[Phase]
+    GATE: ClassVar[Phase]
+    APPROVE: ClassVar[Phase]
+    APPLY: ClassVar[Phase]
+    VERIFY: ClassVar[Phase]
 
 
-TERMINAL = frozenset(
-    {State.COMPLETE, State.NOOP, State.POSTMORTEM, State.CANCELLED, State.BLOCKED, State.FAILED_PERMANENT}
-)
+for _name in Phase.__annotations__:
+    setattr(Phase, _name, Phase(_name))
+
+State = Phase | OpOutcome
+"""Where an op is: in a phase, or ended."""
+
+
+class Source(OpenName):
+    """Name of the sensor that a signal comes from; ``MANUAL``: a person. A sensor brings a name of its own."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[a-z][a-z0-9_]{0,39}")
+    spelling = "small letters, digits and underscores"
+    MANUAL: ClassVar[Source]
+
+
+Source.MANUAL = Source("manual")
 
 
 class Tier(IntEnum):
@@ -117,36 +165,6 @@ class Route(StrEnum):
     COMPLEX = "COMPLEX"
     BACKGROUND = "BACKGROUND"
     SPECULATIVE = "SPECULATIVE"
-
-
-SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-
-
-class Source(str):
-    """Name of the sensor that a signal comes from; ``MANUAL``: a person. Equal names are one object.
-
-    A sensor brings a name of its own, so this is no closed list. Raises ``ValueError`` for a malformed name.
-    """
-
-    __slots__ = ()
-    MANUAL: ClassVar[Source]
-    _known: ClassVar[dict[str, Source]] = {}
-
-    def __new__(cls, name: str) -> Source:
-        if not SOURCE_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a source: small letters, digits and underscores, at most 40")
-        return cls._known.setdefault(name, super().__new__(cls, name))
-
-    @property
-    def value(self) -> str:
-        return str(self)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
-
-
-Source.MANUAL = Source("manual")
 
 
 class SourceClass(StrEnum):

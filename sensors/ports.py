@@ -256,4 +256,5 @@ class SensorPorts:
     names: NamesPort
     ocr: Callable[[str, str, float], OcrPort]  # program, languages, limit in seconds
     gh: Callable[[float], GhPort]  # timeout in seconds
+    hindered: Callable[[], int]  # ops of this boot that ended because the owner was in the way
     has_issue_webhook: bool

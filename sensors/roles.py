@@ -45,10 +45,6 @@ class SuiteSensor(Sensor[S]):
     async def submit_failures(self, run: TestRun, commit: str) -> None:
         """Submit a signal for each cause of what is red in a run at ``commit``."""
 
-    @abstractmethod
-    def forget(self) -> None:
-        """What was found red is looked at again at the next wake-up: the work on it was given up meanwhile."""
-
 
 class SpeechSensor(Sensor[S]):
     """Takes utterances of a speech program."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.control.messages import LogRequest, OpRef
 from daemon.lifecycle.logs import LogSettings, RedactingFormatter
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import served
@@ -72,15 +72,15 @@ async def played(base: Path, secrets: Sequence[Secret], *, backend: str = "auto"
     try:
         config = config_for(base, repo, sandbox={"backend": backend})
         async with model.serve() as server, served(config, provider_at(server)) as (service, api):
-            head = await service.home.repository.head()
+            head = await service.core.repository.head()
             assert head.commit is not None
-            found = await service.senses_now.scan(None)  # the sensor of failing tests
+            found = await service.sensors.scan(None)  # the sensor of failing tests
             signal = manual_signal(
                 f"Mend the bill. {quoted}", files=[BILL], closed_when=ids, base=head.commit, clock=service.clock
             )
             if not found.signals:
-                await service.home.router.submit(signal)
-            ending = await ended(service.home, within_s=240)
+                await service.core.router.submit(signal)
+            ending = await ended(service.core, within_s=240)
             logging.getLogger("tests.leaks").error("the op ended: %s", "\n".join(told))
             seen = {
                 "prompts": "\n".join(json.dumps(asked.body, ensure_ascii=False) for asked in server.requests),
@@ -90,7 +90,7 @@ async def played(base: Path, secrets: Sequence[Secret], *, backend: str = "auto"
                 "told": await service.told(ending.op.id),
                 "ending": f"{ending.state} {ending.reason}",
             }
-            ledger = service.home.ledger
+            ledger = service.core.ledger
             seen["entries"] = "\n".join(entry.model_dump_json() for entry in await ledger.entries())
             blobs = [await ledger.get_blob(str(sha)) for (sha,) in await ledger.query("SELECT sha256 FROM blobs")]
             seen["blobs"] = "\n".join(blob.decode("utf-8", errors="replace") for blob in blobs)
@@ -98,7 +98,7 @@ async def played(base: Path, secrets: Sequence[Secret], *, backend: str = "auto"
         logging.getLogger().removeHandler(handler)
     seen["log file"] = stream.getvalue()
     seen["commits"] = git(repo, "log", "--all", "--format=%B")
-    if ending.state is not State.COMPLETE:
+    if ending.state is not OpOutcome.COMPLETE:
         seen["not complete"] = ending.reason
     for file in config.places.state.glob("ledger*"):
         seen[file.name] = file.read_bytes().decode("utf-8", errors="replace")

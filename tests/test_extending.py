@@ -43,10 +43,10 @@ async def main(base):
     model = Talking(after_a_look(swap(CART, first, "# Mine\\n" + first), CART), changes=[CART])
     async with served(config_for(base, repo, **SETTINGS), model, watch=True) as (service, api):
         commit(repo, "Without", {CART: SHOP[CART]})
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         (row,) = [row for row in (await api.sensors()).sensors if row.source == "licence"]
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
+        ending = await ended(service.core)
     return {
         "origin": waiting.op.origin, "goal": waiting.op.goal, "state": ending.state, "why": ending.reason,
         "closed": ending.dossier.verification.closure_reason if ending.dossier.verification else "",

@@ -87,7 +87,7 @@ class Repository:
                 f"{places.repo} is a bare repository: it has no files to test.", remedy="Use a clone with a checkout."
             )
         if head.commit is None:
-            named = (await self._git.call("rev-parse", "-q", "--verify", "HEAD", ok=(0, 1, 128))).text
+            named = (await self._git.call("rev-parse", "-q", "--verify", "HEAD", ok=(0, 1))).text
             if named:
                 raise RepositoryError(
                     f"The commit {named[:12]} that HEAD of {places.repo} names is damaged or gone.", remedy=DAMAGED

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from daemon.evaluation.judge import Tools
 from daemon.evaluation.tasks import Task
-from governance.repair.compared import first_line, functions
-from governance.repair.failure_context import FailureContext, look
+from governance.repair.comparison import first_line, functions
+from governance.repair.failure_context import FailureContext, read_context
 from ledger.vocabulary import RunStatus
 from tools.testing.selection.names import stands_for
 
@@ -34,7 +34,7 @@ async def ticket(task: Task, tools: Tools) -> Ticket | None:
         red = tuple(r for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red))
         if run.status is not RunStatus.RED or not red:
             return None
-        scene = await asyncio.to_thread(look, workspace, run, red, {})
+        scene = await asyncio.to_thread(read_context, workspace, run, red, {})
     finally:
         await tools.workspaces.release(workspace)
     path, lines = suspicious(scene)

@@ -44,9 +44,9 @@ class OtherRepositories:
         return OtherFile(commit=commit, data=await asked.read(commit, path), by_op=by_op)
 
     async def _git(self, repository: str) -> Git:
-        return await asyncio.to_thread(self._opened, Path(repository))
+        return await asyncio.to_thread(self._open, Path(repository))
 
-    def _opened(self, path: Path) -> Git:
+    def _open(self, path: Path) -> Git:
         home = self._places.home
         top, git_dir, common_dir = git_folders(path, self._env, home=home)
         env = beside(self._env, checkout_of(top, home=home).folders)

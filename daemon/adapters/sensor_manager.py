@@ -1,31 +1,34 @@
-"""The senses of one boot: bus, watcher, sensors, and what status says of them."""
+"""Runs the sensors of one boot, and reports their state."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.adapters.ports import RepositoryIgnores, is_taken_over, is_unchanged
-from daemon.adapters.sensor_ports import sensor_ports
+from daemon.adapters.committed_tests import CommittedTests
+from daemon.adapters.test_setup import TestSetup
+from daemon.app.core import Core
 from daemon.control.messages import Fixing, SuiteView
-from daemon.house import House
 from daemon.views.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.verification.suppressed_tests import LeftAlone
-from ledger.errors import ControlError, RepositoryError, SandboxMissing, TestsUnavailable
+from ledger.errors import ControlError, RepositoryError, TestNotFound, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
-from sensors.bus import Bus, Event, Topic
+from sensors.bus import Topic
 from sensors.intake.records import Receipt
-from sensors.registry import build_sensors, named_places, switch_of
-from sensors.requests.deliveries import Deliveries
+from sensors.intake.router import IntakeRouter
+from sensors.registry import BuiltSensors, switch_of
 from sensors.requests.replies import Reply
 from sensors.roles import FreeTextSensor, SpeechSensor
 from sensors.runner import CodeFollower, SensorRunner
 from sensors.sensor import SensorState
 from sensors.watch.watcher import Watcher
-from tools.index.checkout import CheckoutFeed
+from tools.git import Git
+from tools.repository import Repository
 
 log = logging.getLogger(__name__)
 
@@ -33,49 +36,100 @@ NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
 
 
+async def is_taken_over(git: Git, repository: Repository, commit: str) -> bool:
+    """True when the owner's branch holds ``commit``, or reads in its files as it does (squashed, picked, retyped)."""
+    if (await git.call("cat-file", "-e", f"{commit}^{{commit}}", ok=(0, 1, 128))).code != 0:
+        return False
+    if (await git.call("merge-base", "--is-ancestor", commit, "HEAD", ok=(0, 1, 128))).code == 0:
+        return True
+    head, parent = (await repository.head()).commit, await repository.parent(commit)
+    if head is None or parent is None:
+        return False
+    paths = await repository.changed_between(parent, commit)
+    return not set(paths) & set(await repository.changed_between(commit, head))
+
+
 def _silent(state: SensorState) -> str:
     """Of a sensor that has no line in status."""
     return f"unavailable: {state.problem}" if state.problem else "on"
 
 
-class SensorManager:
-    """Made when the house is equipped. ``start`` watches; without it ``scan`` still looks when it is asked."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Scan:
+    """A scan in progress. ``asked``: a person waits for it."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        settings, clock = house.config.settings, house.clock
-        self._bus = Bus(clock=clock, settings=settings.bus)
-        house.health.tell(lambda: self._bus.publish(Event(topic=Topic.HEALTH_SAMPLED)))
-        self._watcher = Watcher(
-            places=house.config.places,
-            ignore=RepositoryIgnores(git=house.git),
-            settings=settings.watch,
-            named=named_places(settings, str(house.config.places.repo)),
-        )
-        self._code = CodeFollower(index=CheckoutFeed(index=house.code, git=house.git, repository=house.repository))
-        self._scans: list[list[Receipt]] = []  # what became of the signals of each scan in progress
-        self._asked = 0  # scans in progress that a person asked for
-        self._taken_back = LeftAlone(refused=house.refused, repository=house.repository, git=house.git)
-        ports = sensor_ports(house, emit=self._emit, left_alone=self._left_alone, follow=self._watcher.follow)
-        built = build_sensors(ports, settings)
+    asked: bool
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class SignalIntake:
+    """Hands the signals of sensors to the router. A scan in progress learns what became of them."""
+
+    def __init__(self, *, router: IntakeRouter, suppressed: LeftAlone) -> None:
+        self._router = router
+        self._suppressed = suppressed
+        self._scans: list[Scan] = []
+
+    @contextmanager
+    def scan(self, *, asked: bool) -> Iterator[list[Receipt]]:
+        """Collect the receipts of all signals inside the block. ``asked``: a person wants it done now."""
+        scan = Scan(asked=asked)
+        self._scans.append(scan)
+        try:
+            yield scan.receipts
+        finally:
+            self._scans.remove(scan)
+
+    @property
+    def is_scanning(self) -> bool:
+        return bool(self._scans)
+
+    @property
+    def is_asked(self) -> bool:
+        """True while a person waits for a scan."""
+        return any(scan.asked for scan in self._scans)
+
+    async def emit(self, signal: Signal) -> Receipt:
+        """Submit a signal of a sensor."""
+        receipt = await self._router.submit(signal, asked=self.is_asked)
+        for scan in self._scans:
+            scan.receipts.append(receipt)
+        return receipt
+
+    async def left_alone(self, commit: str) -> frozenset[str]:
+        """Red tests for which no signal is made; none while a person asks, whatever was taken back before."""
+        return frozenset() if self.is_asked else await self._suppressed.tests(commit)
+
+
+class SensorManager:
+    """Runs the sensors. :meth:`start` watches; without it :meth:`scan` still looks on request."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        tests: Callable[[], TestSetup],
+        committed_tests: CommittedTests,
+        intake: SignalIntake,
+        watcher: Watcher,
+        built: BuiltSensors,
+        code: CodeFollower,
+        webhooks: WebhookEndpoint,
+    ) -> None:
+        self._core = core
+        self._tests = tests
+        self.committed_tests = committed_tests
+        self.intake = intake
+        self._watcher = watcher
+        self._built = built
+        self._code = code
+        self._webhooks = webhooks
+        self.suite_sensor = built.suite
         self.by_source = built.sensors
         """The sensors that are on."""
-        self._resting = built.resting
-        self._built = built
-        self.suite_sensor = built.suite
-        house.router.compare_by(self._is_unchanged)
-        house.router.tell_hindered(self.suite_sensor.forget)  # whoever was in the way makes an event when he is done
         self._runners = {
-            source: SensorRunner(sensor=sensor, ledger=house.ledger) for source, sensor in self.by_source.items()
+            source: SensorRunner(sensor=sensor, ledger=core.ledger) for source, sensor in built.sensors.items()
         }
-        self._webhooks = WebhookEndpoint(
-            ledger=house.ledger,
-            clock=clock,
-            bus=self._bus,
-            deliveries=Deliveries(ledger=house.ledger),
-            lookup=house.config.secret,
-            settings=settings.webhook,
-        )
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -111,15 +165,15 @@ class SensorManager:
         return await found.answer(reference, text) if found is not None else None
 
     async def start(self, lost: Callable[[asyncio.Task[None]], None]) -> None:
-        """Watch, and let the sensors look at start-up. ``lost`` is told of a task that ends by a fault."""
+        """Watch, and let the sensors look at start-up. ``lost`` is called with each task that ends."""
         await self.settle_branches()
-        await self._house.router.read_goals()
+        await self._core.router.read_goals()
         self._tasks = [
-            asyncio.create_task(self._watcher.run(self._bus), name="watcher"),
-            asyncio.create_task(self._branches(), name="review branches"),
-            asyncio.create_task(self._code.run(self._bus), name="code index"),
+            asyncio.create_task(self._watcher.run(self._core.bus), name="watcher"),
+            asyncio.create_task(self._follow_refs(), name="review branches"),
+            asyncio.create_task(self._code.run(self._core.bus), name="code index"),
             *(
-                asyncio.create_task(runner.run(self._bus), name=source.value)
+                asyncio.create_task(runner.run(self._core.bus), name=source.value)
                 for source, runner in self._runners.items()
             ),
         ]
@@ -141,16 +195,10 @@ class SensorManager:
         ``asked``: a person wants it now, so what failed a moment ago is tried again. Raises ``RepositoryError``,
         ``SandboxMissing`` or ``TestsUnavailable`` where nothing can be seen.
         """
-        await self._house.repository.check()
-        self._check_tests()
-        receipts: list[Receipt] = []
-        self._scans.append(receipts)
-        self._asked += asked
-        try:
+        await self._core.repository.check()
+        self._tests().require_runner()
+        with self.intake.scan(asked=asked) as receipts:
             return await self._scan(node_id, receipts)
-        finally:
-            self._asked -= asked
-            self._scans = [each for each in self._scans if each is not receipts]
 
     async def _scan(self, node_id: str | None, receipts: list[Receipt]) -> Fixing:
         await self.settle_branches()
@@ -162,74 +210,53 @@ class SensorManager:
             message = state.line
         else:
             message = await self._one(node_id)
-        told = [f"{r.status}: {r.reason}" for r in receipts if r.status != "queued" and r.reason]
+        told = [f"{r.status}: {r.reason}" for r in receipts if r.status not in ("queued", "duplicate") and r.reason]
         signals = tuple(r.of or r.signal_id for r in receipts if r.status in ("queued", "duplicate"))
-        waits = any(r.status == "suppressed" for r in receipts) and bool(await self._house.refused.waiting())
-        return Fixing(signals=signals, waits=waits, message=" ".join([message, *told]))
-
-    def _check_tests(self) -> None:
-        house = self._house
-        if house.choice is not None and house.choice.sandbox is None:
-            raise SandboxMissing(
-                "No sandbox holds here, so no code of this repository is run.", remedy=house.choice.remedy
-            )
-        if house.tests.runner is None:
-            raise TestsUnavailable(house.tests.problem)
+        waits = any(r.status == "suppressed" for r in receipts) and bool(await self._core.refused.waiting())
+        known = any(r.status == "duplicate" for r in receipts)
+        return Fixing(signals=signals, waits=waits, known=known, message=" ".join([message, *told]))
 
     async def _one(self, node_id: str) -> str:
-        house = self._house
-        head = await house.repository.head()
+        core = self._core
+        head = await core.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
         path = node_id.partition("::")[0].rstrip("/")
-        held = await house.git.call("cat-file", "-e", f"{head.commit}:{path}", ok=(0, 1, 128))
+        held = await core.git.call("cat-file", "-e", f"{head.commit}:{path}", ok=(0, 1, 128))
         if held.code != 0:
-            raise TestsUnavailable(f"There is no file {path} at {head.commit[:12]}.", remedy=NAMED)
-        run: TestRun = await house.tests.run(head.commit, [node_id])
+            raise TestNotFound(f"There is no file {path} at {head.commit[:12]}.", remedy=NAMED)
+        run: TestRun = await self.committed_tests.run(head.commit, [node_id])
         if run.status is RunStatus.GREEN:
             return f"{node_id} passes at {head.commit[:12]}."
         if run.status is not RunStatus.RED:
-            raise TestsUnavailable(
-                f"{node_id} could not be judged: {run.reason}",
-                remedy=NAMED if run.status is RunStatus.INCONCLUSIVE else SET_UP,
-            )
+            problem = f"{node_id} could not be judged: {run.reason}"
+            if run.status is RunStatus.INCONCLUSIVE:
+                raise TestNotFound(problem, remedy=NAMED)
+            raise TestsUnavailable(problem, remedy=SET_UP)
         await self.suite_sensor.submit_failures(run, head.commit)
         return f"{node_id} fails at {head.commit[:12]}."
 
-    async def _is_unchanged(self, before: Signal, now: Signal) -> bool:
-        return await is_unchanged(self._house.git, self._house.repository, before, now)
-
-    async def _left_alone(self, commit: str) -> frozenset[str]:
-        """What the owner asks for is not left alone, whatever was taken back before."""
-        return frozenset() if self._asked else await self._taken_back.tests(commit)
-
-    async def _emit(self, signal: Signal) -> Receipt:
-        receipt = await self._house.router.submit(signal, asked=self._asked > 0)
-        for receipts in self._scans:
-            receipts.append(receipt)
-        return receipt
-
-    async def _branches(self) -> None:
-        """A review branch that the owner deleted is a rejection, goals are what HEAD says: looked at when refs move.
+    async def _follow_refs(self) -> None:
+        """Check review branches (a deleted one is a rejection) and goals whenever refs move.
 
         Refs that cannot be read now (a HEAD that is about to be replaced, say) are looked at when they move again.
         """
-        async with self._bus.subscribe(Topic.REFS_MOVED) as moves:
+        async with self._core.bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
                 try:
                     await self.settle_branches()
-                    await self._house.router.read_goals()
+                    await self._core.router.read_goals()
                 except RepositoryError as error:
                     log.warning("review branches and goals could not be looked at: %s", error)
 
     async def settle_branches(self) -> None:
         """Close what waited on review branches that the owner has merged or deleted."""
-        house = self._house
-        for waiting in await house.refused.waiting():
-            taken_over = await is_taken_over(house.git, house.repository, waiting.commit)
-            if taken_over or not await house.repository.has_branch(waiting.branch):
-                await house.refused.close(waiting, taken_over=taken_over)
-        await house.router.check_branches()
+        core = self._core
+        for waiting in await core.refused.waiting():
+            taken_over = await is_taken_over(core.git, core.repository, waiting.commit)
+            if taken_over or not await core.repository.has_branch(waiting.branch):
+                await core.refused.close(waiting, taken_over=taken_over)
+        await core.router.check_branches()
 
     # --- for status ---
 
@@ -252,7 +279,7 @@ class SensorManager:
     @property
     def events(self) -> str:
         """How changes are noticed, and how many there were since this boot."""
-        seen, bus = self._watcher.counts, self._bus
+        seen, bus = self._watcher.counts, self._core.bus
         how = f"polls: {seen.reason}" if seen.polling else f"inotify on {count(seen.folders, 'folder')}"
         told = f"{count(seen.events, 'change')} in {count(seen.looks, 'look')}, {count(bus.published, 'event')} told"
         dropped = (
@@ -268,10 +295,10 @@ class SensorManager:
         """Where they are heard, and how many were."""
         return self._webhooks.line
 
-    def says(self) -> dict[Source, str]:
+    def status_lines(self) -> dict[Source, str]:
         """The line of each sensor that is on, for `ouro sensors`."""
         states = [runner.state() for runner in self._runners.values()]
-        return {**{state.source: state.line or _silent(state) for state in states}, **self._resting}
+        return {**{state.source: state.line or _silent(state) for state in states}, **self._built.resting}
 
     def notes(self) -> tuple[str, ...]:
         """What the owner may want to know, for `ouro status`."""
@@ -280,7 +307,7 @@ class SensorManager:
         counts = self._watcher.counts
         polling = f"the file watcher polls: {counts.reason}" if counts.polling else ""
         lines = (f"{state.source.value}: {state.line}" for state in states if self._is_noteworthy(state))
-        goals = self._house.router.goals.problem
+        goals = self._core.router.goals.problem
         notes = (tests.note, polling, self._code.note, self._webhooks.note, goals, *lines)
         return tuple(note for note in notes if note)
 

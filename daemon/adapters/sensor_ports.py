@@ -1,4 +1,4 @@
-"""Builds the ports that sensors get from the other rooms."""
+"""Ports of sensors, implemented by tools and programs of the machine."""
 
 from __future__ import annotations
 
@@ -6,24 +6,13 @@ import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from daemon.adapters.other_repositories import OtherRepositories
-from daemon.adapters.ports import depth_of
-from daemon.house import House
-from daemon.views.told import ONLY_FILLS, cannot_talk
-from daemon.webhook.desk import find_secrets
-from governance.irongate.op.g10_signatures import Scheme
-from governance.irongate.secrets.redaction import redact
 from ledger.errors import ChildFailed, ProgramMissing
 from ledger.places import HostEnv
 from ledger.programs import find_program
-from ledger.vocabulary import Signal
-from sensors.intake.records import Receipt
-from sensors.ports import Emit, GhAnswer, LeftAlone, SensorPorts
-from sensors.watch.named import Refs
+from sensors.ports import GhAnswer
 from tools.git import Git
 from tools.index.index import CodeIndex
 from tools.index.trees import list_sources
-from tools.ocr import SandboxedOcr
 from tools.process import Command, run
 from tools.repository import Repository
 
@@ -100,55 +89,20 @@ class CommittedNames:
         return False
 
 
-def sensor_ports(house: House, *, emit: Emit, left_alone: LeftAlone, follow: Callable[[Refs], None]) -> SensorPorts:
-    """For one boot. ``follow`` makes the watcher watch branches of another repository."""
-    config, router = house.config, house.router
+class RepositoryIgnores:
+    """What git ignores, for the watcher."""
 
-    async def emit_for_owner(signal: Signal) -> Receipt:
-        return await router.submit(signal, asked=True)
+    def __init__(self, *, git: Git) -> None:
+        self._git = git
 
-    def pressed_by() -> str:
-        return house.health.vitals.surroundings().pressed_by
+    async def ignored_folders(self) -> Collection[str]:
+        listed = await self._git.call("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+        return tuple(path.rstrip("/") for path in listed.fields if path.endswith("/"))
 
-    async def busy_with() -> str:
-        return pressed_by() if await router.idle() else "there is work"
-
-    def ocr(program: str, languages: str, limit_s: float) -> SandboxedOcr:
-        return SandboxedOcr(
-            program=program,
-            languages=languages,
-            limit_s=limit_s,
-            env=config.env,
-            sandbox=lambda: house.choice.sandbox if house.choice else None,
-            heavy=house.heavy,
+    async def ignored_among(self, paths: Collection[str]) -> Collection[str]:
+        stdin = "".join(f"./{path}\0" for path in paths).encode("utf-8", errors="surrogateescape")
+        # This command takes no literal pathspecs; after "./" nothing is magic.
+        said = await self._git.call(
+            "check-ignore", "-z", "--stdin", stdin=stdin, ok=(0, 1), extra_env={"GIT_LITERAL_PATHSPECS": "0"}
         )
-
-    def gh(timeout_s: float) -> Gh:
-        return Gh(env=config.env, folder=config.places.state, lookup=config.secret, timeout_s=timeout_s)
-
-    webhook = config.settings.webhook
-    return SensorPorts(
-        repository=house.repository,
-        emit=emit,
-        ledger=house.ledger,
-        clock=house.clock,
-        depth_of=lambda op_id: depth_of(house.ledger, op_id),
-        redact=redact,
-        unavailable=lambda: ONLY_FILLS if cannot_talk(house.provider.capabilities) else "",
-        tests=house.tests,
-        top=config.places.repo,
-        spool=config.places.spool,
-        emit_for_owner=emit_for_owner,
-        withdraw=router.drop,
-        is_known=router.knows,
-        is_open=router.is_open,
-        left_alone=left_alone,
-        pressed_by=pressed_by,
-        busy_with=busy_with,
-        follow=follow,
-        elsewhere=OtherRepositories(places=config.places, env=config.env),
-        names=CommittedNames(repository=house.repository, index=house.code, git=house.git),
-        ocr=ocr,
-        gh=gh,
-        has_issue_webhook=bool(webhook.port) and Scheme.GITHUB in find_secrets(webhook, config.secret),
-    )
+        return tuple(path.removeprefix("./") for path in said.fields)

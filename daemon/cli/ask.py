@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.asking import acknowledge, ask, attach, prepared, reach, screen, show
-from daemon.cli.base import answer, awaited, call_of, leave, sentence
+from daemon.cli.base import answer, call_of, leave, run_async, sentence
+from daemon.cli.connect import acknowledge, ask, attach, config_for_work, event_printer, reach, show
 from daemon.exit_codes import Exit
 from ledger.errors import ControlError, NoDaemon
 
@@ -129,7 +129,7 @@ def reject(
 def _decide(context: typer.Context, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
     """A daemon continues the op by itself; where none runs, the rest of it is done here."""
     call = call_of(context)
-    config = prepared(call)
+    config = config_for_work(call)
 
     async def order(client: Client) -> Exit:
         done = await work(client)
@@ -141,9 +141,9 @@ def _decide(context: typer.Context, request: OpRef | RejectRequest, work: Callab
             raise missing
         from daemon.lifecycle import one_boot
 
-        return await one_boot.decide(config, request, on_event=screen(call))
+        return await one_boot.decide(config, request, on_event=event_printer(call))
 
-    leave(awaited(reach(config, order, here)))
+    leave(run_async(reach(config, order, here)))
 
 
 def answer_question(

@@ -102,14 +102,14 @@ def hoist(words: list[str]) -> list[str]:
     return [*dict.fromkeys(w for w in front if w == "--json"), *(w for w in front if w != "--json"), *rest]
 
 
-def coloured() -> bool:
+def has_colour() -> bool:
     """Whether standard output takes colours."""
     return takes_colour(sys.stdout)
 
 
 def put(block: Iterable[Line]) -> None:
     """Print a block of text."""
-    typer.echo(show(block, colour=coloured()))
+    typer.echo(show(block, colour=has_colour()))
 
 
 def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
@@ -125,7 +125,7 @@ def sentence(call: Call, text: str, **facts: object) -> None:
     typer.echo(json.dumps({"message": text, **facts}) if call.json else show([line(text)], colour=False))
 
 
-def awaited(work: Coroutine[Any, Any, T]) -> T:
+def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end. Ctrl-C or SIGTERM ends the command with all that it started, not what a daemon does meanwhile."""
     import asyncio
     import signal

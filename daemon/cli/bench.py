@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import Call, awaited, call_of, leave, sentence
+from daemon.cli.base import Call, call_of, leave, run_async, sentence
 from daemon.exit_codes import Exit
 from daemon.views.text import clean, json_text
 
@@ -56,7 +56,7 @@ def repair(
         told = clean(f"{text}{f' ({result.why})' if result.why else ''}")
         typer.echo(json_text(result.model_dump_json()) if call.json else told)
 
-    awaited(_work(left, out=out, cap_s=cap, label=label, environ=user_environment(), tell=tell))
+    run_async(_work(left, out=out, cap_s=cap, label=label, environ=user_environment(), tell=tell))
     names = {task.name for task in tasks}
     results = [r for r in read_results(out) if r.task in names]
     if not call.json:
@@ -76,7 +76,7 @@ def mine(
     Example: ouro bench mine tasks --last 200
     """
     call = call_of(context)
-    made = awaited(_dig(call, out, last))
+    made = run_async(_dig(call, out, last))
     leave(Exit.DONE if made else Exit.NOTHING)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import awaited, call_of, leave
+from daemon.cli.base import call_of, leave, run_async
 from daemon.exit_codes import Exit
 from daemon.views.text import clean, json_text
 from ledger.errors import ConfigError
@@ -65,7 +65,7 @@ def lift(
         text = f"{trial.task.name}, {trial.label}: {result.outcome} in {result.seconds:.1f} s"
         typer.echo(json_text(result.model_dump_json()) if call.json else clean(text))
 
-    awaited(_work(left, out=out, cap_s=cap, tell=tell))
+    run_async(_work(left, out=out, cap_s=cap, tell=tell))
     names = {task.name for task in tasks}
     results = [r for r in read_results(out) if r.task in names]
     if not call.json:

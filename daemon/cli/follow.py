@@ -10,7 +10,7 @@ from daemon.lifecycle.exits import Exit, exit_for_op, worst
 from ledger.events.approval import ApprovalRequested
 from ledger.events.event import read_event
 from ledger.events.op import OpEnded
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 
 Show = Callable[[Event], None]
 
@@ -53,7 +53,7 @@ async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Co
         ended = event.entry is not None and isinstance(read_event(event.entry), OpEnded | ApprovalRequested)
         if event.missed or (ended and op_id is not None and ours.get(op_id)):
             for view in (await client.ops(OpsRequest(all=True))).ops:
-                if pending & set(view.signals) and (view.state.terminal or view.waiting):
+                if pending & set(view.signals) and (view.ended or view.waiting):
                     pending -= set(view.signals)
                     codes.append(_code(view))
         if not pending:
@@ -62,5 +62,5 @@ async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Co
 
 
 def _code(view: OpView) -> Exit:
-    state = State.APPROVE if view.waiting else view.state
+    state = Phase.APPROVE if view.waiting else view.state
     return exit_for_op(state, view.root_cause)

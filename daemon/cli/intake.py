@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.asking import acknowledge, show
 from daemon.cli.base import leave
+from daemon.cli.connect import acknowledge, show
 from daemon.exit_codes import Exit
 
 SIGNAL = Annotated[str, typer.Argument(help="A signal: its short id, or any end of its id.", metavar="SIGNAL")]

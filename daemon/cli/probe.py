@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.base import answer, awaited, call_of, leave
+from daemon.cli.base import answer, call_of, leave, run_async
 from daemon.exit_codes import Exit
 from daemon.views.text import Block, Role, duration, line, money
 
@@ -33,12 +33,12 @@ def probe(
     config = call.config()
     configure(config.settings.log)
     prepare_process()
-    found = awaited(_probed(config, text, tokens))
+    found = run_async(_run_probe(config, text, tokens))
     answer(call, found, probe_block(found))
     leave(Exit.REFUSED if found.finish == "collapsed" else Exit.DONE)
 
 
-async def _probed(config: Config, text: str, tokens: int) -> ProbeView:
+async def _run_probe(config: Config, text: str, tokens: int) -> ProbeView:
     from daemon.adapters.model_probe import QUESTION, probe
     from daemon.adapters.provider import provider_of
     from ledger.clock import SystemClock
@@ -67,14 +67,14 @@ def probe_block(view: ProbeView) -> Block:
         EventLine("model", f"{view.model} · {view.provider}"),
         EventLine("weights", view.weights),
         EventLine("tokens", f"{usage.tokens_in} in, {usage.tokens_out} out{guessed} · {money(view.usd_micro)}"),
-        EventLine("time", _times(view)),
+        EventLine("time", _format_times(view)),
         EventLine("finish", view.finish, role),
-        *_reported(view.report),
+        *_report_lines(view.report),
     ]
     return (*(line(text) for text in view.answer.splitlines()), (), *map(labelled, facts))
 
 
-def _times(view: ProbeView) -> str:
+def _format_times(view: ProbeView) -> str:
     parts = [
         "" if view.load_ms is None else f"loaded in {duration(view.load_ms)}",
         "" if view.first_token_ms is None else f"first token after {duration(view.first_token_ms)}",
@@ -84,7 +84,7 @@ def _times(view: ProbeView) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _reported(report: Report | None) -> list[EventLine]:
+def _report_lines(report: Report | None) -> list[EventLine]:
     from daemon.views.narrate import EventLine
 
     if report is None:

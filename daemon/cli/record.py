@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from daemon.cli.base import Call, answer, call_of, coloured, leave, put, sentence
+from daemon.cli.base import Call, answer, call_of, has_colour, leave, put, sentence
 from daemon.exit_codes import Exit
 from daemon.views.text import Line, Role, Span, json_text, line, show
 from ledger import event_loop
@@ -70,7 +70,7 @@ def log(
 
 
 def _follow(call: Call, after: int, op: str | None) -> None:
-    from daemon.cli.asking import attach
+    from daemon.cli.connect import attach
     from daemon.control.client import Client
     from daemon.control.messages import EventsRequest
     from daemon.views.render import log_line
@@ -182,7 +182,7 @@ def ledger_replay(
     call = call_of(context)
     decisions, differences = _reading(call, work)
     for difference in differences:
-        typer.echo(show([line(Span(difference, Role.BAD))], colour=coloured()), err=True)
+        typer.echo(show([line(Span(difference, Role.BAD))], colour=has_colour()), err=True)
     sentence(
         call,
         f"{decisions} decisions derived again, {len(differences)} differ.",

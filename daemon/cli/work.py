@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.asking import ask, prepared, reach, screen
-from daemon.cli.base import Call, awaited, call_of, leave, sentence
+from daemon.cli.base import Call, call_of, leave, run_async, sentence
+from daemon.cli.connect import ask, config_for_work, event_printer, reach
 from daemon.exit_codes import Exit
 from ledger.errors import NoDaemon
 
@@ -33,14 +33,14 @@ def run(
     Example: ouro run --once
     """
     call = call_of(context)
-    config = prepared(call)
+    config = config_for_work(call)
     from daemon.lifecycle.one_boot import run_once
     from daemon.lifecycle.serve import reexecute, serve
 
     if once:
-        code = awaited(run_once(config, request=None, on_event=screen(call)))
+        code = run_async(run_once(config, request=None, on_event=event_printer(call)))
     else:
-        code = awaited(serve(config, on_event=screen(call)))
+        code = run_async(serve(config, on_event=event_printer(call)))
     if code == Exit.RESTART and config.notify_socket is None:
         reexecute()  # nobody else would start it again
     leave(Exit(code))
@@ -59,7 +59,7 @@ def fix(
 
     call = call_of(context)
     request = FixRequest(node_id=node_id)
-    _through_daemon_or_here(call, request, lambda client: fix_and_wait(client, request, screen(call)))
+    _through_daemon_or_here(call, request, lambda client: fix_and_wait(client, request, event_printer(call)))
 
 
 def submit(
@@ -81,7 +81,7 @@ def submit(
     call = call_of(context)
     request = SubmitRequest(goal=goal, files=tuple(files or ()), closed_when=tuple(closed_when or ()))
     if wait:
-        _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, screen(call)))
+        _through_daemon_or_here(call, request, lambda client: submit_and_wait(client, request, event_printer(call)))
         return
     done = ask(call, lambda api: api.submit(request))
     then = f"{done.status} as {done.signal} · `ouro ops` shows its op, `ouro show {done.signal}` what became of it"
@@ -92,11 +92,11 @@ def _through_daemon_or_here(
     call: Call, request: FixRequest | SubmitRequest, work: Callable[[Client], Awaitable[Exit]]
 ) -> None:
     """Ask the running daemon; where none runs, do the same in this process."""
-    config = prepared(call)
+    config = config_for_work(call)
 
     async def here(missing: NoDaemon) -> Exit:
         from daemon.lifecycle.one_boot import run_once
 
-        return Exit(await run_once(config, request=request, on_event=screen(call)))
+        return Exit(await run_once(config, request=request, on_event=event_printer(call)))
 
-    leave(awaited(reach(config, work, here)))
+    leave(run_async(reach(config, work, here)))

@@ -70,14 +70,14 @@ def queue_view(router: IntakeRouter) -> QueueView:
 
 def posture_view(governor: Governor) -> PostureView:
     """The posture that counts, and what else weighs on the caps."""
-    standing, situation = governor.standing, governor.situation()
+    current, situation = governor.current, governor.situation()
     return PostureView(
-        posture=standing.posture,
-        by=standing.by,
-        since=standing.since,
-        until=standing.until,
-        confidence_bp=standing.confidence_bp,
-        why=standing.why,
+        posture=current.posture,
+        by=current.by,
+        since=current.since,
+        until=current.until,
+        confidence_bp=current.confidence_bp,
+        why=current.why,
         brake=situation.brake.reason,
         pressed_by=situation.surroundings.pressed_by,
         ops_hour=situation.tally.ops,
@@ -85,16 +85,16 @@ def posture_view(governor: Governor) -> PostureView:
 
 
 async def sensors_view(
-    router: IntakeRouter, says: Mapping[Source, str], webhooks: str = "", events: str = ""
+    router: IntakeRouter, lines: Mapping[Source, str], webhooks: str = "", events: str = ""
 ) -> SensorsView:
     """Every source: what it has sent, what became of that, and why it is held back.
 
-    ``says``: the status line of each sensor that is on.
+    ``lines``: the status line of each sensor that is on.
     """
     await router.governor.look()
     known, ruling = await router.by_source(), router.governor.rulings()
     sensors = tuple(
-        _sensor(source, router, known.get(source.value, {}), ruling, says.get(source, _without_sensor(source)))
+        _sensor(source, router, known.get(source.value, {}), ruling, lines.get(source, _without_sensor(source)))
         for source in SOURCES
     )
     return SensorsView(posture=posture_view(router.governor), sensors=sensors, webhooks=webhooks, events=events)
@@ -109,7 +109,7 @@ def _sensor(
     router: IntakeRouter,
     known: Mapping[str, tuple[int, str]],
     ruling: Callable[[Lane], Ruling],
-    says: str,
+    line: str,
 ) -> SensorView:
     governor, facts = router.governor, SOURCES[source]
     situation = governor.situation()
@@ -121,14 +121,14 @@ def _sensor(
         source=source.value,
         routed_as=facts.routed_as.value,
         line=_line(states),
-        says=says,
+        says=line,
         last_signal=max((at for _, at in known.values()), default=""),
         states=states,
         turned_away=router.turned_away(source),
         turned_away_why=router.why_turned_away(source),
         ops_hour=situation.tally.by_source.get(source, 0),
         cap_hour=cap(source, facts.urgency, situation.posture, situation.brake.on, governor.settings),
-        suppressed="" if suppressed.free or (says == OFF and not held) else f"{suppressed.reason} ({suppressed.rule})",
+        suppressed="" if suppressed.free or (line == OFF and not held) else f"{suppressed.reason} ({suppressed.rule})",
     )
 
 

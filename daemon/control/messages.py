@@ -12,6 +12,7 @@ from ledger.vocabulary import (
     Entry,
     FailureClass,
     Frozen,
+    OpOutcome,
     RootCause,
     Route,
     Source,
@@ -120,10 +121,12 @@ class Submitted(Frozen):
 class Fixing(Frozen):
     """What a scan found. Without signals there is nothing to do; ``message`` describes the result.
 
-    ``waits``: what is red has its repair on a review branch, which waits for the owner.
+    ``known``: something was signalled before. ``waits``: what is red has its repair on a review branch, which waits
+    for the owner.
     """
 
     signals: tuple[str, ...] = ()
+    known: bool = False
     waits: bool = False
     message: str = ""
 
@@ -181,6 +184,10 @@ class OpView(Frozen):
     learned: str = ""  # what became of its claims
     steps: tuple[OpStep, ...] = ()
     diff: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return isinstance(self.state, OpOutcome)
 
     def has_expired(self, now: str) -> bool:
         """True when its time for an answer is over at ``now``; the record may lack the entry until the next boot."""

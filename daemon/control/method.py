@@ -95,7 +95,7 @@ def needs_daemon(
     """Declare a method whose body runs in the daemon."""
 
     def declare(body: Callable[Concatenate[ControlApi, ServiceApi, P], Coroutine[Any, Any, R]]) -> Bound[P, R]:
-        return _declared(body, Method(body, effect=effect, from_record=False, usage=usage, limited=limited))
+        return _bind(body, Method(body, effect=effect, from_record=False, usage=usage, limited=limited))
 
     return declare
 
@@ -106,12 +106,12 @@ def needs_record(
     """Declare a method whose body reads the record alone: it is answered with a daemon and without one."""
 
     def declare(body: Callable[Concatenate[ControlApi, RecordAnswers, P], Coroutine[Any, Any, R]]) -> Bound[P, R]:
-        return _declared(body, Method(body, effect=effect, from_record=True, usage=usage, limited=True))
+        return _bind(body, Method(body, effect=effect, from_record=True, usage=usage, limited=True))
 
     return declare
 
 
-def _declared(body: Callable[..., Any], method: Method) -> Bound[P, R]:
+def _bind(body: Callable[..., Any], method: Method) -> Bound[P, R]:
     @wraps(body)
     async def ask(api: ControlApi, *request: BaseModel) -> Any:
         return await api._carry_out(method, *request)

@@ -12,9 +12,8 @@ from daemon.record.diffs import diff_of
 from daemon.record.history import History
 from daemon.record.optable import OpTable
 from daemon.record.reading import log_view
-from governance.grounding.calibration import Calibration
-from governance.grounding.reckoned import calibration_of
-from ledger.vocabulary import Spend, State
+from governance.grounding.calibration import Calibration, calibration_of
+from ledger.vocabulary import OpOutcome, Spend
 
 if TYPE_CHECKING:
     from governance.budget import Budget
@@ -62,7 +61,7 @@ class RecordAnswers:
             spend = spend.plus(view.spend)
         return DayView(
             ops=len(ops),
-            completed=sum(v.state is State.COMPLETE for v in ops),
+            completed=sum(v.state is OpOutcome.COMPLETE for v in ops),
             spend=spend,
             ceiling_usd_micro=self._budget.settings.per_day_usd_micro,
         )

@@ -78,7 +78,7 @@ class ControlServer:
 
     @property
     def attended(self) -> bool:
-        """True while somebody is connected."""
+        """True while a client is connected."""
         return bool(self._connections)
 
     def peer_uid(self, channel: socket.socket) -> int:

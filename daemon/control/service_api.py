@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -35,25 +35,22 @@ from daemon.control.record_answers import RecordAnswers, slim
 from daemon.control.table import ControlApi
 from daemon.record.optable import COLLAPSES, REGROUNDINGS
 from daemon.views.mcp import mcp_view
-from daemon.views.told import at_it_already, cannot_talk, not_looked_at
+from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, uncommitted_notice
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
-from ledger.errors import ControlError, TestsUnavailable
+from ledger.errors import ControlError, TestNotFound
 from ledger.events.session import ControlRequested
 from sensors.requests.manual import OWNER, manual_signal
 
 if TYPE_CHECKING:
     from daemon.adapters.sensor_manager import SensorManager
-    from daemon.house import House
+    from daemon.app.core import Core
+    from daemon.app.runtime import Runtime
     from daemon.lifecycle.service import Service
     from daemon.record.history import History
-    from governance.changes.changes import Changes
-    from governance.pipeline.pool import Pool
     from sensors.intake.records import QueueSnapshot
-
-
-T = TypeVar("T")
+    from tools.sandbox.types import Choice
 
 
 class ServiceApi(ControlApi):
@@ -68,55 +65,51 @@ class ServiceApi(ControlApi):
     # --- parts, for the bodies of methods ---
 
     @property
-    def house(self) -> House:
-        return _there(self.service.house)
+    def core(self) -> Core:
+        return self.service.core
 
     @property
-    def pool(self) -> Pool:
-        return _there(self.house.pool)
-
-    @property
-    def changes(self) -> Changes:
-        return _there(self.house.changes)
+    def runtime(self) -> Runtime:
+        return self.service.runtime
 
     @property
     def history(self) -> History:
-        return _there(self.service.history)
+        return self.core.history
 
     @property
-    def senses(self) -> SensorManager:
-        return _there(self.service.senses)
+    def sensor_manager(self) -> SensorManager:
+        return self.service.sensors
 
     @property
     def record(self) -> RecordAnswers:
-        house, service = self.house, self.service
+        core, service = self.core, self.service
         return RecordAnswers(
-            ledger=house.ledger,
-            git=house.git,
-            table=service.table,
+            ledger=core.ledger,
+            git=core.git,
+            table=core.table,
             history=self.history,
             clock=service.clock,
-            budget=house.budget,
-            models={house.provider.name: house.provider.model},
+            budget=core.budget,
+            models={core.provider.name: core.provider.model},
             snapshot=self._snapshot,
         )
 
     async def _snapshot(self, lines: int) -> QueueSnapshot:
-        return self.house.router.snapshot(lines=lines)
+        return self.core.router.snapshot(lines=lines)
 
     async def note(self, what: str, *, op: str | None = None, **facts: str | None) -> None:
         """Put an order into the ledger, before it is carried out."""
-        record = Recorder(self.house.ledger, op_id=op)
+        record = Recorder(self.core.ledger, op_id=op)
         await record.note(ControlRequested(verb=what, asked=facts))
 
     def find_signal(self, reference: str) -> str:
         """The id of a signal that the router knows. Raises ``ControlError``."""
-        return find_signal(reference, self.house.router.known())
+        return find_signal(reference, self.core.router.known())
 
     # --- what takes more than a few lines ---
 
     async def events(self, request: EventsRequest) -> AsyncIterator[Event]:
-        ledger = self.house.ledger
+        ledger = self.core.ledger
         cursor = request.after if request.after is not None else ledger.head.seq
         async with ledger.subscribe() as live:
             async with aclosing(ledger.slices(after=cursor)) as slices:
@@ -131,13 +124,14 @@ class ServiceApi(ControlApi):
 
     async def describe(self) -> StatusView:
         """The answer of `ouro status`."""
-        service, house = self.service, self.house
+        service, core = self.service, self.core
         await service.look_again(probe=False)
-        head = await house.repository.head()
-        health = await house.provider.health()
-        reasons = service.reasons + (("the ledger is read-only",) if house.ledger.read_only else ())
-        live = service.table.newest(ended=False)
-        senses, servers = service.senses, house.servers
+        head = await core.repository.head()
+        health = await core.provider.health()
+        reasons = service.reasons + (("the ledger is read-only",) if core.ledger.read_only else ())
+        live = core.table.newest(ended=False)
+        sensors = service.sensors if service.has_sensors else None
+        runtime = service.runtime if service.has_runtime else None
         return StatusView(
             state=service.life,
             reasons=reasons,
@@ -146,44 +140,31 @@ class ServiceApi(ControlApi):
             pid=os.getpid(),
             started_at=stamp(service.started_at),
             at=stamp(service.clock.now()),
-            repo=str(house.config.places.repo),
+            repo=str(core.config.places.repo),
             branch=head.branch,
             commit=head.commit,
             kernel=KernelView(
-                provider=house.provider.name, model=house.provider.model, ready=health.ready, detail=health.detail
+                provider=core.provider.name, model=core.provider.model, ready=health.ready, detail=health.detail
             ),
-            sandbox=self._sandbox(),
-            mcp=tuple(mcp_view(one) for one in servers.views()) if servers is not None else (),
-            queue=queue_view(house.router),
-            posture=posture_view(house.router.governor),
-            suite=await senses.suite(head.commit) if senses else SuiteView(),
+            sandbox=sandbox_view(runtime.tests.choice) if runtime else SandboxView(name="none"),
+            mcp=tuple(mcp_view(one) for one in runtime.servers.views()) if runtime else (),
+            queue=queue_view(core.router),
+            posture=posture_view(core.router.governor),
+            suite=await sensors.suite(head.commit) if sensors else SuiteView(),
             today=self.record.today(),
-            files_watched=len(await house.repository.files(head.commit)) if head.commit else 0,
+            files_watched=len(await core.repository.files(head.commit)) if head.commit else 0,
             active=tuple(slim(v) for v in live if not (v.waiting or v.question)),
             waiting=tuple(slim(v) for v in live if v.waiting or v.question),
             notes=(
-                *((house.health.line,) if house.health.line else ()),
-                *[waiting.note for waiting in await house.refused.waiting()],  # review branches
-                *(senses.notes() if senses else ()),
+                *((core.health.line,) if core.health.line else ()),
+                *[waiting.note for waiting in await core.refused.waiting()],  # review branches
+                *(sensors.notes() if sensors else ()),
             ),
-        )
-
-    def _sandbox(self) -> SandboxView:
-        choice = self.house.choice
-        if choice is None or choice.sandbox is None:
-            return SandboxView(name="none", remedy=choice.remedy if choice else "")
-        sandbox = choice.sandbox
-        return SandboxView(
-            name=sandbox.name,
-            held=tuple(sorted(w.value for w in sandbox.walls)),
-            missing=tuple(sorted(w.value for w in sandbox.missing)),
-            unsandboxed=sandbox.name == "none",
-            remedy=choice.remedy,
         )
 
     def describe_health(self) -> HealthView:
         """The answer of `ouro status --health`."""
-        service = self.service
+        service, table = self.service, self.core.table
         return HealthView(
             ok=service.life.value in ("ACTIVE", "DEGRADED"),
             state=service.life,
@@ -194,21 +175,21 @@ class ServiceApi(ControlApi):
             loop_lag_ms=service.lag.p99_ms(),
             open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
             tasks=len(asyncio.all_tasks()),
-            ledger_seq=self.house.ledger.head.seq,
-            collapses=service.table.counted[COLLAPSES],
-            regroundings=service.table.counted[REGROUNDINGS],
-            machine=machine_view(self.house.health.seen),
+            ledger_seq=self.core.ledger.head.seq,
+            collapses=table.counted[COLLAPSES],
+            regroundings=table.counted[REGROUNDINGS],
+            machine=machine_view(self.core.health.seen),
         )
 
     async def take_goal(self, request: SubmitRequest) -> Submitted:
         """Hand a goal of the owner to the router."""
-        house = self.house
-        head = await house.repository.head()
+        core = self.core
+        head = await core.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
-        if not set(request.closed_when) - {OWNER} and cannot_talk(house.provider.capabilities):
+        if not set(request.closed_when) - {OWNER} and is_infill_only(core.provider.capabilities):
             raise ControlError(
-                f"The kernel {house.provider.model} fills in code where a test fails; it takes no goal in words.",
+                f"The kernel {core.provider.model} fills in code where a test fails; it takes no goal in words.",
                 remedy='Name a failing test with --closed-when, or set kernel.provider = "openai" for such goals.',
             )
         signal = manual_signal(
@@ -219,45 +200,44 @@ class ServiceApi(ControlApi):
             clock=self.service.clock,
         )
         await self.note("submit", goal=request.goal)
-        receipt = await house.router.submit(signal)
+        receipt = await core.router.submit(signal)
         return Submitted(signal=signal.id, status=receipt.status, message=receipt.reason)
 
     async def scan(self, request: FixRequest) -> Fixing:
         """Run the owner's tests, or one of them; failing ones become signals."""
-        from daemon.adapters.sensor_manager import NAMED
-
-        senses = self.senses
+        sensor_manager = self.sensor_manager
         await self.note("fix", node=request.node_id)
         await self.service.look_again(probe=True)
         try:
-            found = await senses.scan(request.node_id, asked=request.asked)
-        except TestsUnavailable as error:
-            if request.node_id and error.remedy == NAMED and await self._is_missing(request.node_id):
+            found = await sensor_manager.scan(request.node_id, asked=request.asked)
+        except TestNotFound as error:
+            if request.node_id and await self._is_missing(request.node_id):
                 raise ControlError(error.message, remedy=error.remedy) from error  # a slip, nothing is missing here
             raise
         if found.signals:
-            live = [v.short for v in self.service.table.newest(ended=False) if set(v.signals) & set(found.signals)]
-            return found.model_copy(update={"message": at_it_already(found.message, live)})
-        dirty = [each.path for each in await self.house.repository.dirty()]
-        left_out = not_looked_at(dirty, eager=senses.reads_uncommitted)
+            live = [v.short for v in self.core.table.newest(ended=False) if set(v.signals) & set(found.signals)]
+            known = name_ops_of_duplicates(live) if found.known else ""
+            return found.model_copy(update={"message": f"{found.message} {known}".strip()})
+        dirty = [each.path for each in await self.core.repository.dirty()]
+        left_out = uncommitted_notice(dirty, eager=sensor_manager.reads_uncommitted)
         return found.model_copy(update={"message": f"{found.message} {left_out}".strip()})
 
     async def _is_missing(self, node_id: str) -> bool:
         """True when the file of a test is not in HEAD, or its name not in the file."""
         path, _, name = node_id.partition("::")
-        head = (await self.house.repository.head()).commit
-        text = await self.house.repository.read(head, path) if head else None
+        head = (await self.core.repository.head()).commit
+        text = await self.core.repository.read(head, path) if head else None
         return text is None or name.rpartition("::")[2].partition("[")[0].encode() not in text
 
     async def approve_op(self, reference: str) -> Ack:
         """Let a waiting change through. Raises ``ControlError`` where its time is over: it is rejected then."""
         view = await self.find_decidable(reference)
-        await self.house.inbox.refuse_changed(view.id)
+        await self.core.inbox.refuse_changed(view.id)
         # During a merge or the like the op would end in APPLY, and its work be lost.
-        await asyncio.to_thread(refuse_foreign_state, self.house.git)
+        await asyncio.to_thread(refuse_foreign_state, self.core.git)
         await self.note("approve", op=view.id)
         late = view.has_expired(stamp(self.service.clock.now()))  # a machine that slept, or whose clock was set
-        await self.pool.decide(view.id, "approved", by="owner")
+        await self.runtime.pool.decide(view.id, "approved", by="owner")
         if late:  # gate 8 says so in the record, and makes no approval of it
             raise ControlError(
                 f"{view.short} waited until its time ran out, and is rejected.",
@@ -276,7 +256,15 @@ class ServiceApi(ControlApi):
         return view
 
 
-def _there(part: T | None) -> T:
-    if part is None:
-        raise ControlError("The daemon is still starting.", remedy="Ask again in a second.")
-    return part
+def sandbox_view(choice: Choice) -> SandboxView:
+    """Pure: the walls that hold and those that are missing."""
+    sandbox = choice.sandbox
+    if sandbox is None:
+        return SandboxView(name="none", remedy=choice.remedy)
+    return SandboxView(
+        name=sandbox.name,
+        held=tuple(sorted(w.value for w in sandbox.walls)),
+        missing=tuple(sorted(w.value for w in sandbox.missing)),
+        unsandboxed=sandbox.name == "none",
+        remedy=choice.remedy,
+    )

@@ -45,13 +45,13 @@ class SpokenOrders:
                 await self._note("hear", outcome=meant.outcome, rule=meant.rule)
             return meant
         if isinstance(meant, Goal):
-            await self._note("hear", goal=meant.text, confidence=_stated(heard))
+            await self._note("hear", goal=meant.text, confidence=_confidence_of(heard))
             return self._voice.count(await self._voice.take(meant, heard))
-        await self._note("hear", order=meant.name, target=meant.target, confidence=_stated(heard))
+        await self._note("hear", order=meant.name, target=meant.target, confidence=_confidence_of(heard))
         return self._voice.count(await _ORDERS[meant.name](self._api, meant))
 
 
-def _stated(heard: Utterance) -> str | None:
+def _confidence_of(heard: Utterance) -> str | None:
     return None if heard.confidence_bp is None else str(heard.confidence_bp)
 
 

@@ -110,10 +110,11 @@ class ControlApi(ABC):
         """Every source: its signals, its cap."""
         from daemon.control.intake_views import sensors_view
 
-        senses, router = daemon.service.senses, daemon.house.router
-        if senses is None:
+        router = daemon.core.router
+        if not daemon.service.has_sensors:
             return await sensors_view(router, {})
-        return await sensors_view(router, senses.says(), senses.webhooks, senses.events)
+        sensor_manager = daemon.sensor_manager
+        return await sensors_view(router, sensor_manager.status_lines(), sensor_manager.webhooks, sensor_manager.events)
 
     @needs_record(Effect.REVEALS, usage="/cost")
     async def cost(self, record: RecordAnswers) -> CostView:
@@ -133,7 +134,7 @@ class ControlApi(ABC):
     @needs_daemon(Effect.REVEALS, usage="/said")
     async def conversation(self, daemon: ServiceApi) -> ConversationView:
         """The last turns of the conversation."""
-        return ConversationView(said=await daemon.senses.free_text.conversation())
+        return ConversationView(said=await daemon.sensor_manager.free_text.conversation())
 
     # --- orders: each is noted in the ledger before it is carried out ---
 
@@ -157,16 +158,18 @@ class ControlApi(ABC):
         """Refuse a waiting change."""
         view = await daemon.find_decidable(request.op)
         await daemon.note("reject", op=view.id, reason=request.reason)
-        await daemon.pool.decide(view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner")
+        await daemon.runtime.pool.decide(
+            view.id, "rejected", by="owner", reason=request.reason or "rejected by the owner"
+        )
         return Ack(message=f"{view.short} is rejected; this diff will not be offered again.", op=view.id)
 
     @needs_daemon(Effect.CHANGES, usage="/answer OP TEXT")
     async def answer(self, daemon: ServiceApi, request: AnswerRequest) -> Ack:
         """Answer a question that an op asks, or a wish."""
-        wish = await daemon.senses.answer_wish(request.op, request.text)
+        wish = await daemon.sensor_manager.answer_wish(request.op, request.text)
         if wish is not None:
             return Ack(message=wish.message)
-        questions = daemon.house.questions
+        questions = daemon.core.questions
         question = questions.find(request.op)
         view = await daemon.history.resolve(question.op_id if question else request.op)
         await daemon.note("answer", op=view.id)
@@ -178,19 +181,19 @@ class ControlApi(ABC):
         """Carry out a spoken command. It approves nothing."""
         from daemon.control.spoken_orders import SpokenOrders
 
-        return await SpokenOrders(api=daemon, voice=daemon.senses.speech, note=daemon.note).hear(request)
+        return await SpokenOrders(api=daemon, voice=daemon.sensor_manager.speech, note=daemon.note).hear(request)
 
     @needs_daemon(Effect.CHANGES)
     async def say(self, daemon: ServiceApi, request: SayRequest) -> Reply:
         """Free text of the owner."""
-        return await daemon.senses.free_text.hear(request.text)
+        return await daemon.sensor_manager.free_text.hear(request.text)
 
     @needs_daemon(Effect.CHANGES, usage="/cancel OP")
     async def cancel(self, daemon: ServiceApi, request: OpRef) -> Ack:
         """Stop an op now."""
         view = await daemon.history.resolve(request.op)
         await daemon.note("cancel", op=view.id)
-        await daemon.pool.cancel(view.id, "cancelled by the owner")
+        await daemon.runtime.pool.cancel(view.id, "cancelled by the owner")
         return Ack(message=f"{view.short} is being cancelled.", op=view.id)
 
     @needs_daemon(Effect.CHANGES, usage="/undo OP")
@@ -198,9 +201,9 @@ class ControlApi(ABC):
         """Revert the commit of an op."""
         from daemon.lifecycle.undo import undo_op
 
-        view, changes = await daemon.history.resolve(request.op), daemon.changes
+        view, changes = await daemon.history.resolve(request.op), daemon.runtime.changes
         await daemon.note("undo", op=view.id)
-        committed = await undo_op(daemon.house.ledger, changes, view)
+        committed = await undo_op(daemon.core.ledger, changes, view)
         return Ack(message=f"{view.short} is undone by {committed.commit[:10]}.", op=view.id)
 
     @needs_daemon(Effect.CHANGES)
@@ -208,7 +211,7 @@ class ControlApi(ABC):
         """Queue a signal again."""
         signal = daemon.find_signal(request.signal)
         await daemon.note("retry", signal=signal)
-        await daemon.house.router.release(signal)
+        await daemon.core.router.release(signal)
         return Ack(message=f"{signal} is queued again.")
 
     @needs_daemon(Effect.CHANGES)
@@ -216,7 +219,7 @@ class ControlApi(ABC):
         """Take a signal out of the queue for good."""
         signal = daemon.find_signal(request.signal)
         await daemon.note("drop", signal=signal, why=request.why)
-        await daemon.house.router.drop(signal, f"dropped by the owner: {request.why}")
+        await daemon.core.router.drop(signal, f"dropped by the owner: {request.why}")
         return Ack(message=f"{signal} is dropped.")
 
     @needs_daemon(Effect.CHANGES, usage="/posture")
@@ -224,7 +227,7 @@ class ControlApi(ABC):
         """How much work the daemon takes on."""
         from daemon.control.intake_views import posture_view
 
-        governor = daemon.house.router.governor
+        governor = daemon.core.router.governor
         if request.action == "set":
             if request.name is None or not request.why:
                 raise ControlError("A posture is set with its name and a reason.", remedy="`ouro posture set --help`.")
@@ -234,21 +237,21 @@ class ControlApi(ABC):
             await daemon.note("posture", name=None)
             await governor.clear_posture()
         await governor.look()
-        daemon.house.router.look_anew()
+        daemon.core.router.reconsider()
         return posture_view(governor)
 
     @needs_daemon(Effect.CHANGES, usage="/pause")
     async def pause(self, daemon: ServiceApi) -> Ack:
         """Take no new ops."""
         await daemon.note("pause")
-        daemon.house.router.pause()
+        daemon.core.router.pause()
         return Ack(message="Paused: signals are taken in, no new op begins.")
 
     @needs_daemon(Effect.CHANGES, usage="/resume")
     async def resume(self, daemon: ServiceApi) -> Ack:
         """Take ops again."""
         await daemon.note("resume")
-        daemon.house.router.resume()
+        daemon.core.router.resume()
         return Ack(message="Resumed.")
 
     @needs_daemon(Effect.CHANGES, usage="/reload")

@@ -83,15 +83,15 @@ def read(path: Path) -> Token | None:
         return None
     except OSError as error:
         _check(path)
-        raise _untrusted(path, "it is a link" if error.errno == errno.ELOOP else str(error.strerror)) from error
+        raise _untrusted_error(path, "it is a link" if error.errno == errno.ELOOP else str(error.strerror)) from error
     try:
         if why := _problem(os.fstat(descriptor)):
-            raise _untrusted(path, why)
+            raise _untrusted_error(path, why)
         text = os.read(descriptor, 2 * BYTES + 2)
     finally:
         os.close(descriptor)
     if not _FORM.fullmatch(text):
-        raise _untrusted(path, "it does not hold a token")
+        raise _untrusted_error(path, "it does not hold a token")
     return Token(text.decode("ascii").strip())
 
 
@@ -137,9 +137,9 @@ def _check(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _untrusted(path, str(error.strerror)) from error
+        raise _untrusted_error(path, str(error.strerror)) from error
     if why := _problem(found):
-        raise _untrusted(path, why)
+        raise _untrusted_error(path, why)
     return True
 
 
@@ -159,7 +159,7 @@ def _problem(found: os.stat_result) -> str:
     return ""
 
 
-def _untrusted(path: Path, why: str) -> ConfigError:
+def _untrusted_error(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"The control token {path} cannot be trusted: {why}.",
         remedy="Find out who put it there, remove it, and restart the daemon, which makes a new one.",

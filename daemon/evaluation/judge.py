@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from daemon.adapters.test_setup import find_means
+from daemon.adapters.test_setup import find_test_setup
 from daemon.evaluation.tasks import Task
 from daemon.settings.config import Config
 from governance.repair.reproduce import VERDICTS
-from ledger.errors import SandboxMissing, TestsUnavailable
 from ledger.vocabulary import TestRun
 from tools.git import Git
 from tools.testing.runner import TestRunner
@@ -49,12 +48,10 @@ class Tools:
 
 async def tools_for(config: Config) -> Tools:
     """Raises ``SandboxMissing`` where untrusted code may not be run, ``TestsUnavailable`` where no tests can."""
-    means = await find_means(config, heavy=asyncio.Semaphore(1))
-    if means.runner is None:
-        kind = SandboxMissing if means.choice.sandbox is None else TestsUnavailable
-        raise kind(means.problem)
+    setup = await find_test_setup(config, heavy=asyncio.Semaphore(1))
+    runner = setup.require_runner()
     git = Git(config.places, config.env)
-    return Tools(git, Workspaces(git, config.places, config.settings.workspace), means.runner)
+    return Tools(git, Workspaces(git, config.places, config.settings.workspace), runner)
 
 
 async def judge(task: Task, config: Config, *, start: str) -> HiddenVerdict:

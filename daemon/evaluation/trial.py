@@ -98,7 +98,7 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
     )
     seconds = time.monotonic() - began
     verdict = await judge(task, load(repo, own), start=start.strip())
-    outcome, why = settled(finished, verdict)
+    outcome, why = outcome_of(finished, verdict)
     diff = (
         (await git(repo, own, "diff", "--no-ext-diff", "--no-textconv", "--no-color", start.strip(), "HEAD"))
         if verdict.changed
@@ -119,14 +119,14 @@ async def attempt_in(base: Path, task: Task, *, label: str, cap_s: float, enviro
 async def laid_out(task: Task, base: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
     """The repository below ``base``, whose newest commit is ``task``, and the environment to work on it."""
     repo, own = base / "repo", own_environment(environ, base, task)
-    await asyncio.to_thread(_replaced, repo, task.repo)
-    await asyncio.to_thread(_made, repo, own)
+    await asyncio.to_thread(_replace_files, repo, task.repo)
+    await asyncio.to_thread(_make_repository, repo, own)
     await git(repo, own, "add", "-A", "-f")
     await git(repo, own, *OWNER, "commit", "-q", "--no-verify", "--allow-empty", "-m", "A task")
     return repo, own
 
 
-def _replaced(repo: Path, wanted: Path) -> None:
+def _replace_files(repo: Path, wanted: Path) -> None:
     """The files of ``wanted`` in place of all that ``repo`` holds; its history stays, theirs is not taken."""
     for place in [each for each in repo.iterdir() if each.name != ".git"] if repo.is_dir() else ():
         if place.is_dir() and not place.is_symlink():
@@ -136,7 +136,7 @@ def _replaced(repo: Path, wanted: Path) -> None:
     shutil.copytree(wanted, repo, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
 
 
-def _made(repo: Path, environ: Mapping[str, str]) -> None:
+def _make_repository(repo: Path, environ: Mapping[str, str]) -> None:
     """Make ``repo`` a repository, unless it is one."""
     if (repo / ".git").exists():
         return
@@ -161,7 +161,7 @@ def own_environment(environ: Mapping[str, str], base: Path, task: Task) -> dict[
     return own
 
 
-def settled(finished: Finished, judged: HiddenVerdict) -> tuple[TrialOutcome, str]:
+def outcome_of(finished: Finished, judged: HiddenVerdict) -> tuple[TrialOutcome, str]:
     """What it comes to. A commit that came in time counts, whatever was being done when the time was up. Pure."""
     match judged.verdict:
         case Verdict.RIGHT:

@@ -55,7 +55,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
         places = await asyncio.to_thread(places_for, path, environ)
         make_folders(places)
     except OuroError as error:
-        return Examination(checks=(*checks, _failed("repository", error)))
+        return Examination(checks=(*checks, _failed_check("repository", error)))
     settings, config = _settings(places, environ)
     checks += [config, await _repository(places, env), *await _programs(places, env), _socket(places), _keys(places)]
     checks += [*await _tests(places, settings, env), *await _test_files(places, env)]
@@ -66,7 +66,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     return Examination(checks=tuple(checks))
 
 
-def _failed(name: str, error: OuroError) -> Check:
+def _failed_check(name: str, error: OuroError) -> Check:
     return Check(name=name, ok=False, detail=error.message, essential=True, remedy=error.remedy)
 
 
@@ -83,7 +83,7 @@ def _git(env: HostEnv) -> Check:
         program = find_program("git", env)
         said = ask((str(program), "--version"), cwd=Path("/"), env=env.variables, timeout_s=VERSION_TIMEOUT_S).text
     except OuroError as error:
-        return _failed("git", error)
+        return _failed_check("git", error)
     except OSError as error:
         return Check(name="git", ok=False, detail=f"it cannot be run: {error}", essential=True, remedy="Install git.")
     found = re.search(r"(\d+)\.(\d+)", said)
@@ -104,7 +104,7 @@ def _settings(places: Places, environ: Mapping[str, str]) -> tuple[Settings, Che
     try:
         settings = settings_for(places, environ)
     except OuroError as error:
-        return Settings(), _failed("settings", error)
+        return Settings(), _failed_check("settings", error)
     own = (places.config / "config.toml", places.config / f"{places.repo_id}.toml")
     present = [file for file in (*own, places.repo / ".ouro" / "config.toml") if file.exists()]
     detail = ", ".join(map(str, present)) or "defaults (no file)"
@@ -120,7 +120,7 @@ async def _repository(places: Places, env: HostEnv) -> Check:
         await repository.check()
         head = await repository.head()
     except OuroError as error:
-        return _failed("repository", error)
+        return _failed_check("repository", error)
     where = f"on {head.branch}" if head.branch else "detached: commits go to review branches"
     detail = f"{places.repo} at {(head.commit or '')[:7]}, {where}, id {places.repo_id}"
     return Check(name="repository", ok=True, detail=detail, essential=True)
@@ -133,7 +133,7 @@ async def _programs(places: Places, env: HostEnv) -> list[Check]:
     try:
         refused = await asyncio.to_thread(Git(places, env).refused_programs)
     except OuroError as error:
-        return [_failed("git settings", error)]
+        return [_failed_check("git settings", error)]
     if not refused:
         return []
     detail = f"the repository's own settings name programs, which are not run: {', '.join(refused)}"
@@ -258,7 +258,7 @@ def _weights(places: Places, name: str) -> Check:
         try:
             named, _ = own.describe_weights(name)
         except OuroError as error:
-            return _failed("weights", error)
+            return _failed_check("weights", error)
         return Check(name="weights", ok=True, detail=f"{named}, your own at {name}", essential=True)
     known = {one.name: one for one in known_models(places.models).models}
     if name not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemon.exit_codes import Exit
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause, State
 
 __all__ = ["Exit", "exit_for_op", "worst"]
 
@@ -26,13 +26,13 @@ _BY_CAUSE: dict[RootCause, Exit] = {
 
 def exit_for_op(state: State, cause: RootCause) -> Exit:
     """The exit code of one op. An op that has not ended waits for a person."""
-    if state is State.COMPLETE:
+    if state is OpOutcome.COMPLETE:
         return Exit.DONE
-    if state is State.NOOP:
+    if state is OpOutcome.NOOP:
         return Exit.NOTHING
-    if state is State.BLOCKED:
+    if state is OpOutcome.BLOCKED:
         return Exit.REFUSED
-    if state is State.FAILED_PERMANENT:
+    if state is OpOutcome.FAILED_PERMANENT:
         return Exit.FAULT
     return _BY_CAUSE.get(cause, Exit.PERSON)
 

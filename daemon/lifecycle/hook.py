@@ -51,13 +51,13 @@ async def folder_of(git: Git, places: Places) -> Path:
 
 def line_for(places: Places) -> str:
     """What wakes the daemon, as a line of shell."""
-    return f'{{ echo \'{{"kind": "commit"}}\' > {_quoted(_file(places))}; }} 2>/dev/null || true'
+    return f'{{ echo \'{{"kind": "commit"}}\' > {_quote(_file(places))}; }} 2>/dev/null || true'
 
 
 def install(folder: Path, places: Places) -> InitStep:
     """Write the hook. One of the owner's is kept beside it and called by it, with its arguments and its exit code."""
     path, chained = folder / NAME, folder / CHAINED
-    data = os.fsencode(SCRIPT.format(mark=MARK, file=_quoted(_file(places)), chained=CHAINED))
+    data = os.fsencode(SCRIPT.format(mark=MARK, file=_quote(_file(places)), chained=CHAINED))
     there = _ours(folder)
     if there == data:
         return InitStep(path, False, "the post-commit hook is there already")
@@ -105,5 +105,5 @@ def _file(places: Places) -> Path:
     return places.spool / "post-commit.json"
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     return "'" + str(path).replace("'", "'\\''") + "'"

@@ -59,7 +59,7 @@ def logger(name: str) -> BoundLogger:
 
     if not structlog.is_configured():
         structlog.configure(
-            processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            processors=[*_processors(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
             logger_factory=structlog.stdlib.LoggerFactory(),
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=True,
@@ -68,7 +68,7 @@ def logger(name: str) -> BoundLogger:
     return found
 
 
-def _shared() -> list[Processor]:
+def _processors() -> list[Processor]:
     import structlog
 
     return [
@@ -89,5 +89,6 @@ def _formatter(settings: LogSettings) -> logging.Formatter:
             colors=takes_colour(sys.stderr), exception_formatter=structlog.dev.plain_traceback
         )
     return structlog.stdlib.ProcessorFormatter(
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last], foreign_pre_chain=_shared()
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        foreign_pre_chain=_processors(),
     )

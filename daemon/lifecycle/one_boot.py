@@ -15,7 +15,7 @@ from daemon.settings.config import Config
 from ledger.clock import SystemClock, stamp
 
 if TYPE_CHECKING:
-    from governance.pipeline.orchestrator import Ending
+    from governance.pipeline.ending import Ending
 
 NO_MONEY = "The day's budget is spent: what is left stays queued. `ouro cost` shows it; midnight UTC begins a new day."
 HELD_BACK = "The governor holds back what is left; it stays queued. `ouro signals` says why."
@@ -32,13 +32,9 @@ async def run_once(
     configure(config.settings.log)
     service = Service(config, clock=SystemClock(), on_event=on_event)
     codes: list[Exit] = []
-    with service.stops.heeded(service.stopping):
-        try:
-            await service.open()
-            await service.bring_up()
+    with service.stops.handle_signals(service.stopping):
+        async with service.running():
             codes = await work_off(service, request)
-        finally:
-            await service.close()
     if service.stopping.is_set():
         return int(Exit.STOPPED)
     if not codes and request is None:
@@ -76,16 +72,14 @@ async def _bring_in(service: Service, request: SubmitRequest | FixRequest | None
 
 async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Exit]:
     """Codes of the ops that end until nothing is left to do, or nothing more can be done."""
-    house = service.house
-    if house is None or house.pool is None:
-        return []
+    router, reports = service.core.router, service.core.reports
     codes: list[Exit] = []
-    penniless = asyncio.create_task(house.pool.penniless.wait())
-    held_back = asyncio.create_task(house.router.held_back.wait())
+    penniless = asyncio.create_task(reports.penniless.wait())
+    held_back = asyncio.create_task(router.held_back.wait())
     over = {stopping, penniless, held_back, *service.working}
     try:
-        while house.pool.busy() or not await house.router.idle() or not house.pool.ended.empty():
-            ended = asyncio.create_task(house.pool.ended.get())
+        while service.runtime.pool.busy() or not await router.idle() or not reports.ended.empty():
+            ended = asyncio.create_task(reports.ended.get())
             await asyncio.wait({ended, *over}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 ended.cancel()
@@ -108,14 +102,8 @@ async def undo(config: Config, request: OpRef) -> Ack:
     own_state(config.places)
     configure(config.settings.log)
     service = Service(config, clock=SystemClock())
-    try:
-        await service.open()
-        if service.house is not None:
-            service.house.router.pause()  # what is queued stays so: an undo was asked for, nothing else
-        await service.bring_up()
+    async with service.running(paused=True):
         return await ServiceApi(service).undo(request)
-    finally:
-        await service.close()
 
 
 async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: OnEvent | None = None) -> Exit:
@@ -127,15 +115,11 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
     own_state(config.places)
     configure(config.settings.log)
     service, ending = Service(config, clock=SystemClock(), on_event=on_event), None
-    with service.stops.heeded(service.stopping):
-        try:
-            await service.open()
-            if service.house is not None:
-                service.house.router.pause()
-            await service.bring_up()
-            if service.stopping.is_set() or service.history is None:
-                return Exit.STOPPED  # nobody has decided anything yet
-            api, view = ServiceApi(service), await service.history.resolve(request.op)
+    with service.stops.handle_signals(service.stopping):
+        async with service.running(paused=True):
+            if service.stopping.is_set():
+                return Exit.STOPPED  # nothing is decided yet
+            api, view = ServiceApi(service), await service.core.history.resolve(request.op)
             if view.has_expired(stamp(service.clock.now())):
                 service.say(f"{view.short} waited until its time ran out; `ouro fix` takes up what is still red.")
                 return Exit.REFUSED
@@ -143,8 +127,6 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
             done = await (api.reject(request) if isinstance(request, RejectRequest) else api.approve(request))
             service.say(done.message)
             ending = await _ending(service, done.op)
-        finally:
-            await service.close()
     if ending is None:
         return Exit.STOPPED if service.stops.asked else Exit.FAULT
     if isinstance(request, RejectRequest):
@@ -154,13 +136,11 @@ async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: On
 
 async def _ending(service: Service, op_id: str | None) -> Ending | None:
     """How that op ended; None when the boot is stopped, or no work can be done any more, before it has."""
-    pool = service.house.pool if service.house else None
-    if pool is None:
-        return None
+    reports = service.core.reports
     stopping = asyncio.create_task(service.stopping.wait())
     try:
         while True:
-            ended = asyncio.create_task(pool.ended.get())
+            ended = asyncio.create_task(reports.ended.get())
             await asyncio.wait({ended, stopping, *service.working}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 ended.cancel()

@@ -7,21 +7,21 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from daemon.app.core import Core
 from daemon.lifecycle.undo import commit_with, finish_undos
 from daemon.record.diffs import newest_candidate
 from daemon.record.history import open_ops
-from governance.approval.inbox import Inbox
 from governance.approval.refusals import Refused, Waiting
 from governance.budget import estimate
 from governance.changes.changes import Changes
 from governance.changes.landing import REVIEW
 from governance.changes.types import Recovered
 from governance.grounding.grading import OpEnd as GradedEnd
-from governance.grounding.settling import settle
+from governance.grounding.settlement import settle_claims
 from governance.irongate.op.g19_recursion import diff_hash
-from governance.pipeline.retries import wanted_again
+from governance.pipeline.ending import is_wanted_again
 from governance.record import Recorder
-from kernel.provider import Price, Provider
+from kernel.provider import Price
 from ledger.events.approval import ApprovalExpired, ApprovalRejected
 from ledger.events.change import ChangeRecovered, CommitIntended, CommitMade
 from ledger.events.event import LedgerEvent, read_event
@@ -34,14 +34,10 @@ from ledger.events.op import (
     PhaseEntered,
     RouteChosen,
 )
-from ledger.places import Places
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, Route, Spend, State
-from sensors.intake.router import IntakeRouter
-from tools.git import Git
+from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, Phase, RootCause, Route, Spend, State
 from tools.sandbox.choice import left_behind
 from tools.sandbox.launcher import remove_unless_in_use
-from tools.workspace import Workspaces
 
 TURNED_DOWN = {
     ApprovalRejected: RootCause.APPROVAL_REJECTED,
@@ -63,9 +59,9 @@ class OpenOp(Frozen):
     """State of an op in the ledger: its last phase, and whether it ended."""
 
     op_id: str
-    state: State
+    state: Phase
     goal: str = ""
-    ended: State | None = None
+    ended: OpOutcome | None = None
     cause: RootCause = RootCause.NONE
     branch: str | None = None
     intent: str = ""  # ref that a commit was meant to move
@@ -84,7 +80,7 @@ def ops_in(entries: Sequence[Entry]) -> dict[str, OpenOp]:
     for entry in entries:
         if entry.op_id is None:
             continue
-        op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=State.CLASSIFY)
+        op = found.get(entry.op_id) or OpenOp(op_id=entry.op_id, state=Phase.CLASSIFY)
         found[entry.op_id] = op.model_copy(update=_learned(read_event(entry)))
     return found
 
@@ -113,7 +109,7 @@ def _learned(event: LedgerEvent) -> dict[str, Any]:
 class RecoveredEnd(Frozen):
     """How an op that a crash cut off is ended."""
 
-    state: State
+    state: OpOutcome
     cause: RootCause
     failure: FailureClass
     reason: str
@@ -124,16 +120,16 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> RecoveredE
     left = f"; left as the owner has them: {', '.join(kept)}" if kept else ""
     if commit is not None:
         return RecoveredEnd(
-            state=State.COMPLETE,
+            state=OpOutcome.COMPLETE,
             cause=RootCause.NONE,
             failure=FailureClass.NONE,
             reason="finished after a crash" + left,
         )
     if op.turned_down is not RootCause.NONE:
         reason = op.answer or op.turned_down.value
-        return RecoveredEnd(state=State.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
+        return RecoveredEnd(state=OpOutcome.CANCELLED, cause=op.turned_down, failure=FailureClass.USER, reason=reason)
     return RecoveredEnd(
-        state=State.POSTMORTEM,
+        state=OpOutcome.POSTMORTEM,
         cause=RootCause.CRASH_RECOVERED,
         failure=FailureClass.INFRA,
         reason=f"the daemon ended in {op.state}" + left,
@@ -143,55 +139,39 @@ def end_of(op: OpenOp, *, commit: str | None, kept: Sequence[str]) -> RecoveredE
 class Recovery:
     """The steps, in order: journals, op ends, leases, undos, workspaces, folders of sandboxed runs."""
 
-    def __init__(
-        self,
-        *,
-        ledger: Ledger,
-        changes: Changes,
-        router: IntakeRouter,
-        inbox: Inbox,
-        workspaces: Workspaces,
-        git: Git,
-        places: Places,
-        provider: Provider,
-    ) -> None:
-        self._provider = provider
-        self._git = git
-        self._places = places
-        self._ledger = ledger
+    def __init__(self, *, core: Core, changes: Changes) -> None:
+        self._core = core
+        self._ledger = core.ledger
         self._changes = changes
-        self._router = router
-        self._inbox = inbox
-        self._workspaces = workspaces
 
     async def run(self) -> tuple[str, ...]:
         """Recover; one sentence for each thing that was found."""
         notes = []
         journals = {r.op_id: r for r in await asyncio.to_thread(self._changes.recover)}
         ops = {op_id: await self._known(op_id) for op_id in await open_ops(self._ledger)}
-        waiting = {request.op.id for request in await self._inbox.pending()}
+        waiting = {request.op.id for request in await self._core.inbox.pending()}
         for journal in journals.values():
             await self._note_journal(journal)
         for op in ops.values():
             if op.ended is None and op.op_id not in waiting:
                 ops[op.op_id] = await self._end(op, journals.get(op.op_id))
                 notes.append(f"{op.op_id} was cut off in {op.state}: {ops[op.op_id].ended}")
-        report = await self._router.recover()
+        report = await self._core.router.recover()
         for op_id in (*report.undecided, *report.parked):
             if op_id not in waiting:  # the pool parks those again
                 await self._give_back(op_id, ops.get(op_id) or await self._known(op_id))
-        notes += await finish_undos(self._ledger, self._git)
+        notes += await finish_undos(self._ledger, self._core.git)
         notes += await self._clear_away()
         return tuple(notes)
 
     async def _known(self, op_id: str) -> OpenOp:
         entries = await self._ledger.entries(op_id=op_id, events=READ)
-        return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=State.CLASSIFY)
+        return ops_in(entries).get(op_id) or OpenOp(op_id=op_id, state=Phase.CLASSIFY)
 
     async def _clear_away(self) -> tuple[str, ...]:
         """Folders of dead runs. What cannot be removed now (its processes are still dying) waits for a next boot."""
         try:
-            reaped = await self._workspaces.reap(())
+            reaped = await self._core.workspaces.reap(())
         except OSError as error:
             return (f"a left-over workspace could not be removed: {error}",)
         finally:
@@ -203,7 +183,7 @@ class Recovery:
 
         Runs of our own may have begun (servers of the owner), and a doctor may look at the walls.
         """
-        places = self._places
+        places = self._core.config.places
         dead = list(left_behind(places))
         for bait in places.state.glob(".ouro-probe-*"):
             dead += (folder / bait.name for folder in (places.state, places.cache, places.runtime))
@@ -220,14 +200,14 @@ class Recovery:
         """Write the terminal entry that the crash prevented, and the outcome."""
         commit, ref = (journal.commit, journal.ref) if journal else (op.commit, op.intent)
         if commit is None and op.intent:  # the ref may have moved: that one, or a review branch when it had moved on
-            found = await commit_with(self._git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
+            found = await commit_with(self._core.git, "Ouro-Op", op.op_id, since=op.parent, meant=op.intent)
             commit, ref = found or (None, "")
         end = end_of(op, commit=commit, kept=journal.kept if journal else ())
         record = Recorder(self._ledger, op_id=op.op_id, spend=await self._ledger.spent(op.op_id))
-        await charge_cut_off(self._ledger, record, provider=self._provider.name, price=self._provider.price)
+        await charge_cut_off(self._ledger, record, provider=self._core.provider.name, price=self._core.provider.price)
         branch = ref.removeprefix("refs/heads/") if commit and ref.startswith(REVIEW) else None
         told = GradedEnd(state=end.state, origin=op.state, cause=end.cause, failure=end.failure)
-        settled = await settle(self._ledger, op.op_id, told, end.reason)
+        settled = await settle_claims(self._ledger, op.op_id, told, end.reason)
         terminal = await record.note(
             OpEnded(
                 origin=op.state,
@@ -247,7 +227,7 @@ class Recovery:
             also=settled.drafts(record, end.state),
         )
         await record.note(
-            OutcomeRecorded(success=end.state is State.COMPLETE, files=op.files),
+            OutcomeRecorded(success=end.state is OpOutcome.COMPLETE, files=op.files),
             phase=end.state,
             causes=(terminal.seq,),
         )
@@ -263,10 +243,10 @@ class Recovery:
     async def _give_back(self, op_id: str, op: OpenOp) -> None:
         """Report the end of an op to the router that still holds it. What a kill cut off counts as an attempt."""
         if op.ended is None or (op.killed and op.cause is RootCause.CRASH_RECOVERED):
-            await self._router.requeue(op_id)
+            await self._core.router.requeue(op_id)
             return
-        again = wanted_again(op.ended, op.cause)
-        await self._router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
+        again = is_wanted_again(op.ended, op.cause)
+        await self._core.router.finish(op_id, op.ended, cause=op.cause, branch=op.branch, retry=again)
 
 
 Call = tuple[Entry, CallStarted]

@@ -25,16 +25,13 @@ async def serve(config: Config, on_event: OnEvent | None = None) -> int:
     service.lasts = True
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: request_restart(service))
-    with service.stops.heeded(service.stopping):
+    with service.stops.handle_signals(service.stopping):
         try:
-            await service.open()
-            await service.bring_up()
-            if service.senses is not None:
-                await service.senses.start(service.lost)
-            await announce(service)
-            await service.stopping.wait()
+            async with service.running():
+                await service.sensors.start(service.lost)
+                await announce(service)
+                await service.stopping.wait()
         finally:
-            await service.close()
             loop.remove_signal_handler(signal.SIGHUP)
     if service.restart and config.notify_socket is None:
         reexecute()

@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from daemon.adapters.provider import provider_of
+from daemon.app.core import Core, build_core
 from daemon.control.messages import Event, Life
 from daemon.control.server import ControlServer
 from daemon.control.service_api import ServiceApi
 from daemon.control.token import renew
-from daemon.house import House, furnish
 from daemon.lifecycle.instance import Instance
 from daemon.lifecycle.lag import LagProbe, Watchdog
 from daemon.lifecycle.logs import logger
 from daemon.lifecycle.notify import Notifier
 from daemon.record.heads import Heads
-from daemon.record.history import History
-from daemon.record.optable import OpTable
 from daemon.settings.config import Config
 from daemon.settings.places import make_folders
-from daemon.views.narrate import STOPPED, short_of
+from daemon.views.narrate import short_of
 from governance.record import Recorder
 from kernel.provider import Heavy, Provider
 from ledger.clock import Clock
-from ledger.errors import LedgerError, OuroError, RepositoryError
+from ledger.errors import ControlError, LedgerError, OuroError
 from ledger.events.session import SessionReady, SessionStarted, SessionStateChanged
 from ledger.ids import uuid7_hex
 from ledger.store import Ledger
@@ -37,10 +35,12 @@ from tools.git import Git
 
 if TYPE_CHECKING:
     from daemon.adapters.sensor_manager import SensorManager
+    from daemon.app.runtime import Runtime
     from governance.changes.effects import Effects
     from tools.testing.runner import TestRunner
 
 OnEvent = Callable[[Event], None]
+T = TypeVar("T")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -58,19 +58,19 @@ class Service:
         self._faults: tuple[str, ...] = ()  # what only a restart mends
         self._looking = asyncio.Lock()
         self.restart = False
-        self.lasts = False  # it serves whoever asks, until it is stopped
+        self.lasts = False  # a daemon that serves until it is stopped, not a boot for one piece of work
         self.only = ""  # the op for whose sake alone it was started
-        self.table = OpTable()
         self.heads = Heads(
             places=config.places, git=Git(config.places, config.env), settings=config.settings.changes, clock=clock
         )
-        self.history: History | None = None
         self._known = asyncio.Event()  # the table holds what was there before this boot
         self.lag = LagProbe()
         self.started_at = clock.now()
         self.stopping = asyncio.Event()
-        self.house: House | None = None
-        self.senses: SensorManager | None = None
+        self._core: Core | None = None
+        self._runtime: Runtime | None = None
+        self._replacement: Runtime | None = None  # takes over once the pool of the present one has stopped
+        self._sensors: SensorManager | None = None
         self.on_event = on_event
         self.stops = Stops(live=self._live, limit_s=config.settings.service.stop_grace_s, say=self.say)
         self._notifier = Notifier(config.notify_socket, watchdog_s=config.watchdog_s)
@@ -80,19 +80,34 @@ class Service:
         self._control: ControlServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
+    @asynccontextmanager
+    async def running(self, *, paused: bool = False) -> AsyncIterator[None]:
+        """Open and bring up; close at the end of the block. ``paused``: what is queued stays so."""
+        try:
+            await self.open()
+            if paused:
+                self.core.router.pause()
+            await self.bring_up()
+            yield
+        finally:
+            await self.close()
+
     async def open(self) -> None:
         """Lock, ledger, socket: what answers `status`. Raises ``InstanceHeld``, ``LedgerError``, ``ControlError``."""
         places = self.config.places
         make_folders(places)  # the runtime folder goes with every reboot
         self._instance = Instance.acquire(places, self.clock)
         self._ledger = await self._whole_ledger()
-        self.history = History(ledger=self._ledger, table=self.table)
         await Recorder(self._ledger).note(SessionStarted(boot=self.boot, pid=os.getpid()))
-        self.house = await furnish(
-            self.config, ledger=self._ledger, clock=self.clock, boot=self.boot, provider=self.provider()
+        self._core = await build_core(
+            self.config,
+            ledger=self._ledger,
+            clock=self.clock,
+            boot=self.boot,
+            provider=self.provider(),
+            lag_ms=self.lag.now_ms,
         )
-        self.house.health.lag_ms = self.lag.now_ms
-        self._own(asyncio.create_task(self._follow(self._ledger, self.history), name="op table"))
+        self._own(asyncio.create_task(self._follow(self._core), name="op table"))
         self._control = ControlServer(
             api=ServiceApi(self), path=places.socket, settings=self.config.settings.control, token=renew(places)
         )
@@ -131,6 +146,30 @@ class Service:
         """The model that the settings name."""
         return provider_of(self.config)
 
+    # --- the parts: each raises ``ControlError`` until it is there ---
+
+    @property
+    def core(self) -> Core:
+        return _started(self._core)
+
+    @property
+    def runtime(self) -> Runtime:
+        return _started(self._runtime)
+
+    @property
+    def sensors(self) -> SensorManager:
+        return _started(self._sensors)
+
+    @property
+    def has_runtime(self) -> bool:
+        """True once the sandbox and the test environment were looked for."""
+        return self._runtime is not None
+
+    @property
+    def has_sensors(self) -> bool:
+        """True once recovery is over: from then on work is let in."""
+        return self._sensors is not None
+
     @property
     def known(self) -> bool:
         """True once the table holds the newest ops of earlier boots too."""
@@ -148,47 +187,39 @@ class Service:
             known.cancel()
 
     async def bring_up(self) -> None:
-        """Recover, then equip, then let work in. What is missing becomes a reason, not a failure."""
-        house = self._furnished()
-        await house.repository.check()
+        """Build the runtime, recover, then let work in. What is missing becomes a reason, not a failure."""
+        core = self.core
+        await core.repository.check()
         await asyncio.to_thread(_load)
-        from daemon.adapters.sensor_manager import SensorManager
-        from daemon.equip import equip
+        from daemon.app.runtime import build_runtime, find_tests
+        from daemon.app.sensors import build_sensor_manager
         from daemon.lifecycle.recovery import Recovery
 
-        await equip(house, effects=self.effects(house.git), runner_type=self.runner_type)
-        if house.changes is None or house.pool is None:
-            raise RepositoryError("The service could not be equipped.")
-        recovery = Recovery(
-            ledger=house.ledger,
-            changes=house.changes,
-            router=house.router,
-            inbox=house.inbox,
-            workspaces=house.workspaces,
-            git=house.git,
-            places=self.config.places,
-            provider=house.provider,
-        )
-        notes = await recovery.run()
+        tests = await find_tests(core, runner_type=self.runner_type)
+        self._runtime = await build_runtime(core, tests, effects=self.effects(core.git))
+        await self._runtime.start_servers()
+        notes = await Recovery(core=core, changes=self._runtime.changes).run()
         for note in notes:
             logger(__name__).info("recovered", what=note)
         await self._table_is_known()
-        self.reasons = await self._missing(house)
+        self.reasons = await self._missing()
         self.life = Life.DEGRADED if self.reasons else Life.ACTIVE
-        self.senses = SensorManager(house)
-        self._own(asyncio.create_task(self._work(house), name="pool"))
+        self._sensors = build_sensor_manager(core, lambda: self.runtime.tests)
+        self._own(asyncio.create_task(self._work(), name="pool"))
         self._own(asyncio.create_task(self._keep_looking(), name="second looks"))
-        self._own(asyncio.create_task(house.health.run(), name="health"))
-        await Recorder(house.ledger).note(
+        self._own(asyncio.create_task(core.health.run(), name="health"))
+        await Recorder(core.ledger).note(
             SessionReady(boot=self.boot, state=self.life.value, reasons=self.reasons, recovered=notes)
         )
         self._notifier.ready(self.life.value)
         self._watchdog.start()
 
-    async def _missing(self, house: House) -> tuple[str, ...]:
-        health = await house.provider.health()
-        house.health.provider_problem = "" if health.ready else health.detail
-        found = (house.tests.problem, house.health.provider_problem)
+    async def _missing(self) -> tuple[str, ...]:
+        core = self.core
+        health = await core.provider.health()
+        problem = "" if health.ready else health.detail
+        core.health.report_provider(problem)
+        found = (self.runtime.tests.problem, problem)
         return (*(reason for reason in found if reason), *self._faults)
 
     async def look_again(self, *, probe: bool) -> None:
@@ -196,54 +227,67 @@ class Service:
 
         ``probe``: also look for sandbox and tests' environment where there were none, which takes a second.
         """
-        house = self._furnished()
+        ledger = self.core.ledger
         async with self._looking:
-            if self.life not in (Life.ACTIVE, Life.DEGRADED) or house.ledger.read_only:
+            if self.life not in (Life.ACTIVE, Life.DEGRADED) or ledger.read_only:
                 return
-            if probe and house.tests.runner is None:
-                from daemon.equip import equip_again
-
-                await equip_again(house, effects=self.effects(house.git), runner_type=self.runner_type)
-            reasons = await self._missing(house)
+            if probe and self.runtime.tests.problem:
+                await self._rebuild_runtime()
+            reasons = await self._missing()
             if reasons == self.reasons or self.life not in (Life.ACTIVE, Life.DEGRADED):
                 return
             life = Life.DEGRADED if reasons else Life.ACTIVE
-            record = Recorder(house.ledger)
             try:
-                await record.note(SessionStateChanged(boot=self.boot, state=life.value, reasons=reasons))
+                await Recorder(ledger).note(SessionStateChanged(boot=self.boot, state=life.value, reasons=reasons))
             except LedgerError:
                 return  # nothing changes unrecorded; status says why the ledger takes no entry
             self.life, self.reasons = life, reasons
 
+    async def _rebuild_runtime(self) -> None:
+        """Look for sandbox and test environment again; where something else is found, replace the runtime.
+
+        Ops in progress end with the old one; parked ones are taken up by the new one, as after a start.
+        """
+        from daemon.app.runtime import build_runtime, find_tests
+
+        core, old = self.core, self.runtime
+        tests = await find_tests(core, runner_type=self.runner_type)
+        if tests.problem != old.tests.problem:
+            self._replacement = await build_runtime(core, tests, effects=self.effects(core.git))
+            old.pool.stop()
+            await old.pool.stopped.wait()
+
     async def _keep_looking(self) -> None:
         """Second looks ride on health's timer: a daemon at rest has no other."""
-        health, last = self._furnished().health, self.clock.monotonic()
+        health, last = self.core.health, self.clock.monotonic()
         while True:
             await health.next()
             if self.clock.monotonic() - last < self.config.settings.service.recheck_s:
                 continue
             last = self.clock.monotonic()
             await self.look_again(probe=True)
-            if await self._better_afresh():
+            if await self._would_free_memory():
                 logger(__name__).info("restart", why="the model was dropped and nothing is to be done")
                 self.restart = True
                 self.stopping.set()
 
-    async def _better_afresh(self) -> bool:
+    async def _would_free_memory(self) -> bool:
         """True when a restart would free a dropped model's memory and nothing is in progress."""
-        house = self._furnished()
-        if not (isinstance(house.provider, Heavy) and house.provider.left_behind):
+        core = self.core
+        if not (isinstance(core.provider, Heavy) and core.provider.left_behind):
             return False
         attended = self._control is not None and self._control.attended
-        return not (attended or self._live()) and await house.router.idle()
+        return not (attended or self._live()) and await core.router.idle()
 
-    async def _work(self, house: House) -> None:
-        """The pool, until it is stopped. A fault of the record ends the work: nothing runs unrecorded."""
-        pool = house.pool
-        if pool is None:
-            return
+    async def _work(self) -> None:
+        """Run the pool, and the next one when the runtime is replaced. A fault of the ledger ends the work."""
         try:
-            await pool.run()
+            await self.runtime.pool.run()
+            while self._replacement is not None and self.life is not Life.STOPPING:
+                old, self._runtime, self._replacement = self.runtime, self._replacement, None
+                await old.servers.stop()
+                await self.runtime.start_servers()
+                await self.runtime.pool.run()
         except* OuroError as errors:
             problem = str(errors.exceptions[0])
             self._fail(problem)
@@ -265,20 +309,20 @@ class Service:
         self._fail(f"{why}. Restart the daemon.")
         logger(__name__).error("task.lost", task=task.get_name(), problem=why)
 
-    async def _follow(self, ledger: Ledger, history: History) -> None:
+    async def _follow(self, core: Core) -> None:
         """Fill the table, keep it current; hand every entry to who watches in this process."""
+        ledger, table, history = core.ledger, core.table, core.history
         async with ledger.subscribe() as entries:
-            self.table.seq = ledger.head.seq  # what is older is read back, what is newer comes by subscription
+            table.seq = ledger.head.seq  # what is older is read back, what is newer comes by subscription
             await history.read_back()
             self._known.set()
             async for entry in entries:
-                if entry.seq > self.table.seq + 1:  # fallen behind: the ledger still has what was missed
-                    async for missed in ledger.slices(after=self.table.seq):
+                if entry.seq > table.seq + 1:  # fallen behind: the ledger still has what was missed
+                    async for missed in ledger.slices(after=table.seq):
                         for each in missed:
                             await history.follow(each)
                 await history.follow(entry)
-                house = self.house
-                if house and house.orchestrator and house.orchestrator.live:
+                if self._live():
                     self.lag.start()
                 else:
                     self.lag.stop()
@@ -303,34 +347,32 @@ class Service:
 
     async def _stop_work(self) -> None:
         """Sensors, ops, socket, model, in this order."""
-        house, limits = self.house, self.config.settings.service
-        if self.senses is not None:
-            await self._stage("sensors", self.senses.stop(), limits.stop_sensors_s)
-        pool = house.pool if house else None
-        if house is not None and pool is not None:
-            pool.stop()
+        runtime, limits = self._runtime, self.config.settings.service
+        if self._sensors is not None:
+            await self._stage("sensors", self._sensors.stop(), limits.stop_sensors_s)
+        if runtime is not None:
+            runtime.pool.stop()
             if not await self._ops_end_by_themselves(limits.stop_grace_s):
                 if live := self._live():
                     self.say(f"stopping: ending {', '.join(map(short_of, live))} now")
-                pool.cancel_all(STOPPED)
+                runtime.pool.cancel_all("the daemon stopped")
                 await self._stage("cancelled ops", self._ops_ended(), limits.stop_cancel_s)
         if self._control is not None:
             await self._stage("control socket", self._control.close(), limits.stop_sensors_s)
-        if house is not None:
-            if house.servers is not None:
-                await self._stage("MCP servers", house.servers.stop(), limits.stop_cancel_s)
-            await self._stage("provider", house.provider.aclose(), limits.stop_cancel_s)
+        if runtime is not None:
+            await self._stage("MCP servers", runtime.servers.stop(), limits.stop_cancel_s)
+        if self._core is not None:
+            await self._stage("provider", self._core.provider.aclose(), limits.stop_cancel_s)
 
     async def _let_go(self) -> None:
         """The ledger's threads, our tasks and the lock, whatever went wrong before: nothing may keep the process."""
         self.lag.stop()
-        if self.house is not None and self.house.servers is not None:
-            await self.house.servers.stop()
+        if self._runtime is not None:
+            await self._runtime.servers.stop()
         if self._ledger is not None:
             await self._ledger.close()
-        if self.house is not None:
-            await self.house.workspaces.close()
-            await self.house.code.close()
+        if self._core is not None:
+            await self._core.aclose()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -359,8 +401,7 @@ class Service:
             hurry.cancel()
 
     def _live(self) -> tuple[str, ...]:
-        orchestrator = self.house.orchestrator if self.house else None
-        return tuple(orchestrator.live) if orchestrator else ()
+        return () if self._runtime is None else tuple(self._runtime.orchestrator.live)
 
     def say(self, text: str) -> None:
         """A sentence to who watches in this process."""
@@ -372,17 +413,12 @@ class Service:
         try:
             await asyncio.wait_for(work, limit_s)
         except TimeoutError:
-            if self.on_event is not None:  # somebody reads: a sentence, no log line
+            if self.on_event is not None:  # shown in a terminal: a sentence, no log line
                 self.say(f"stopping: {name} did not end within {limit_s:g} s")
             else:
                 logger(__name__).warning("stop.late", stage=name, limit_s=limit_s)
             return False
         return True
-
-    def _furnished(self) -> House:
-        if self.house is None:
-            raise RepositoryError("The service has not been opened.")
-        return self.house
 
 
 def waiting_for(ops: Collection[str], limit_s: float) -> str:
@@ -404,7 +440,7 @@ class Stops:
         self.hurry = asyncio.Event()
 
     @contextmanager
-    def heeded(self, stopping: asyncio.Event) -> Iterator[None]:
+    def handle_signals(self, stopping: asyncio.Event) -> Iterator[None]:
         """While the block runs a signal sets ``stopping``."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
@@ -425,6 +461,12 @@ class Stops:
 
 
 def _load() -> None:
-    """What works is loaded in a thread: the socket answers meanwhile."""
-    for name in ("daemon.equip", "daemon.lifecycle.recovery", "daemon.adapters.sensor_manager"):
+    """Import the modules of the runtime, in a thread: the socket answers meanwhile."""
+    for name in ("daemon.app.runtime", "daemon.app.sensors", "daemon.lifecycle.recovery"):
         import_module(name)
+
+
+def _started(part: T | None) -> T:
+    if part is None:
+        raise ControlError("The daemon is still starting.", remedy="Ask again in a second.")
+    return part

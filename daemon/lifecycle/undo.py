@@ -10,7 +10,7 @@ from governance.approval.refusals import Refused, TakenBack, refusals_of
 from governance.changes.changes import Changes
 from governance.changes.trailers import UNDOES
 from governance.changes.types import Committed
-from governance.grounding.settling import take_back
+from governance.grounding.settlement import take_back_claims
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.record import Recorder
 from ledger.errors import ControlError, OuroError
@@ -48,7 +48,7 @@ async def _undone(ledger: Ledger, intent: Entry, made: UndoMade) -> None:
     tests = await tests_of(ledger, op_id)
     if tests:
         project.append(Refused.takes_back(TakenBack(op_id=op_id, commit=made.commit, tests=tests)))
-    settled = await take_back(ledger, op_id, "undone by the owner")
+    settled = await take_back_claims(ledger, op_id, "undone by the owner")
     record = Recorder(ledger, op_id=op_id, spend=await ledger.spent(op_id))
     await record.note(
         made,
@@ -65,7 +65,7 @@ async def tests_of(ledger: Ledger, op_id: str) -> tuple[str, ...]:
 
 
 async def finish_undos(ledger: Ledger, git: Git) -> tuple[str, ...]:
-    """At boot: an undo that a crash cut off is remembered when its commit stands, else given up."""
+    """At boot: an undo that a crash cut off is recorded if its commit exists, else given up."""
     begun: dict[str, tuple[Entry, UndoIntended]] = {}
     for entry in await ledger.entries(events=(UndoIntended, UndoMade, UndoGivenUp)):
         event = read_event(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +16,7 @@ from ledger.programs import find_program
 
 TEMPLATE = "ouroboros.service"
 _MANAGER_TIMEOUT_S = 20.0
+_PLACE = re.compile("@(DESCRIPTION|EXEC|REPO)@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,9 @@ def render(places: Places, executable: Path) -> str:
             f"The command's path {executable} holds a dollar sign, which systemd cannot start.",
             remedy="Install Ouroboros under another path.",
         )
-    described = "".join(c if c.isprintable() else "?" for c in places.repo.name).replace("%", "%%")
-    return (
-        template()
-        .replace("@DESCRIPTION@", described)
-        .replace("@EXEC@", quote(str(executable), dollar=False))
-        .replace("@REPO@", quote(str(places.repo)))
-    )
+    described = "".join(c if c.isprintable() and c != "\\" else "?" for c in places.repo.name).replace("%", "%%")
+    words = {"DESCRIPTION": described, "EXEC": quote(str(executable), dollar=False), "REPO": quote(str(places.repo))}
+    return _PLACE.sub(lambda place: words[place[1]], template())  # in one pass: a path may look like a place
 
 
 def quote(word: str, *, dollar: bool = True) -> str:

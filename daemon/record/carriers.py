@@ -110,15 +110,15 @@ async def revisions_of(git: Git, asked: str) -> tuple[tuple[str, ...], str]:
     Raises ``GitFailed`` where it names nothing, or several.
     """
     try:
-        return await _resolved(git, asked), ""
+        return await _resolve(git, asked), ""
     except GitFailed:
         taken = await _in_other_case(git, asked)
         if taken is None:
             raise
-        return await _resolved(git, taken), taken
+        return await _resolve(git, taken), taken
 
 
-async def _resolved(git: Git, asked: str) -> tuple[str, ...]:
+async def _resolve(git: Git, asked: str) -> tuple[str, ...]:
     """One commit is itself alone; a range is what lies in it."""
     single = () if ".." in asked else ("--no-walk",)
     await git.call("rev-list", "-n", "1", *single, "--end-of-options", asked, "--", extra_env=AS_STORED)

@@ -73,7 +73,9 @@ class Heads:
             there = self._git.run("for-each-ref", "--format=%(objecttype)", name, ok=(0, 128))
         except GitFailed as error:
             return StoredHeads(place=name, problem=error.message)
-        if there.code == 0 and not there.text:
+        if there.code:
+            return StoredHeads(place=name, problem=there.err.strip().removeprefix("fatal: ") or "git gives no reason")
+        if not there.text:
             return StoredHeads(place=name)
         return StoredHeads(place=name, problem="it names no blob of the repository")
 
@@ -82,17 +84,17 @@ class Heads:
 
         Returns what could not be done, for the log. Raises ``LedgerError`` where the entry cannot be written.
         """
-        before, why = await self._signed(ledger.head)
+        before, why = await self._sign_head(ledger.head)
         signed = {"signed": before.model_dump(exclude={"genesis"})} if before else {"unsigned": why}
         (entry,) = await ledger.append(SessionEnded(boot=boot, **signed).draft())
-        head, why = await self._signed(Head(seq=entry.seq, hash=entry.hash))
+        head, why = await self._sign_head(Head(seq=entry.seq, hash=entry.hash))
         if head is None:
             return why
         file, ref = await self.read()
         data = with_heads(file.data or b"", ref.data or b"", head.line)
         return await asyncio.to_thread(self._place, data)
 
-    async def _signed(self, head: Head) -> tuple[SignedHead | None, str]:
+    async def _sign_head(self, head: Head) -> tuple[SignedHead | None, str]:
         origin = genesis(self._places.repo_id)
 
         def sign() -> str:

@@ -1,22 +1,22 @@
-"""Ops as the ledger has them: the newest are read back at boot, an older one when somebody asks for it."""
+"""Ops as the ledger has them: the newest are read back at boot, an older one on request."""
 
 from __future__ import annotations
 
 import asyncio
 
 from daemon.control.messages import OpView
-from daemon.record.optable import KEPT_OPS, OpTable, folded
+from daemon.record.optable import KEPT_OPS, OpTable, fold_op
 from daemon.record.reading import resolve
 from ledger.errors import ControlError
 from ledger.store import Ledger
-from ledger.vocabulary import TERMINAL, Entry
+from ledger.vocabulary import Entry, OpOutcome
 
 NEWEST = (
     "SELECT op_id FROM entries WHERE op_id IS NOT NULL GROUP BY op_id ORDER BY max(seq) DESC LIMIT ?"  # from an index
 )
 OPEN = (
     "SELECT op_id FROM entries WHERE kind = 'decision' AND op_id IS NOT NULL EXCEPT SELECT op_id FROM entries "
-    f"WHERE kind = 'transition' AND phase IN ({', '.join(repr(state.value) for state in sorted(TERMINAL))})"
+    f"WHERE kind = 'transition' AND phase IN ({', '.join(repr(state.value) for state in sorted(OpOutcome))})"
 )
 
 OF_SIGNAL = (
@@ -76,4 +76,4 @@ class History:
     async def _view(self, op_id: str) -> OpView:
         if self._table.knows(op_id):
             return self._table.resolve(op_id)
-        return await asyncio.to_thread(folded, await self._ledger.entries(op_id=op_id))
+        return await asyncio.to_thread(fold_op, await self._ledger.entries(op_id=op_id))

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.control.messages import OpStep, OpView, QuestionView
 from daemon.views import calls
-from daemon.views.narrate import careful, tell_event, touches_own_work
+from daemon.views.narrate import careful, format_event, touches_own_work
 from ledger.events.approval import (
     ApprovalAnswered,
     ApprovalNotified,
@@ -23,7 +23,7 @@ from ledger.events.model import CallEnded, Regrounded
 from ledger.events.op import OpEnded, OpStarted, PhaseEntered, RouteChosen, TierAssigned
 from ledger.ids import core_of, resolve_op, short_id
 from ledger.sources import SOURCES
-from ledger.vocabulary import Entry, Source, Spend, State
+from ledger.vocabulary import Entry, Phase, Source, Spend
 
 KEPT_OPS = 500
 KEPT_STEPS = 200
@@ -40,7 +40,7 @@ def begin(entry: Entry) -> OpView:
         short=short_id(op_id) if len(core_of(op_id)) == 32 else op_id,
         origin=Source(origin) if origin in SOURCES else Source.MANUAL,
         goal="",
-        state=State.CLASSIFY,
+        state=Phase.CLASSIFY,
         started_at=entry.at,
     )
 
@@ -54,7 +54,7 @@ def fold(view: OpView, entry: Entry) -> OpView:
     """``view`` after ``entry``."""
     event = read_event(entry)
     changes = dict[str, Any](updated_at=entry.at, spend=larger(view.spend, entry.spend)) | _changes(event, view, entry)
-    told = tell_event(event, entry)
+    told = format_event(event, entry)
     changes["own_work"] = view.own_work or touches_own_work(event)
     if told is not None and changes["own_work"]:
         told = careful(told)
@@ -65,7 +65,7 @@ def fold(view: OpView, entry: Entry) -> OpView:
     return view.model_copy(update=changes)
 
 
-def learned(event: ClaimsGraded) -> str:
+def count_grades(event: ClaimsGraded) -> str:
     """Outcomes by kind of claim, and the reason."""
     parts = []
     for about in About:
@@ -102,7 +102,7 @@ def _changes(event: LedgerEvent, view: OpView, entry: Entry) -> dict[str, Any]:
         case UndoMade():
             return {"undone_by": event.commit}
         case ClaimsGraded():
-            return {"learned": learned(event)}
+            return {"learned": count_grades(event)}
         case OpEnded():
             ended = {
                 "state": event.to,
@@ -121,7 +121,7 @@ def _changes(event: LedgerEvent, view: OpView, entry: Entry) -> dict[str, Any]:
     return {}
 
 
-def folded(history: Sequence[Entry]) -> OpView:
+def fold_op(history: Sequence[Entry]) -> OpView:
     """The view of one op from all its entries, at least one, in order."""
     view = begin(history[0])
     for entry in history:
@@ -170,7 +170,7 @@ class OpTable:
         """
         if not history or history[-1].op_id is None or history[-1].seq <= self._upto.get(history[-1].op_id, 0):
             return
-        view = folded(history)
+        view = fold_op(history)
         known = view.id in self._ops
         self._ops[view.id] = view
         self._upto[view.id] = history[-1].seq
@@ -181,7 +181,7 @@ class OpTable:
     def _shorten(self) -> None:
         """Ops that are not over stay, however old they are: a person may have to answer."""
         while len(self._ops) > KEPT_OPS:
-            gone = next((op_id for op_id, view in self._ops.items() if view.state.terminal), next(iter(self._ops)))
+            gone = next((op_id for op_id, view in self._ops.items() if view.ended), next(iter(self._ops)))
             del self._ops[gone], self._upto[gone]
 
     def knows(self, op_id: str) -> bool:
@@ -193,4 +193,4 @@ class OpTable:
 
     def newest(self, *, ended: bool) -> list[OpView]:
         """Newest first; without ``ended`` only those that are not over."""
-        return [v for v in reversed(self._ops.values()) if ended or not v.state.terminal]
+        return [v for v in reversed(self._ops.values()) if ended or not v.ended]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from governance.grounding import claim_verdict as standing
+from governance.grounding import claim_verdict
 from governance.grounding.policy import PolicySettings, grounding
-from governance.grounding.sources import Behind, sources_of, stale_of
+from governance.grounding.sources import CandidateEvidence, sources_of, stale_of
 from governance.grounding.trust import Tally, from_log, in_table
 from governance.grounding.trust_lookup import Confidence, TrustTally, doubts
-from governance.irongate.candidate_gates import Inspection, inspect
-from governance.irongate.op import g10_signatures
+from governance.irongate.candidate_gates import inspect
+from governance.irongate.inspection import Inspection
 from governance.irongate.registry import GATES
 from governance.memory.prophecy import floors as floors_of
 from governance.memory.prophecy import foretell
 from governance.memory.reputation import Reputation
-from governance.pipeline import fsm
+from governance.phases.table import MACHINE
 from governance.pipeline.routes import choose_route
 from governance.repair.ranking import Merits, order_of
 from governance.risk.ladder import ChangeFacts, ComplexityFacts, assess, complexity
@@ -110,7 +111,7 @@ async def _priority(event: PriorityDecided, blob: GetBlob) -> Compared:
 
 
 async def _gates(event: GatesJudged, blob: GetBlob) -> Compared:
-    """Gate 15 keeps findings only, never the secret, and is not made again."""
+    """Verdicts on a candidate; those of gates that cannot be replayed are left out."""
     inspection = Inspection.model_validate_json(await blob(event.inspection))
     recorded = by_gate(event.without_secrets or event.verdicts)
     derived = by_gate(await asyncio.to_thread(inspect, inspection))
@@ -118,9 +119,10 @@ async def _gates(event: GatesJudged, blob: GetBlob) -> Compared:
     return [(f"gate {gate}", recorded.get(gate, "silent"), derived.get(gate, "silent")) for gate in gates]
 
 
-async def _injection(event: InjectionMarked, blob: GetBlob) -> Compared:
-    derived = await asyncio.to_thread(GATES[18].judge, await blob(event.facts))
-    return [("gate 18", by_gate([event])[18], by_gate([derived])[18])]
+async def _verdict(event: Verdict, facts: str | bytes) -> Compared:
+    """One verdict on its recorded facts, in JSON."""
+    derived = await asyncio.to_thread(GATES[event.gate].judge, facts)
+    return [(f"gate {event.gate}", by_gate([event])[event.gate], by_gate([derived])[event.gate])]
 
 
 def _grounding(event: ProximityJudged) -> Compared:
@@ -133,27 +135,20 @@ def _grounding(event: ProximityJudged) -> Compared:
 
 
 async def _ground(event: GroundJudged, blob: GetBlob) -> Compared:
-    facts = standing.GroundingFacts.model_validate(event.facts)
-    evidence = Behind.model_validate_json(await blob(event.behind))
+    facts = claim_verdict.GroundingFacts.model_validate(event.facts)
+    evidence = CandidateEvidence.model_validate_json(await blob(event.behind))
     return [
         ("sources", ", ".join(facts.sources), ", ".join(sources_of(evidence))),
         ("time of sources", str(facts.stale), str(stale_of(evidence))),
-        ("ground", event.stand, standing.judge(facts).stand.value),
+        ("ground", event.stand, claim_verdict.judge(facts).stand.value),
     ]
 
 
-def _webhook(event: WebhookTaken | WebhookRefused) -> Compared:
-    if event.facts is None:
-        return []
-    derived = g10_signatures.check(g10_signatures.SignatureFacts.model_validate(event.facts))
-    return [("gate 10", by_gate([event])[10], by_gate([derived])[10])]
-
-
 def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
-    """Verdicts of all gates, in order: decision, rule and floor."""
+    """Decisions, rules and floors of the gates that can be replayed, in order."""
     said: dict[int, list[str]] = {}
     for verdict in verdicts:
-        if verdict.gate != 15:
+        if verdict.gate not in GATES or GATES[verdict.gate].is_replayable:
             floor = "" if verdict.floor is None else f" {verdict.floor.name}"
             said.setdefault(verdict.gate, []).append(f"{verdict.decision.value} {verdict.rule}{floor}")
     return {gate: "; ".join(each) for gate, each in said.items()}
@@ -161,12 +156,12 @@ def by_gate(verdicts: Iterable[Verdict]) -> dict[int, str]:
 
 def _edge(current: State | None, event: PhaseEntered | OpEnded) -> Compared:
     origin, wanted = event.origin, event.to
-    if origin is None or origin is not (current or fsm.START):
-        return [("transition", f"from {origin}", f"from {current or fsm.START}")]
-    if origin is wanted and origin is fsm.START and current is None:
+    if origin is None or origin is not (current or MACHINE.start):
+        return [("transition", f"from {origin}", f"from {current or MACHINE.start}")]
+    if origin is wanted and origin is MACHINE.start and current is None:
         return []
     try:
-        fsm.transition(origin, wanted)
+        MACHINE.check_transition(origin, wanted)
     except TransitionRefused as error:
         return [("transition", f"{origin} -> {wanted}", str(error))]
     return [("transition", wanted.value, wanted.value)]
@@ -188,9 +183,9 @@ async def _again(event: LedgerEvent, blob: GetBlob) -> Compared:
         case GroundJudged():
             return await _ground(event, blob)
         case InjectionMarked():
-            return await _injection(event, blob)
+            return await _verdict(event, await blob(event.facts))
         case WebhookTaken() | WebhookRefused():
-            return _webhook(event)
+            return await _verdict(event, json.dumps(event.facts)) if event.facts is not None else []
         case PriorityDecided():
             return await _priority(event, blob)
         case LaneGoverned():

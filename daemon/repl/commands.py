@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from daemon.control.messages import SayRequest, Submitted
 from daemon.control.method import Method
 from daemon.control.table import METHODS, ControlApi
-from daemon.exit_codes import slip_of
+from daemon.exit_codes import input_error_of
 from daemon.views.result_block import block_of
 from daemon.views.text import show
 from ledger.errors import OuroError
@@ -39,10 +39,10 @@ async def answer(api: ControlApi, typed: str, *, colour: bool) -> ReplAnswer:
     except OuroError as error:
         return ReplAnswer(str(error))
     except ValueError as error:
-        slip = slip_of(error)
-        if slip is None:
+        input_error = input_error_of(error)
+        if input_error is None:
             raise
-        return ReplAnswer(str(slip))
+        return ReplAnswer(str(input_error))
 
 
 async def _carried_out(api: ControlApi, typed: str, *, colour: bool) -> ReplAnswer:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from daemon.control.messages import EventsRequest
 from daemon.control.table import ControlApi
 from daemon.repl.commands import answer
-from daemon.views.teller import Teller
+from daemon.views.live_blocks import LiveBlocks
 
 Say = Callable[[str], None]
 
@@ -50,8 +50,8 @@ async def beside_events(api: ControlApi, say: Say, *, colour: bool, talk: Corout
 
 
 async def _follow(api: ControlApi, say: Say, *, colour: bool) -> None:
-    teller = Teller(colour=colour)
+    blocks = LiveBlocks(colour=colour)
     async for event in api.events(EventsRequest()):
-        text = teller.event(event)
+        text = blocks.event(event)
         if text:
             say(text)

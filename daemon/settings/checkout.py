@@ -100,7 +100,7 @@ def _refuse_odd(git_dir: Path, common: Path) -> None:
         ref = read_regular(git_dir / "HEAD", POINTER_BYTES).removeprefix(b"ref: ").rstrip()
         places += [folder / os.fsdecode(ref) for folder in (git_dir / "logs", common / "logs", common)]
     for place in places:
-        for file in (place, *_listed(place)):
+        for file in (place, *_list_folder(place)):
             try:
                 found = file.stat()
             except (OSError, ValueError):
@@ -116,7 +116,7 @@ def _refuse_odd(git_dir: Path, common: Path) -> None:
                 )
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError:  # it is no folder, or not there

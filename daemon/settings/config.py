@@ -138,15 +138,15 @@ def settings_for(places: Places, environ: Mapping[str, str]) -> Settings:
     for source in (places.config / "config.toml", places.config / f"{places.repo_id}.toml"):
         _lay(merged, read_file(source, Settings), origins, str(source))
     _lay(merged, read_environment(environ, Settings), origins, "")
-    settings = _validated(merged, origins)
+    settings = _validate(merged, origins)
     source = places.repo / REPOSITORY_FILE
     table = read_file(source, Settings, follow=False)
     if not table:
         return settings
     _lay(merged, table, origins, str(source))
-    kept = tighten(settings, table, _validated(merged, origins), source)
+    kept = tighten(settings, table, _validate(merged, origins), source)
     _lay(merged, kept, origins, str(source))
-    return _validated(merged, origins)
+    return _validate(merged, origins)
 
 
 def user_environment() -> dict[str, str]:
@@ -183,7 +183,7 @@ def _lay(merged: Table, table: Table, origins: dict[str, str], source: str) -> N
         origins[dotted] = source or f"the variable {env_name(dotted)}"
 
 
-def _validated(merged: Table, origins: Mapping[str, str]) -> Settings:
+def _validate(merged: Table, origins: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:

@@ -120,6 +120,10 @@ def git_folders(path: Path, env: HostEnv, *, home: Path) -> tuple[Path, Path, Pa
     checkout = checkout_of(path, home=home)
     env = beside(env, checkout.folders)
     answer = _git(path, env, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir", "--git-common-dir")
+    if len(answer) != 4:  # git has no other separator for its answers
+        raise RepositoryError(
+            f"A path of the repository at {path} holds a line break.", remedy="Rename that folder, or clone again."
+        )
     bare, inside, git_dir, common = answer
     if bare == "true":
         raise RepositoryError(

@@ -41,7 +41,7 @@ def reference() -> str:
 
 def undescribed() -> tuple[str, ...]:
     """Dotted names of settings without a description."""
-    return tuple(dotted for dotted, info in _documented(Settings) if not info.description)
+    return tuple(dotted for dotted, info in _documented_fields(Settings) if not info.description)
 
 
 def type_name(annotation: object) -> str:
@@ -84,7 +84,7 @@ def shown(value: object) -> str:
 
 def _sections(model: type[BaseModel]) -> Iterator[str]:
     section = ""
-    for dotted, info in _documented(model):
+    for dotted, info in _documented_fields(model):
         if dotted.rpartition(".")[0] != section:
             section = dotted.rpartition(".")[0]
             yield f"\n## [{section}]\n"
@@ -93,7 +93,7 @@ def _sections(model: type[BaseModel]) -> Iterator[str]:
         yield _row(dotted, info)
 
 
-def _documented(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def _documented_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every setting, and after a section those of the tables in it that the owner names."""
     named: list[tuple[str, type[BaseModel]]] = []
     for dotted, info in fields(model, prefix):
@@ -109,7 +109,7 @@ def _documented(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
 
 def _of_named(named: list[tuple[str, type[BaseModel]]]) -> Iterator[tuple[str, FieldInfo]]:
     for name, inner in named:
-        yield from _documented(inner, f"{name}.")
+        yield from _documented_fields(inner, f"{name}.")
 
 
 def _named(annotation: object) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""What the environment says of the terminal. Imports nothing, since every command needs it."""
+"""Capabilities of the terminal, from the environment. Imports nothing, since every command needs it."""
 
 from __future__ import annotations
 

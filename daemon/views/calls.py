@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from daemon.views.text import count, duration
-from ledger.events.model import CallEnded
+from ledger.events.model import CallEnded, CallProblem
 
-COLLAPSED = "collapsed"
 PLAIN_DEPTH = 1_000  # thousandths: every token went through the model once
 RESTLESS = 500  # thousandths of a collapse from which a score is shown
 HOLES = "infill"  # how the purpose of a call that fills holes begins
@@ -31,7 +30,7 @@ def oddities(call: CallEnded) -> str:
 
 def is_collapse(call: CallEnded) -> bool:
     """True when the call was ended because its output was no longer an answer."""
-    return call.problem == COLLAPSED
+    return call.problem == CallProblem.COLLAPSED
 
 
 def is_notable(call: CallEnded) -> bool:

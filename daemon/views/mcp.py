@@ -34,7 +34,7 @@ def mcp_view(view: ServerView) -> McpView:
     )
 
 
-def told(view: McpView) -> str:
+def format_server(view: McpView) -> str:
     """One line: what is offered, or why nothing is. Pure."""
     if view.state != "connected":
         return f"{view.name}: {view.state}: {view.reason}" if view.reason else f"{view.name}: {view.state}"
@@ -80,4 +80,4 @@ async def look(
 def _check(view: McpView) -> Check:
     good = view.state == "connected" and not view.left_out and not view.withheld
     remedy = "" if good else "docs/operations.md says what a server needs."
-    return Check(name=f"mcp {view.name}", ok=good, detail=f"{view.place}: {told(view)}", remedy=remedy)
+    return Check(name=f"mcp {view.name}", ok=good, detail=f"{view.place}: {format_server(view)}", remedy=remedy)

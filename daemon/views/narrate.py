@@ -27,6 +27,7 @@ from ledger.events.change import (
     ChangeRecovered,
     ChangeRollingBack,
     CommitMade,
+    LandingCause,
     LandingChosen,
     ReviewMerged,
     ReviewRejected,
@@ -35,6 +36,7 @@ from ledger.events.change import (
 from ledger.events.check import CandidateTested, ClosureChecked, GateJudged, GatesJudged, InjectionMarked
 from ledger.events.event import TAGS, LedgerEvent, read_event
 from ledger.events.model import (
+    LAST_ROUND,
     CallEnded,
     GroundJudged,
     LoopAnswerSentBack,
@@ -56,13 +58,11 @@ from ledger.events.repair import (
     VariantsTested,
 )
 from ledger.ids import core_of, short_id
-from ledger.vocabulary import Decision, Entry, RootCause, RunStatus, State
+from ledger.vocabulary import Decision, Entry, OpOutcome, Phase, RootCause, RunStatus
 
 LABEL_WIDTH = 9
 REVIEW = "ouro/review/"
 TAKE_IT = "take it: git merge"
-SNAPSHOT = "The work stands on a snapshot of uncommitted files"
-STOPPED = "the daemon stopped"  # why an op ended that a clean stop ended: governance says the same
 _SCOPES = {"failing": "the failing tests", "affected": "affected tests", "suite": "whole suite", "closure": "closure"}
 
 
@@ -80,17 +80,17 @@ class EventLine:
 
 def narrate(entry: Entry) -> str | None:
     """The line of ``entry`` in the block of its op; None when it has nothing new for a person."""
-    told = tell(entry)
+    told = format_entry(entry)
     return None if told is None else str(told)
 
 
-def tell(entry: Entry) -> EventLine | None:
+def format_entry(entry: Entry) -> EventLine | None:
     """Like :func:`narrate`, as label, text and role."""
-    return tell_event(read_event(entry), entry)
+    return format_event(read_event(entry), entry)
 
 
-def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
-    """Like :func:`tell`, for an entry whose event was read."""
+def format_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
+    """Like :func:`format_entry`, for an entry whose event was read."""
     told = _line(event, entry)
     return None if told is None else EventLine(told.label, clean(told.text), told.role)
 
@@ -98,7 +98,7 @@ def tell_event(event: LedgerEvent, entry: Entry) -> EventLine | None:
 def describe(entry: Entry) -> str:
     """One line for any entry, for the log: never silent."""
     event = read_event(entry)
-    told = tell_event(event, entry)
+    told = format_event(event, entry)
     if told is not None:
         return f"{told.label}: {told.text}"
     if isinstance(event, CallEnded):
@@ -109,8 +109,7 @@ def describe(entry: Entry) -> str:
 
 def touches_own_work(event: LedgerEvent) -> bool:
     """True when a change goes to a review branch because the owner's files are not committed."""
-    reasons = ("The owner has work of his own", SNAPSHOT)
-    return isinstance(event, LandingChosen) and event.reason.startswith(reasons)
+    return isinstance(event, LandingChosen) and event.cause in (LandingCause.OWN_WORK, LandingCause.SNAPSHOT)
 
 
 def careful(told: EventLine) -> EventLine:
@@ -245,7 +244,7 @@ def _validated(event: CandidateTested, entry: Entry) -> EventLine:
         f"flaky: {_few(event.flaky)}" if event.flaky else "",
         "" if good else event.reason,
     )
-    label = "verify" if entry.phase is State.VERIFY else "validate"
+    label = "verify" if entry.phase is Phase.VERIFY else "validate"
     return EventLine(label, told, Role.PLAIN if good else Role.WARN)
 
 
@@ -344,7 +343,7 @@ def _rolling_back(event: ChangeRollingBack, entry: Entry) -> EventLine:
 
 @_line.register
 def _committed(event: CommitMade, entry: Entry) -> EventLine | None:
-    """The terminal entry tells of an ordinary commit; here only what the owner has to know besides."""
+    """What the owner has to know besides the terminal entry, which shows an ordinary commit."""
     return EventLine("note", event.note, Role.WARN) if event.note else None
 
 
@@ -374,21 +373,21 @@ def _ended(event: OpEnded, entry: Entry) -> EventLine:
     took = event.ms if event.ms is not None else entry.spend.working_ms or None
     tail = ["" if took is None else duration(took)]
     tail += [money(entry.spend.usd_micro) if entry.spend.usd_micro else "", f"ledger {entry.seq}"]
-    if event.to is State.COMPLETE:
+    if event.to is OpOutcome.COMPLETE:
         commit, ref = (event.commit or "")[:7], (event.ref or "").removeprefix("refs/heads/")
         done = f"committed {commit}" if commit else event.reason or "complete"
         where = f" on {ref}" if commit and ref else ""
         signed = ", signed" if commit else ""
         then = f"{TAKE_IT} {ref}" if ref.startswith(REVIEW) else f"undo: ouro undo {short}"
         return EventLine("done", _join(f"{done}{where}{signed}", *tail, then), Role.GOOD)
-    if event.to is State.NOOP:
+    if event.to is OpOutcome.NOOP:
         return EventLine("nothing", _join(event.reason or "the goal is met already", *tail))
-    if event.reason.startswith(STOPPED) and event.root_cause is RootCause.CRASH_RECOVERED:
+    if event.root_cause is RootCause.CRASH_RECOVERED and not event.recovered:  # by a clean stop
         where = event.failed_phase or event.origin or "this op"
         told = f"the daemon was stopped during {where}: it goes on at the next start"
         return EventLine("stopped", _join(told, *tail), Role.WARN)
     cause = "" if event.root_cause is RootCause.NONE else f"cause: {event.root_cause.value.replace('_', ' ')}"
-    label = {State.CANCELLED: "cancelled", State.BLOCKED: "refused"}.get(event.to, "failed")
+    label = {OpOutcome.CANCELLED: "cancelled", OpOutcome.BLOCKED: "refused"}.get(event.to, "failed")
     return EventLine(label, _join(event.reason or event.to.value, cause, *tail, f"ouro show {short}"), Role.BAD)
 
 
@@ -446,8 +445,9 @@ def _ignored(event: LoopCallsIgnored, entry: Entry) -> EventLine:
 @_line.register
 def _nudged(event: LoopNudged, entry: Entry) -> EventLine | None:
     """The nudge of every last round is no news."""
-    stuck = event.why.startswith("stuck")
-    return EventLine("talk", f"told to do something else: {event.why}", Role.WARN) if stuck else None
+    if event.why == LAST_ROUND:
+        return None
+    return EventLine("talk", f"told to do something else: {event.why}", Role.WARN)
 
 
 @_line.register

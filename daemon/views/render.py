@@ -17,17 +17,17 @@ from daemon.control.messages import (
     StatusView,
     SuiteView,
 )
-from daemon.views.mcp import told
+from daemon.views.mcp import format_server
 from daemon.views.narrate import LABEL_WIDTH, EventLine, asked_line, describe, short_of
 from daemon.views.text import Block, Line, Role, Span, clean, count, duration, line, money
 from governance.pipeline.diff_text import HEADERS
 from ledger.clock import unstamp
-from ledger.vocabulary import Entry, State
+from ledger.vocabulary import Entry, OpOutcome
 
 INDENT = "  "
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_GOOD_STATES = (State.COMPLETE,)
-_QUIET_STATES = (State.NOOP,)
+_GOOD_STATES = (OpOutcome.COMPLETE,)
+_QUIET_STATES = (OpOutcome.NOOP,)
 
 
 def status_block(view: StatusView) -> Block:
@@ -108,7 +108,7 @@ def _suite(suite: SuiteView) -> EventLine:
 
 
 def _server(view: McpView) -> EventLine:
-    return EventLine("mcp", clean(told(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
+    return EventLine("mcp", clean(format_server(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
 
 
 def op_header(op: OpView) -> Line:
@@ -159,7 +159,7 @@ def op_block(op: OpView) -> Block:
         labelled(EventLine(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps
     ]
     lines += diff_lines(op.diff)
-    ended = bool(op.steps) and op.state.terminal  # then the last step says how
+    ended = bool(op.steps) and op.ended  # then the last step says how
     if not ended:
         reason = f" · {op.reason}" if op.reason else ""
         commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
@@ -179,9 +179,9 @@ def _next(op: OpView) -> Line:
     elif op.waiting:
         until = f" (until {op.waiting_until}, then rejected)" if op.waiting_until else ""
         text = f"ouro diff {op.short} · ouro approve {op.short} · ouro reject {op.short}{until}"
-    elif not op.state.terminal:
+    elif not op.ended:
         text = f"ouro cancel {op.short}"
-    elif op.state is State.COMPLETE and op.undone_by is None:
+    elif op.state is OpOutcome.COMPLETE and op.undone_by is None:
         text = f"ouro undo {op.short}"
     else:
         text = f"ouro log --op {op.short}"
@@ -191,7 +191,7 @@ def _next(op: OpView) -> Line:
 def _role(op: OpView) -> Role:
     if op.state in _GOOD_STATES:
         return Role.GOOD
-    if not op.state.terminal:
+    if not op.ended:
         return Role.WARN if op.waiting or op.question else Role.PLAIN
     return Role.PLAIN if op.state in _QUIET_STATES else Role.BAD
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from daemon.webhook.desk import Desk, admit, find_secrets
+from daemon.webhook.delivery_intake import DeliveryIntake, admit, find_secrets
 from daemon.webhook.server import WebhookServer
 from daemon.webhook.settings import WebhookSettings
 from ledger.clock import Clock
@@ -33,10 +33,10 @@ class WebhookEndpoint:
         self.note = ""  # why nothing is heard although a port is set
         self._settings = settings
         self._secrets = find_secrets(settings, lookup)
-        self._desk = Desk(
+        self._intake = DeliveryIntake(
             ledger=ledger, clock=clock, bus=bus, deliveries=deliveries, secrets=self._secrets, settings=settings
         )
-        self._server = WebhookServer(admit=admit, take=self._desk.take, note=self._desk.note, settings=settings)
+        self._server = WebhookServer(admit=admit, take=self._intake.take, note=self._intake.note, settings=settings)
 
     @property
     def line(self) -> str:
@@ -44,7 +44,7 @@ class WebhookEndpoint:
         if not self._settings.port:
             return ""
         where = f"{self._settings.host}:{self._settings.port}"
-        return self.note or f"{where}: {self._desk.taken} taken, {self._desk.refused} refused"
+        return self.note or f"{where}: {self._intake.taken} taken, {self._intake.refused} refused"
 
     async def start(self) -> None:
         """Listen, if the owner wants it. A problem becomes a note in status: the daemon works without."""
@@ -62,4 +62,4 @@ class WebhookEndpoint:
         """Hear nothing more; what was only counted is recorded."""
         await self._server.close()
         with suppress(LedgerError):
-            await self._desk.settle()
+            await self._intake.settle()

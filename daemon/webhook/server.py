@@ -88,7 +88,7 @@ class WebhookServer:
                 await self._note(request)
                 await self._answer(reader, writer, request.status)
             elif request is not None:
-                await self._answer(reader, writer, await self._judged(request, writer))
+                await self._answer(reader, writer, await self._judge(request, writer))
         finally:
             self._waiting.pop(writer, None)
             writer.transport.abort()
@@ -102,7 +102,7 @@ class WebhookServer:
         except ConnectionError:
             return None
 
-    async def _judged(self, request: HttpRequest, writer: asyncio.StreamWriter) -> HTTPStatus:
+    async def _judge(self, request: HttpRequest, writer: asyncio.StreamWriter) -> HTTPStatus:
         """A connection keeps its place while its request is judged."""
         del self._waiting[writer]
         self._judging += 1

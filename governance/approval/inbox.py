@@ -95,8 +95,8 @@ class Inbox:
     async def _waiting(self) -> dict[str, Asked]:
         """All pending requests by op id, from the entries alone."""
         waiting: dict[str, Asked] = {}
-        told = await self._ledger.entries(events=(ApprovalRequested, *ANSWERED.values()))
-        fold(((entry.seq, entry) for entry in told), waiting)
+        entries = await self._ledger.entries(events=(ApprovalRequested, *ANSWERED.values()))
+        fold(((entry.seq, entry) for entry in entries), waiting)
         found = [await self._standing(op_id) for op_id in waiting]  # few, so one query each
         return {asked.op_id: asked for asked in found if asked is not None}
 
@@ -110,8 +110,8 @@ class Inbox:
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
-        told = await asyncio.to_thread(words_without_secrets, dossier)  # edits stay complete: they are applied
-        stored = await self._ledger.put_blob(told.model_dump_json().encode())
+        redacted = await asyncio.to_thread(words_without_secrets, dossier)  # edits stay complete: they are applied
+        stored = await self._ledger.put_blob(redacted.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
             ApprovalRequested(
@@ -166,8 +166,8 @@ class Inbox:
     async def _standing(self, op_id: str) -> Asked | None:
         """An op's pending request, from the entries alone."""
         waiting: dict[str, Asked] = {}
-        told = await self._ledger.entries(op_id=op_id, events=(ApprovalRequested, *CLOSED))
-        fold(((entry.seq, entry) for entry in told), waiting)
+        entries = await self._ledger.entries(op_id=op_id, events=(ApprovalRequested, *CLOSED))
+        fold(((entry.seq, entry) for entry in entries), waiting)
         return waiting.get(op_id)
 
     async def refuse_changed(self, op_id: str) -> None:

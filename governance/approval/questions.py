@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from governance.irongate.candidate.g15_secrets import redact
+from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp
@@ -157,8 +157,8 @@ class Owner:
     async def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
         crew = self._crew
         most = crew.shop.settings.approval.questions
-        if crew.holdings.asked >= most:
+        if crew.holdings.questions_asked >= most:
             raise ToolError(f"An op may ask {most} question(s), and this one has.")
-        crew.holdings.asked += 1
+        crew.holdings.questions_asked += 1
         with crew.clock.standing_still():
             return await crew.shop.questions.ask(crew.record, question, choices)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from governance.grounding.settling import Settled, take_back
+from governance.grounding.settlement import Settlement, take_back_claims
 from governance.record import Recorder
 from ledger.events.change import ReviewMerged, ReviewRejected
 from ledger.events.op import CandidateProposed
@@ -83,9 +83,9 @@ class Refused:
             project += await refusals_of(self._ledger, waiting.op_id, why)
         event = ReviewMerged if taken_over else ReviewRejected
         record = Recorder(self._ledger, op_id=waiting.op_id, spend=await self._ledger.spent(waiting.op_id))
-        settled = Settled()
+        settled = Settlement()
         if not taken_over:
-            settled = await take_back(self._ledger, waiting.op_id, "its review branch was deleted")
+            settled = await take_back_claims(self._ledger, waiting.op_id, "its review branch was deleted")
         await record.note(
             event(branch=waiting.branch, commit=waiting.commit),
             project=(*project, *settled.project),

@@ -1,23 +1,46 @@
 """All file and git effects of a change, one method each; nothing else in this package writes.
 
 ``step`` is called before each effect. A subclass can end the process there (the crash tests do so), delay, or fail.
+
+Two names are exchanged, or one renamed without replacing, by ``renameat2``. Some file systems lack it (network and FUSE
+mounts). Hard links then do the same in several steps, each of which recovery can recognise. That is as safe in a crash,
+but a file that another process renames over the old one in the microseconds between our last check and our rename is
+lost.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from governance.changes.exchange import RENAME_EXCHANGE, RENAME_NOREPLACE, UNSUPPORTED, Rename2, rename2
 from governance.changes.folders import open_parent
 from ledger.errors import ApplyConflict, GitFailed
 from ledger.paths import FOLDER
 from tools.git import Git
 from tools.untrusted_tree import UntrustedTree, join_names, list_programs
+
+RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
+UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
+
+Rename2 = Callable[[int, str, str, int], None]
+
+
+def rename2(folder: int, source: str, target: str, flags: int) -> None:
+    """``renameat2`` inside one open folder. Raises ``OSError`` with the kernel's errno; ENOSYS where libc lacks it."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), target)
+    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    if function(folder, os.fsencode(source), folder, os.fsencode(target), flags):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
 
 ASIDE = ".aside"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

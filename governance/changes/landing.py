@@ -7,6 +7,7 @@ from collections.abc import Collection
 from governance.changes.folders import NOT_A_FILE, look_at
 from governance.changes.types import Landing, Mode
 from ledger.errors import ApplyConflict, RepositoryBusy
+from ledger.events.change import LandingCause
 from ledger.vocabulary import Candidate, EditKind, Frozen
 from tools.git import Git
 
@@ -42,9 +43,12 @@ def decide(facts: LandingFacts) -> Landing:
     review_ref = f"{REVIEW}{facts.op_id}"
     if facts.mode == "dry-run":
         return Landing(mode="dry-run", ref="", reason="Only the diff was asked for.", base=facts.tree)
-    reason = _against_branch(facts)
-    if reason or facts.head_ref is None:
-        return Landing(mode="review", ref=review_ref, reason=reason, base=facts.tree, review_ref=review_ref)
+    against = _against_branch(facts)
+    if against is not None:
+        cause, reason = against
+        return Landing(
+            mode="review", ref=review_ref, cause=cause, reason=reason, base=facts.tree, review_ref=review_ref
+        )
     moved = "" if facts.head == facts.base else ", which moved on without touching these files"
     return Landing(
         mode="branch",
@@ -55,26 +59,29 @@ def decide(facts: LandingFacts) -> Landing:
     )
 
 
-def _against_branch(facts: LandingFacts) -> str:
+def _against_branch(facts: LandingFacts) -> tuple[LandingCause, str] | None:
     if facts.mode == "review":
-        return "Review branches are the owner's setting."
+        return LandingCause.SETTING, "Review branches are the owner's setting."
     if facts.tree != facts.base:
-        return "The work stands on a snapshot of uncommitted files."
+        return LandingCause.SNAPSHOT, "The work stands on a snapshot of uncommitted files."
     if facts.head_ref is None:
-        return "HEAD is detached."
+        return LandingCause.DETACHED, "HEAD is detached."
     if facts.head is None or not facts.forward:
-        return "The branch that is checked out does not contain the commit that the work was planned on."
-    if facts.touched:
-        return f"The branch moved on and changed {_names(facts.touched)}."
-    if facts.in_the_way:
-        return f"The owner has work of his own in {_names(facts.in_the_way)}."
-    if facts.converted:
         return (
+            LandingCause.NOT_CONTAINED,
+            "The branch that is checked out does not contain the commit that the work was planned on.",
+        )
+    if facts.touched:
+        return LandingCause.MOVED_ON, f"The branch moved on and changed {_names(facts.touched)}."
+    if facts.in_the_way:
+        return LandingCause.OWN_WORK, f"The owner has work of his own in {_names(facts.in_the_way)}."
+    if facts.converted:
+        return LandingCause.CONVERTED, (
             f"git takes {_names(facts.converted)} for unchanged, but its bytes are not those that a checkout of the "
             "commit has: look at core.autocrlf, .gitattributes and the marks assume-unchanged and skip-worktree "
             "(`git ls-files -v`)."
         )
-    return ""
+    return None
 
 
 def _names(paths: tuple[str, ...]) -> str:

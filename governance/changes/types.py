@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ledger.events.change import LandingCause
 from ledger.vocabulary import Frozen
 
 Mode = Literal["branch", "review", "dry-run"]
@@ -17,6 +18,7 @@ class Landing(Frozen):
     mode: Mode
     ref: str  # full ref name; empty for a dry run
     reason: str
+    cause: LandingCause | None = None
     base: str  # commit the change is planned on
     review_ref: str = ""  # used when the branch turns out not to be possible
 

@@ -13,19 +13,18 @@ from pydantic import BaseModel
 from governance.conversation import prompts
 from governance.conversation.answer_verdict import AnswerVerdict
 from governance.conversation.answers import parse_answer
-from governance.conversation.ends import ConversationEnd, Talk
 from governance.conversation.exploration import context_of, explore
+from governance.conversation.form import ConversationForm, choose_form
 from governance.conversation.history import Opening
-from governance.conversation.injection_screen import look_at
-from governance.conversation.manner import Manner, manner_of
+from governance.conversation.injection_screen import screen_text
+from governance.conversation.result import ConversationEnd, ConversationResult
 from governance.conversation.rounds import Conversation
-from governance.conversation.tool_call import call_tool
+from governance.conversation.tool_calls import call_tool
 from governance.grounding.ground import depth_of
 from governance.irongate.candidate import g01_containment, g02_protected, g04_exploration
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import POLICY_RULES, Dossier
-from governance.pipeline.retries import COLLAPSE
+from governance.pipeline.dossier import COLLAPSE_RULE, POLICY_RULES, Dossier
 from governance.repair.proposal import Proposal
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits
@@ -40,9 +39,9 @@ from ledger.vocabulary import (
     EditKind,
     FailureClass,
     Operation,
+    Phase,
     RootCause,
     Spend,
-    State,
     TestResult,
     Verdict,
 )
@@ -53,7 +52,7 @@ from tools.workspace import Workspace
 MAX_FILES = 6
 
 
-class Noop(BaseModel):
+class NoopClaim(BaseModel):
     """A model's claim that there is nothing to do."""
 
     noop: str
@@ -73,11 +72,11 @@ async def read_files(crew: OpContext, context: ToolContext, paths: Sequence[str]
     """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
-        outcome = await call_tool(crew, State.GENERATE, "read_file", json.dumps({"path": path}), context)
+        outcome = await call_tool(crew, Phase.GENERATE, "read_file", json.dumps({"path": path}), context)
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
-            await look_at(crew, State.GENERATE, path, files[path])  # all of it: the call screened a part
+            await screen_text(crew, Phase.GENERATE, path, files[path])  # all of it: the call screened a part
     return files
 
 
@@ -92,7 +91,7 @@ def modes_of(workspace: Workspace, paths: Sequence[str]) -> Mapping[str, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class StatedEdits:
     """Edits; or none, with the problem and the rule."""
 
     edits: tuple[Edit, ...] = ()
@@ -114,7 +113,7 @@ def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -
     return None
 
 
-async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: str) -> Stated:
+async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: str) -> StatedEdits:
     """Edits written by tools, else those in the answer; or none, with the reason."""
     if context.written:
         found = []
@@ -124,23 +123,23 @@ async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: s
             edit = make_edit(path, before, context.workspace.read(path), mode=mode, rationale=text.strip()[:300])
             if edit is not None:
                 found.append(edit)
-        return Stated(edits=tuple(found), problem="" if found else "the edits change nothing")
+        return StatedEdits(edits=tuple(found), problem="" if found else "the edits change nothing")
     parsed = await asyncio.to_thread(parse_edits, text)
     protected = crew.shop.settings.pipeline.protected_paths
     denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
     if denied is not None:
-        await crew.record.note(GateJudged(**denied.model_dump()), phase=State.GENERATE)
-        return Stated(problem=denied.reason, rule=denied.rule)
+        await crew.record.note(GateJudged(**denied.model_dump()), phase=Phase.GENERATE)
+        return StatedEdits(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
     modes = await asyncio.to_thread(modes_of, context.workspace, paths)
     resolved = await asyncio.to_thread(resolve, parsed, context.workspace.read, modes=modes, rationale=rationale)
     if isinstance(resolved, EditProblems):
-        return Stated(problem=resolved.text)
-    return Stated(edits=resolved)
+        return StatedEdits(problem=resolved.text)
+    return StatedEdits(edits=resolved)
 
 
-class Answers:
+class AnswerJudge:
     """Judges whether a text is an answer: it has edits that apply, or claims that nothing is to be done.
 
     It is sent back when its edits do not apply, or when the exploration is insufficient (gate 4), because that is
@@ -155,7 +154,7 @@ class Answers:
 
     async def __call__(self, text: str) -> AnswerVerdict:
         if not self._context.written:
-            if parse_answer(text, Noop)[0] is not None:
+            if parse_answer(text, NoopClaim)[0] is not None:
                 return AnswerVerdict(useful=True)
             parsed = await asyncio.to_thread(parse_edits, text)
             if not parsed.parts and not parsed.problems:
@@ -178,28 +177,28 @@ class Answers:
         )
         if verdict.decision is Decision.ALLOW:
             return AnswerVerdict(useful=True)
-        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.GENERATE)
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=Phase.GENERATE)
         return AnswerVerdict(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 
 async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
     """One conversation for one candidate. Tools edit a workspace of its own."""
-    manner = manner_of(crew.asker.provider.capabilities, crew.shop.settings.loop)
+    manner = choose_form(crew.asker.provider.capabilities, crew.shop.settings.loop)
     async with crew.workspace(op) as workspace:
         context = context_of(op, dossier, crew, workspace)
-        looked = crew.holdings.looked
+        looked = crew.holdings.exploration
         found = looked.begin(op.tree, context)
-        opening = await opened(op, dossier, crew, context, failing, manner, found)
-        judge = Answers(op=op, crew=crew, context=context, complexity=depth_of(crew, op, dossier))
+        opening = await build_opening(op, dossier, crew, context, failing, manner, found)
+        judge = AnswerJudge(op=op, crew=crew, context=context, complexity=depth_of(crew, op, dossier))
         before = crew.record.spend
         limits = Limits(
             max_tokens=crew.shop.settings.pipeline.answer_tokens,
             caution_milli=crew.holdings.regrounding.caution_milli,
         )
-        crew.holdings.pulse.begin()
+        crew.holdings.canary.begin()
         conversation = Conversation(
             crew=crew,
-            phase=State.GENERATE,
+            phase=Phase.GENERATE,
             purpose="generate",
             opening=opening,
             context=context,
@@ -211,33 +210,33 @@ async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tu
         looked.keep(context, conversation.looked)
         is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
         if said.error is not None and is_lost:
-            return broken_off(said, said.error, context)
+            return handle_error(said, said.error, context)
         stated = await edits_of(op, crew, context, said.answer)
-        claim, _ = parse_answer(said.answer, Noop)
+        claim, _ = parse_answer(said.answer, NoopClaim)
     if not stated.edits and claim is None:
-        return nothing_stated(stated, said, context)
+        return propose_without_edits(stated, said, context)
     return as_proposal(crew, said, stated.edits, claim, context, before)
 
 
-async def opened(
+async def build_opening(
     op: Operation,
     dossier: Dossier,
     crew: OpContext,
     context: ToolContext,
     failing: tuple[TestResult, ...],
-    manner: Manner,
+    manner: ConversationForm,
     found: Sequence[tuple[str, str]],
 ) -> Opening:
     """The opening. Without native tool calls the daemon explores first and includes the results."""
     files = await read_files(crew, context, wanted_files(op, dossier, failing))
-    if manner is not Manner.NATIVE:
+    if manner is not ConversationForm.NATIVE:
         paths = [path for path in files if not is_test_path(path)] or list(files)
         findings = await explore(crew, context, paths, complexity=depth_of(crew, op, dossier))
-        found = [*found, *findings.told]
+        found = [*found, *findings.results]
     memory = crew.shop.memory
     lessons, advice = memory.taught(), await memory.advice(files)
     crew.holdings.remembered |= bool(advice)
-    room = prompts.FILES_CHARS if manner is Manner.ONE_SHOT else prompts.FILES_CHARS // 2
+    room = prompts.FILES_CHARS if manner is ConversationForm.ONE_SHOT else prompts.FILES_CHARS // 2
     return prompts.generate(
         op,
         dossier,
@@ -251,22 +250,22 @@ async def opened(
     )
 
 
-def broken_off(said: Talk, error: OuroError, context: ToolContext) -> Proposal:
+def handle_error(said: ConversationResult, error: OuroError, context: ToolContext) -> Proposal:
     """The proposal after a collapse. Re-raises any other error, with the conversation's end as a note."""
     if isinstance(error, CollapseDetected):
-        return collapsed(error, tuple(context.uses), dict(context.reads))
-    error.add_note(said.told)
+        return propose_after_collapse(error, tuple(context.uses), dict(context.reads))
+    error.add_note(said.summary)
     raise error
 
 
-def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
+def propose_after_collapse(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[str, str]) -> Proposal:
     """A retry with fresh evidence after a collapse; none of the answer's text is kept."""
     return Proposal(
         candidate=None,
         reason=f"the answer collapsed ({error.signal}): it said the same again and again, or nothing sensible",
         cause=RootCause.COLLAPSE,
         failure=FailureClass.COLLAPSE,
-        rule=COLLAPSE,
+        rule=COLLAPSE_RULE,
         retry=True,
         exploration=uses,
         reads=reads,
@@ -275,13 +274,13 @@ def collapsed(error: CollapseDetected, uses: tuple[ToolUse, ...], reads: dict[st
     )
 
 
-def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal:
+def propose_without_edits(stated: StatedEdits, said: ConversationResult, context: ToolContext) -> Proposal:
     """Feedback for another attempt, unless the deadline ended this one.
 
     If a rule refused the model's tool calls, that is the reason.
     """
     if said.error is not None:
-        return broken_off(said, said.error, context)
+        return handle_error(said, said.error, context)
     denied = said.refused[-1] if said.refused else None
     rule = denied.rule if denied else stated.rule
     by_policy = rule.startswith(POLICY_RULES)
@@ -291,7 +290,7 @@ def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal
     why = denied.reason if denied else said.problem or stated.problem or "the answer holds no edit"
     return Proposal(
         candidate=None,
-        reason=why if said.end is ConversationEnd.ANSWER else f"{said.told}; {why}",
+        reason=why if said.end is ConversationEnd.ANSWER else f"{said.summary}; {why}",
         cause=cause,
         failure=failure,
         rule=rule,
@@ -302,9 +301,9 @@ def nothing_stated(stated: Stated, said: Talk, context: ToolContext) -> Proposal
 
 def as_proposal(
     crew: OpContext,
-    said: Talk,
+    said: ConversationResult,
     edits: tuple[Edit, ...],
-    claim: Noop | None,
+    claim: NoopClaim | None,
     context: ToolContext,
     before: Spend,
 ) -> Proposal:
@@ -327,11 +326,11 @@ def as_proposal(
     )
     return Proposal(
         candidate=candidate,
-        reason=claim.noop if claim and not edits else f"{len(edits)} edit(s); {said.told}",
-        notes=() if said.end is ConversationEnd.ANSWER else (said.told,),
+        reason=claim.noop if claim and not edits else f"{len(edits)} edit(s); {said.summary}",
+        notes=() if said.end is ConversationEnd.ANSWER else (said.summary,),
         tried=1,
         exploration=tuple(context.uses),
         reads=dict(context.reads),
-        proximity_milli=crew.holdings.pulse.proximity_milli,
-        signal=crew.holdings.pulse.signal,
+        proximity_milli=crew.holdings.canary.proximity_milli,
+        signal=crew.holdings.canary.signal,
     )

@@ -13,11 +13,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from governance.approval.questions import Owner
-from governance.conversation.tool_call import call_tool
-from governance.irongate.candidate.g04_exploration import lacking, standing
+from governance.conversation.tool_calls import call_tool
+from governance.irongate.candidate.g04_exploration import find_shortfalls, score_exploration
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Dossier
-from ledger.vocabulary import Complexity, Operation, State
+from ledger.vocabulary import Complexity, Operation, Phase
 from tools.manifest import ToolContext
 from tools.testing.localisation.ranking import Suspicion
 from tools.workspace import Workspace
@@ -49,7 +49,7 @@ class Findings:
     """Exploration results by file."""
 
     files: dict[str, FileExploration] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
+    results: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
 
 
 def context_of(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> ToolContext:
@@ -77,10 +77,10 @@ class Scout:
 
     async def ask(self, name: str, **arguments: str) -> str:
         """Text of one tool call's result; empty when the call failed."""
-        outcome = await call_tool(self._crew, State.GENERATE, name, json.dumps(arguments), self._context)
+        outcome = await call_tool(self._crew, Phase.GENERATE, name, json.dumps(arguments), self._context)
         if not outcome.use.ok:
             return ""
-        self.findings.told.append((" ".join([name, *arguments.values()]), outcome.text))
+        self.findings.results.append((" ".join([name, *arguments.values()]), outcome.text))
         return outcome.text
 
     async def look_at(self, path: str) -> None:
@@ -119,7 +119,7 @@ class Scout:
     def conclude(self) -> Findings:
         """The findings, with transitive callers filled in."""
         for path, found in self.findings.files.items():
-            called = {n: reached(n, self._calling) for _, _, n in found.symbols if n in self._calling}
+            called = {n: transitive_callers(n, self._calling) for _, _, n in found.symbols if n in self._calling}
             self.findings.files[path] = replace(found, called_in=called)
         return self.findings
 
@@ -143,7 +143,7 @@ async def explore(
         await scout.look_at(path)
 
     def is_enough() -> bool:
-        return not lacking(complexity, standing(tuple(context.uses)))
+        return not find_shortfalls(complexity, score_exploration(tuple(context.uses)))
 
     waiting, asked = scout.symbols(), set[str]()
     while waiting and not is_enough() and len(asked) < MORE_CALLS:
@@ -157,7 +157,7 @@ async def explore(
     return scout.conclude()
 
 
-def reached(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> frozenset[str]:
+def transitive_callers(symbol: str, calling: Mapping[str, frozenset[tuple[str, str]]]) -> frozenset[str]:
     """Files that call a symbol, directly or transitively. Pure."""
     paths, seen, waiting = set[str](), {symbol}, [symbol]
     while waiting:

@@ -12,7 +12,7 @@ KEPT = 8
 
 
 @dataclass(slots=True)
-class Looked:
+class ExplorationCache:
     """Exploration calls made on ``tree``, the files read (path to sha256), and the newest results by title."""
 
     tree: str = ""

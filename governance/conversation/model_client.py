@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from governance.budget import Budget
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
-from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, felt
-from governance.irongate.candidate.g15_secrets import redact
+from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, proximity_of
+from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
 from kernel.canary import CollapseDetected
@@ -44,9 +44,9 @@ from kernel.provider import (
 from kernel.tokens import CHARS_PER_TOKEN
 from ledger.clock import Clock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
-from ledger.events.model import CallEnded, CallStarted, ProximityJudged
+from ledger.events.model import CallEnded, CallProblem, CallStarted, ProximityJudged
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Draft, State
+from ledger.vocabulary import Draft, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ async def _without_secrets(request: R, timeout_s: float) -> R:
 class ModelClient:
     """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
-    Every answer's canary report updates ``pulse`` and is judged by the policy on ``ground``: a collapsed answer is
+    Every answer's canary report updates ``canary`` and is judged by the policy on ``ground``: a collapsed answer is
     never returned, even if its provider accepts it. ``posture``: the name used in prompts, recorded with each turn.
     """
 
@@ -131,7 +131,7 @@ class ModelClient:
         route: str,
         turn_s: float,
         ground: Ground | None = None,
-        pulse: CanaryTracker | None = None,
+        canary: CanaryTracker | None = None,
         posture: str = "",
     ) -> None:
         self.posture = posture
@@ -143,12 +143,12 @@ class ModelClient:
         self._route = route
         self._turn_s = turn_s
         self._ground = ground or Ground()
-        self._pulse = pulse or CanaryTracker()
+        self._canary = canary or CanaryTracker()
 
     @property
     def scale_milli(self) -> int:
         """Share of the time limit (thousandths) that is left, given the worst proximity of this attempt."""
-        return self._ground.at(self._pulse.proximity_milli).budget_scale_milli
+        return self._ground.at(self._canary.proximity_milli).budget_scale_milli
 
     @property
     def _left_s(self) -> float:
@@ -157,7 +157,7 @@ class ModelClient:
 
     async def turn(
         self,
-        phase: State,
+        phase: Phase,
         purpose: str,
         conversation: Sequence[Message],
         tools: Sequence[ToolSchema] = (),
@@ -174,8 +174,8 @@ class ModelClient:
         most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        told = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
-        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, told)
+        at_start = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
+        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, at_start)
         async with self._judged(phase, purpose), recorded:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
@@ -186,28 +186,34 @@ class ModelClient:
             self._feel(heard.done.report, heard.usage.tokens_out)
         return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
 
-    async def infill(self, phase: State, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
+    async def infill(self, phase: Phase, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
         """One batch of infills. Raises as :meth:`turn` does."""
         if not isinstance(self.provider, Infiller):
             raise ProviderBadOutput(f"{self.provider.name} cannot infill.", provider=self.provider.name)
         spans = await asyncio.to_thread(spans_without_secrets, request.spans)
         request = request.model_copy(update={"timeout_s": self._left_s, "spans": spans})
-        most, told = at_most(request.spans, (), request.samples), careful(request.caution_milli, request.temperature)
-        return await self._infills(phase, purpose, most, partial(self.provider.infill, request), told)
+        most, at_start = (
+            at_most(request.spans, (), request.samples),
+            careful(request.caution_milli, request.temperature),
+        )
+        return await self._infills(phase, purpose, most, partial(self.provider.infill, request), at_start)
 
-    async def diverge(self, phase: State, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
+    async def diverge(self, phase: Phase, purpose: str, request: DivergeRequest) -> tuple[Infill, ...] | None:
         """Alternatives to the spans' current texts; None if the provider has none to give. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Diverger):
             return None
         request = await _without_secrets(request, self._left_s)
-        most, told = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
-        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), told)
+        most, at_start = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
+        return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), at_start)
 
     async def _infills(
-        self, phase: State, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], told: Fields
+        self, phase: Phase, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], at_start: Fields
     ) -> tuple[Infill, ...]:
         heard = ResponseBuffer(most.tokens_in)
-        async with self._judged(phase, purpose), self._recorded(phase, purpose, most, heard, self._left_s, told):
+        async with (
+            self._judged(phase, purpose),
+            self._recorded(phase, purpose, most, heard, self._left_s, at_start),
+        ):
             try:
                 answer = await ask()
             except CollapseDetected as error:
@@ -220,27 +226,27 @@ class ModelClient:
         return sound(answer.infills)
 
     def _feel(self, report: Report | None, tokens: int) -> None:
-        """Update the pulse. Raises ``CollapseDetected`` when the policy discards the answer."""
-        near, signal = felt(report), report.signal if report else "none"
+        """Update the canary. Raises ``CollapseDetected`` when the policy discards the answer."""
+        near, signal = proximity_of(report), report.signal if report else "none"
         if not self._ground.is_answer(near):
             raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
-        self._pulse.feel(near, signal)
+        self._canary.feel(near, signal)
 
     @asynccontextmanager
-    async def _judged(self, phase: State, purpose: str) -> AsyncIterator[None]:
+    async def _judged(self, phase: Phase, purpose: str) -> AsyncIterator[None]:
         """Around one call: records the policy's decision on an answer of raised proximity."""
-        before = self._pulse.proximity_milli
+        before = self._canary.proximity_milli
         try:
             yield
         except CollapseDetected as error:
             near = max(round(1000 * error.proximity), self._ground.settings.alarm_milli)
             await self._decided(phase, purpose, near, error.signal)
             raise
-        near = self._pulse.proximity_milli
+        near = self._canary.proximity_milli
         if near > before and near >= RESTLESS_MILLI:
-            await self._decided(phase, purpose, near, self._pulse.signal)
+            await self._decided(phase, purpose, near, self._canary.signal)
 
-    async def _decided(self, phase: State, purpose: str, near: int, signal: str) -> None:
+    async def _decided(self, phase: Phase, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
             ProximityJudged(
@@ -257,7 +263,7 @@ class ModelClient:
             phase=phase,
         )
 
-    async def weigh(self, phase: State, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
+    async def weigh(self, phase: Phase, purpose: str, request: WeighRequest) -> tuple[int, ...] | None:
         """Log probabilities of texts in spans (see ``WeighAnswer``); None if unsupported. Raises as :meth:`turn`."""
         if not isinstance(self.provider, Weigher):
             return None
@@ -272,25 +278,25 @@ class ModelClient:
 
     @asynccontextmanager
     async def _recorded(
-        self, phase: State, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, told: Fields
+        self, phase: Phase, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, at_start: Fields
     ) -> AsyncIterator[None]:
         """Around one call: budget reserved before, settled and recorded after, however the call ends.
 
-        ``most``: upper estimate of its tokens; ``told``: fields for the entry of the call's start.
+        ``most``: upper estimate of its tokens; ``at_start``: fields for the entry of the call's start.
         """
-        ticket = await self._open(phase, purpose, most, told)
+        ticket = await self._open(phase, purpose, most, at_start)
         started = self._clock.monotonic()
-        problem = "failed"
+        problem: str = CallProblem.FAILED
         try:
             yield
             problem = ""
         except TimeoutError as error:
-            problem = "total"
+            problem = CallProblem.TOTAL
             raise ProviderUnavailable(
                 f"The turn took longer than {limit_s:g} s.", provider=self.provider.name, kind="total"
             ) from error
         except asyncio.CancelledError:
-            problem = "cancelled"
+            problem = CallProblem.CANCELLED
             raise
         except ProviderError as error:
             problem, heard.fields = problem_of(error), of_collapse(error)
@@ -298,7 +304,7 @@ class ModelClient:
         finally:
             await self._close(ticket, phase, purpose, heard, started, problem)
 
-    async def _open(self, phase: State, purpose: str, most: Usage, told: Fields) -> int:
+    async def _open(self, phase: Phase, purpose: str, most: Usage, at_start: Fields) -> int:
         ticket, verdict = await self._budget.reserve(
             provider=self.provider.name,
             price=self.provider.price,
@@ -317,7 +323,7 @@ class ModelClient:
                     tokens_in=most.tokens_in,
                     max_tokens=most.tokens_out,
                     rule=verdict.rule,
-                    **told,
+                    **at_start,
                 ),
                 phase=phase,
             )
@@ -327,7 +333,7 @@ class ModelClient:
         return ticket
 
     async def _close(
-        self, ticket: int, phase: State, purpose: str, heard: ResponseBuffer, started: float, problem: str
+        self, ticket: int, phase: Phase, purpose: str, heard: ResponseBuffer, started: float, problem: str
     ) -> None:
         """Settle and record a call. Cancellation does not interrupt this, so that the cost survives a restart."""
         ms = round((self._clock.monotonic() - started) * 1000)
@@ -358,7 +364,7 @@ class ModelClient:
 
         await run_to_completion(settled())
 
-    def _claimed(self, phase: State, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
+    def _claimed(self, phase: Phase, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
         """The convergence record of a reply, up to the op's maximum number of them."""
         if not self._record.may_claim():
             return ()
@@ -434,4 +440,4 @@ def of_collapse(error: Exception) -> Fields:
 
 def problem_of(error: Exception) -> str:
     """The ``problem`` field of a call that ended with this provider error."""
-    return COLLAPSED if isinstance(error, CollapseDetected) else str(error)
+    return CallProblem.COLLAPSED if isinstance(error, CollapseDetected) else str(error)

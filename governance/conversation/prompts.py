@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from governance.conversation.history import Opening
 from governance.irongate.tool.g18_injection import defuse
 from governance.pipeline.dossier import ChangePlan, Dossier, Feedback
-from ledger.vocabulary import Operation, State, TestResult
+from ledger.vocabulary import Operation, Phase, TestResult
 
 FILE_CHARS, FILES_CHARS, FOUND_CHARS = 12_000, 72_000, 1_500
 FEEDBACK_SHOWN = 3
@@ -126,7 +126,7 @@ def looking_back(dossier: Dossier) -> list[str]:
 
 def feedback(item: Feedback) -> str:
     """Why the last attempt was sent back."""
-    if item.phase is State.APPLY:  # the attempt itself was not at fault
+    if item.phase is Phase.APPLY:  # the attempt itself was not at fault
         afresh = f"The files have changed since the last attempt ({item.rule}): look afresh."
         return f"{afresh}\n{data('change', item.text, 3_000)}"
     return f"An earlier attempt was refused by {item.rule}. Do not repeat it.\n{data('refusal', item.text, 3_000)}"

@@ -42,18 +42,18 @@ class ParsedTurn:
     fault: str = ""
 
 
-def described(tools: Sequence[ToolSchema]) -> str:
+def describe_tools(tools: Sequence[ToolSchema]) -> str:
     """The call form and all tools, for the system prompt."""
     return "\n".join([FORM, *(f"- {t.name}: {t.description} Arguments: {_arguments(t.parameters)}" for t in tools)])
 
 
 def _arguments(schema: dict[str, Any]) -> str:
     needed = schema.get("required", ())
-    told = {
+    described = {
         name + ("" if name in needed else "?"): str(info.get("description") or info.get("type") or "any")
         for name, info in schema.get("properties", {}).items()
     }
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(described, ensure_ascii=False)
 
 
 def block(name: str, arguments: str) -> str:

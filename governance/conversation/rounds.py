@@ -13,9 +13,7 @@ from typing import Any
 
 from governance.conversation import protocol
 from governance.conversation.answer_verdict import SAYS_NOTHING, AnswerVerdict, Judge
-from governance.conversation.calls import names_of, run_calls, title_of
-from governance.conversation.compaction import compact, shortened
-from governance.conversation.ends import TOLD, ConversationEnd, Talk
+from governance.conversation.form import ConversationForm, deadline_s
 from governance.conversation.history import (
     Exchange,
     History,
@@ -23,19 +21,28 @@ from governance.conversation.history import (
     QuotedResult,
     as_messages,
     as_texts,
+    compact,
     recallable,
+    shorten,
     size,
 )
-from governance.conversation.manner import Manner, deadline_s
 from governance.conversation.model_client import Turn
 from governance.conversation.prompts import data
-from governance.conversation.stuck import ConversationStep, stuck_within
+from governance.conversation.result import (
+    END_REASONS,
+    ConversationEnd,
+    ConversationResult,
+    ConversationStep,
+    find_loop_within,
+)
+from governance.conversation.tool_calls import names_of, run_calls, title_of
 from governance.grounding.policy import WHOLE_MILLI
 from governance.pipeline.context import OpContext
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from ledger.errors import BudgetExhausted, OuroError, ProviderError
 from ledger.events.model import (
+    LAST_ROUND,
     LoopAnswerSentBack,
     LoopAnswerUnreadable,
     LoopCallsIgnored,
@@ -46,7 +53,7 @@ from ledger.events.model import (
 )
 from ledger.ids import sha256_hex
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, State, Verdict
+from ledger.vocabulary import Decision, Phase, Verdict
 from tools.manifest import ToolContext, ToolOutcome
 
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
@@ -72,12 +79,12 @@ class Conversation:
         self,
         *,
         crew: OpContext,
-        phase: State,
+        phase: Phase,
         purpose: str,
         opening: Opening,
         context: ToolContext,
         judge: Judge,
-        manner: Manner,
+        manner: ConversationForm,
         limits: Limits,
     ) -> None:
         self._crew = crew
@@ -88,11 +95,11 @@ class Conversation:
         self._manner = manner
         self._limits = limits
         self._settings = crew.shop.settings.loop
-        self._tools = schemas(crew) if manner is not Manner.ONE_SHOT else ()
-        if manner is Manner.TEXT:
-            opening = replace(opening, system=f"{opening.system}\n\n{protocol.described(self._tools)}")
+        self._tools = schemas(crew) if manner is not ConversationForm.ONE_SHOT else ()
+        if manner is ConversationForm.TEXT:
+            opening = replace(opening, system=f"{opening.system}\n\n{protocol.describe_tools(self._tools)}")
         self._opening = opening
-        self._rounds = 1 if manner is Manner.ONE_SHOT else self._settings.rounds
+        self._rounds = 1 if manner is ConversationForm.ONE_SHOT else self._settings.rounds
         self.history = History()
         self._steps: list[ConversationStep] = []
         self._refused: list[Verdict] = []
@@ -103,7 +110,7 @@ class Conversation:
         self._number = self._made = self._explored = self._corrected = self._idle = 0
         self._fresh = self._nudged = False
 
-    async def run(self) -> Talk:
+    async def run(self) -> ConversationResult:
         """Run to the end. Errors of provider and budget become results; others are raised. Cancellation is recorded."""
         limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
         try:
@@ -124,7 +131,7 @@ class Conversation:
             await run_to_completion(self._ended(ConversationEnd.CANCELLED))
             raise
 
-    async def _ended(self, end: ConversationEnd, error: OuroError | None = None) -> Talk:
+    async def _ended(self, end: ConversationEnd, error: OuroError | None = None) -> ConversationResult:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
             LoopEnded,
@@ -135,7 +142,7 @@ class Conversation:
             wrote=sorted(self._context.written),
             problem=problem[:RECALLED_CHARS],
         )
-        return Talk(
+        return ConversationResult(
             end=end,
             answer=self._answer or self._useful,
             rounds=self._number,
@@ -165,21 +172,21 @@ class Conversation:
         """One turn; the last one has no tools and a nudge to answer."""
         final = NUDGE if last and self._number > 1 else ""
         if final:
-            await self._note(LoopNudged, why="last round", round=self._number)
-        tools = self._tools if self._manner is Manner.NATIVE and not last else ()
+            await self._note(LoopNudged, why=LAST_ROUND, round=self._number)
+        tools = self._tools if self._manner is ConversationForm.NATIVE and not last else ()
         return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 
     def _prompt(self, final: str = "") -> list[Message]:
-        form = as_messages if self._manner is Manner.NATIVE else as_texts
+        form = as_messages if self._manner is ConversationForm.NATIVE else as_texts
         return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
 
     async def _take(self, turn: Turn, last: bool) -> ConversationEnd | None:
         """Process a turn; the end it leads to, or None to continue."""
         text, calls = turn.text, turn.calls
-        if calls and (last or self._manner is not Manner.NATIVE):
+        if calls and (last or self._manner is not ConversationForm.NATIVE):
             await self._ignored(calls)
             calls = ()
-        if self._manner is Manner.TEXT and not self._is_too_long(text):
+        if self._manner is ConversationForm.TEXT and not self._is_too_long(text):
             read = protocol.read_turn(text, prefix=f"call-{self._number}-")
             text, calls = read.prose, read.calls
             if read.fault:
@@ -209,13 +216,13 @@ class Conversation:
         self._useful = text if judged.useful else self._useful
         is_answer = judged.useful or bool(judged.problem)
         is_over = last or self._corrected >= CORRECTIONS or (judged.useful and not judged.problem)
-        if self._manner is Manner.ONE_SHOT or (is_answer and is_over):
+        if self._manner is ConversationForm.ONE_SHOT or (is_answer and is_over):
             self._answer = "" if self._is_too_long(text) else text
             return ConversationEnd.ANSWER
         if last:
             return None
         self._corrected += is_answer
-        remark = shortened(judged.remark, RECALLED_CHARS)
+        remark = shorten(judged.remark, RECALLED_CHARS)
         await self._note(LoopAnswerSentBack, round=self._number, why=remark)
         step = ConversationStep("answer", sha256_hex(text)) if is_answer else ConversationStep("", "")
         return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
@@ -231,7 +238,7 @@ class Conversation:
         return len(text) > self._settings.answer_chars
 
     def _shown(self, text: str) -> str:
-        return shortened(text, RECALLED_CHARS)
+        return shorten(text, RECALLED_CHARS)
 
     async def _called(self, text: str, calls: Sequence[ToolCall]) -> ConversationEnd | None:
         """Run a turn's calls, up to the limit, and keep their results."""
@@ -262,14 +269,14 @@ class Conversation:
 
     async def _went_on(self, exchange: Exchange, steps: Sequence[ConversationStep]) -> ConversationEnd | None:
         """Append an exchange. The first loop gets a nudge, the next one ends the conversation."""
-        circle = stuck_within(self._steps, steps)
+        circle = find_loop_within(self._steps, steps)
         self._steps += steps
         if circle is not None:
             if self._nudged:
                 return circle
             self._nudged = True
             exchange = replace(
-                exchange, nudge=f"You go round in circles: {TOLD[circle]}. Do something else, or answer."
+                exchange, nudge=f"You go round in circles: {END_REASONS[circle]}. Do something else, or answer."
             )
             await self._note(LoopNudged, why=circle.value, round=self._number)
         self.history = self.history.plus(exchange)

@@ -14,23 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from governance.conversation.conversation import converse
-from governance.conversation.course import (
+from governance.conversation.repair_layers import (
     SHOWN_DIFF,
     SIBLING,
     Branch,
-    Course,
-    Stop,
-    Trouble,
+    BranchTrouble,
+    LayeredRepair,
+    RepairStop,
     next_layer,
-    noted,
-    resumed,
+    resume_state,
+    round_event,
 )
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes, unified
-from governance.pipeline.dossier import Dossier, Feedback
-from governance.pipeline.retries import COLLAPSE
+from governance.pipeline.dossier import COLLAPSE_RULE, Dossier, Feedback
 from governance.repair.proposal import Proposal
-from governance.repair.resumed import events_before
+from governance.repair.search_resume import events_before
 from governance.repair.settings import RepairSettings
 from governance.repair.variant_runner import at_once
 from governance.verification.test_runs import explain
@@ -40,9 +39,9 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,
     Operation,
+    Phase,
     RootCause,
     RunStatus,
-    State,
     TestResult,
     TestRun,
 )
@@ -51,24 +50,24 @@ from tools.testing.report.verdict import TIME_LIMIT
 UNSTEADY = "With this patch the tests pass now and then: they failed, and passed when they were run again."
 
 
-def classify_failure(run: TestRun, again: TestRun | None = None) -> Trouble:
+def classify_failure(run: TestRun, again: TestRun | None = None) -> BranchTrouble:
     """Kind of failure of a run. ``again``: a rerun of the tests that failed in it. Pure."""
     if run.status is RunStatus.GREEN:
-        return Trouble.NONE
+        return BranchTrouble.NONE
     if run.status is RunStatus.TIMEOUT:
-        return Trouble.TIMEOUT
+        return BranchTrouble.TIMEOUT
     if run.status is not RunStatus.RED:
-        return Trouble.ENVIRONMENT
+        return BranchTrouble.ENVIRONMENT
     if again is not None and again.status is RunStatus.GREEN:
-        return Trouble.FLAKY
+        return BranchTrouble.FLAKY
     kinds = {r.exception for r in run.red}
     if TIME_LIMIT in kinds:
-        return Trouble.TIMEOUT
+        return BranchTrouble.TIMEOUT
     if kinds & {"SyntaxError", "IndentationError", "TabError"}:
-        return Trouble.SYNTAX
+        return BranchTrouble.SYNTAX
     if kinds & {"ImportError", "ModuleNotFoundError"}:
-        return Trouble.IMPORT
-    return Trouble.TYPE if kinds <= {"TypeError", "AttributeError", "NameError"} else Trouble.TEST
+        return BranchTrouble.IMPORT
+    return BranchTrouble.TYPE if kinds <= {"TypeError", "AttributeError", "NameError"} else BranchTrouble.TEST
 
 
 def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], settings: RepairSettings) -> str:
@@ -104,18 +103,18 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
     settings = crew.shop.settings.repair
     box_s = crew.shop.settings.clocks.repair_s
     await set_clock(crew, box_s)
-    course, dossier, key = await begin(op, dossier, crew, failing)
-    authors, stop, tried, last = [dossier], Stop.ITERATIONS, 0, Proposal(candidate=None, reason="")
+    state, dossier, key = await begin(op, dossier, crew, failing)
+    authors, stop, tried, last = [dossier], RepairStop.ITERATIONS, 0, Proposal(candidate=None, reason="")
     try:
         async with crew.clock.within(box_s):
-            while course.rounds < settings.l2_rounds:
+            while state.rounds < settings.l2_rounds:
                 layer = await grow(op, authors, crew, failing)
-                if all(branch.proposal.rule == COLLAPSE for branch in layer):
+                if all(branch.proposal.rule == COLLAPSE_RULE for branch in layer):
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
-                met = course.after(layer)
-                await crew.record.note(noted(key, course, layer))
-                good = [branch for branch in layer if branch.trouble is Trouble.NONE]
+                met = state.after(layer)
+                await crew.record.note(round_event(key, state, layer))
+                good = [branch for branch in layer if branch.trouble is BranchTrouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
                 last = layer[0].proposal
@@ -124,7 +123,7 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
                     break
                 authors = next_layer(layer, settings.l2_branches)
     except TimeoutError:
-        stop = Stop.DEADLINE
+        stop = RepairStop.DEADLINE
     await crew.record.note(RepairStopped(why=stop.value, tried=tried))
     reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
     return Proposal(
@@ -137,8 +136,8 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
 
 async def begin(
     op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]
-) -> tuple[Course, Dossier, str]:
-    """The course, the first author's dossier, and the key of the search.
+) -> tuple[LayeredRepair, Dossier, str]:
+    """The state, the first author's dossier, and the key of the search.
 
     An op that replaces one ended by a crash resumes after that op's rounds.
     """
@@ -146,8 +145,8 @@ async def begin(
     key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
     earlier = await events_before(crew.record, RepairRoundEnded, key)
     if not earlier:
-        return Course(), dossier, key
-    return *resumed(earlier[-1], dossier), key
+        return LayeredRepair(), dossier, key
+    return *resume_state(earlier[-1], dossier), key
 
 
 async def grow(
@@ -159,7 +158,7 @@ async def grow(
         dossier = authors[index % len(authors)]
         for other in asked:
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
-            dossier = dossier.with_feedback(Feedback(phase=State.GENERATE, rule=SIBLING, text=text))
+            dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
         asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
     places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
     async with crew.shop.heavy, asyncio.TaskGroup() as group:
@@ -172,7 +171,7 @@ async def grow(
 async def drafted(op: Operation, dossier: Dossier, crew: OpContext, proposal: Proposal) -> Branch:
     """An untested branch, with its patch as text."""
     candidate = proposal.candidate
-    branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=Trouble.SYNTAX)
+    branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=BranchTrouble.SYNTAX)
     if candidate is None:
         return branch
     originals = await crew.originals(op, candidate)
@@ -185,7 +184,7 @@ async def attempt(op: Operation, crew: OpContext, branch: Branch, places: asynci
     """Test one patch in its own workspace. The caller must hold the heavy slot."""
     runner, candidate = crew.shop.runner, branch.proposal.candidate
     if runner is None:
-        return replace(branch, text=crew.shop.runner_problem, trouble=Trouble.ENVIRONMENT)
+        return replace(branch, text=crew.shop.runner_problem, trouble=BranchTrouble.ENVIRONMENT)
     if candidate is None or not branch.fit:
         return branch
     async with places, crew.workspace(op, suffix=suffix) as workspace:
@@ -200,7 +199,7 @@ async def attempt(op: Operation, crew: OpContext, branch: Branch, places: asynci
                 # Rerun in the same workspace: a test that passes now is flaky.
                 again = await tests.run([r.id for r in run.red], limit_s=limit_s)
     trouble = classify_failure(run, again)
-    found = frozenset[str]() if trouble is Trouble.NONE else measure(run)
+    found = frozenset[str]() if trouble is BranchTrouble.NONE else measure(run)
     text = explain(run, {r.id for r in run.red})
-    text = f"{UNSTEADY}\n{text}" if trouble is Trouble.FLAKY else text
+    text = f"{UNSTEADY}\n{text}" if trouble is BranchTrouble.FLAKY else text
     return replace(branch, text=text, trouble=trouble, measure=found)

@@ -1,4 +1,4 @@
-"""How well stated confidence agrees with outcomes over the whole ledger. Pure; integers only.
+"""How well stated confidence agrees with outcomes over the whole ledger. Integers only.
 
 Brier score: mean squared distance between confidence and outcome (10000 for true, 0 for false), in basis points of the
 maximum: 0 is perfect, and a constant confidence of one half scores 2500.
@@ -6,15 +6,17 @@ maximum: 0 is perfect, and a constant confidence of one half scores 2500.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from governance.grounding.trust import Trust, trust_bp
+from governance.grounding.trust import SLICE, Trust, in_table, trust_bp
 from ledger.events.change import ChangeRollingBack, ReviewRejected, UndoMade
 from ledger.events.event import read_event
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
 from ledger.events.op import OpEnded
+from ledger.store import Ledger
 from ledger.vocabulary import Entry, FailureClass, Frozen
 
 WORST_BP: Final = 10_000
@@ -24,7 +26,7 @@ TROUBLE: Final = (UndoMade, ReviewRejected, ChangeRollingBack)
 """Events that count as an incident of an op even when it ended well."""
 
 READ: Final = ((ClaimMade, ClaimsGraded), (OpEnded, *TROUBLE))
-"""Classes of the events that :class:`Reckoning` needs, for two passes over the ledger."""
+"""Classes of the events that :class:`CalibrationCounter` needs, for two passes over the ledger."""
 
 
 class Bin(Frozen):
@@ -95,7 +97,7 @@ class Calibration(Frozen):
         return 100 * self.incidents // self.ops if self.ops else None
 
 
-class Reckoning:
+class CalibrationCounter:
     """Accumulates entries into a :class:`Calibration`. Each kind must come in ledger order; kinds in any order."""
 
     def __init__(self) -> None:
@@ -188,3 +190,17 @@ class Reckoning:
             brier_bp=self._square[about] // (n * WORST_BP) if n else None,
             n=n,
         )
+
+
+async def calibration_of(ledger: Ledger) -> Calibration:
+    """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
+    reckoning = CalibrationCounter()
+    upto, table = await in_table(ledger)
+    for events in READ:
+        after = 0
+        while entries := await ledger.entries(events=events, after=after, limit=SLICE):
+            after = entries[-1].seq
+            await asyncio.to_thread(reckoning.take, [entry for entry in entries if entry.seq <= upto])
+            if after > upto:
+                break
+    return await asyncio.to_thread(reckoning.result, agrees=dict(reckoning.trust.tallies) == table)

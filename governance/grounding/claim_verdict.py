@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from governance.grounding.policy import PolicySettings, grounding, wanted_trust
+from governance.grounding.policy import PolicySettings, grounding, required_trust
 from governance.grounding.sources import weight_of
 from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Frozen, Tier
@@ -14,7 +14,7 @@ THIN = "grounding.sources"
 """Feedback rule of a candidate with too few sources."""
 
 
-class Stand(StrEnum):
+class GroundingVerdict(StrEnum):
     """``ACT``: no objection. ``REGROUND``: back to GENERATE for more evidence. ``ASK``: approval is required."""
 
     ACT = "act"
@@ -39,16 +39,16 @@ class GroundingFacts(Frozen):
 
 
 class ClaimVerdict(Frozen):
-    stand: Stand
+    stand: GroundingVerdict
     min_sources: int
     why: str
 
 
-def named(facts: GroundingFacts) -> str:
+def format_sources(facts: GroundingFacts) -> str:
     """The sources as text, with the age of stale ones."""
     bands = dict(facts.stale)
-    told = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
-    return ", ".join(told) or "none"
+    names = (f"{name} ({bands[name].value})" if name in bands else name for name in facts.sources)
+    return ", ".join(names) or "none"
 
 
 def judge(facts: GroundingFacts) -> ClaimVerdict:
@@ -56,16 +56,16 @@ def judge(facts: GroundingFacts) -> ClaimVerdict:
     asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
     lacking, have = [], weight_of(facts.sources, facts.stale)
     if have < ONE * asked.min_sources:
-        lacking.append(f"{have / ONE:g} of {asked.min_sources} independent sources ({named(facts)})")
+        lacking.append(f"{have / ONE:g} of {asked.min_sources} independent sources ({format_sources(facts)})")
     if facts.proximity_milli >= facts.settings.alarm_milli:
         lacking.append(f"its answer had collapsed (canary {facts.proximity_milli / 1000:.2f})")
-    trust = wanted_trust(facts.risk, facts.settings)
+    trust = required_trust(facts.risk, facts.settings)
     if lacking:
-        stand = Stand.REGROUND if facts.again else Stand.ASK
+        stand = GroundingVerdict.REGROUND if facts.again else GroundingVerdict.ASK
     elif facts.trust_bp < trust:
-        stand = Stand.ASK
+        stand = GroundingVerdict.ASK
     else:
-        stand = Stand.ACT
+        stand = GroundingVerdict.ACT
     if facts.trust_bp < trust:
         lacking.append(f"trust {facts.trust_bp / 10_000:.2f} of {trust / 10_000:.2f} for {facts.risk.name}")
     return ClaimVerdict(stand=stand, min_sources=asked.min_sources, why="; ".join(lacking))

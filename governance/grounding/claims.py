@@ -29,11 +29,11 @@ def condition(op: Operation, now: datetime) -> ClaimMade:
     """A sensor's claim that its condition exists and is worth an op, with the confidence of its surest signal."""
     surest = max(op.signals, key=lambda signal: signal.confidence_bp)
     seen_at = unstamp(surest.seen_at) if surest.seen_at else None
-    told = surest.evidence[0].evidence if surest.evidence else surest.closure.kind
+    evidence = surest.evidence[0].evidence if surest.evidence else surest.closure.kind
     return ClaimMade(
         about=About.CONDITION,
         claim=op.goal,
-        evidence=told,
+        evidence=evidence,
         confidence_bp=surest.confidence_bp,
         source=op.origin.value,
         keys=() if SOURCES[op.origin].is_request else (source_key(op.origin),),
@@ -83,8 +83,8 @@ def stated_bp(text: str) -> int | None:
 
 def likeliest_bp(infills: Sequence[Infill]) -> int | None:
     """Mean token probability of the likeliest infill; None when the model reports no probabilities."""
-    told = [infill.logprob_milli for infill in infills if infill.logprob_milli < 0]
-    return round(ALL_BP * math.exp(max(told) / 1000)) if told else None
+    logprobs = [infill.logprob_milli for infill in infills if infill.logprob_milli < 0]
+    return round(ALL_BP * math.exp(max(logprobs) / 1000)) if logprobs else None
 
 
 def preferred_bp(gain_milli: int | None, others: Sequence[int | None]) -> int | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from governance.pipeline.retries import WAITED
+from governance.pipeline.dossier import WAITED_RULE
 from ledger.events.check import ToolCalled
 from ledger.events.event import read_event
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
-from ledger.events.model import CallEnded
+from ledger.events.model import CallEnded, CallProblem
 from ledger.events.op import ContextExpanded, PhaseEntered, PlanMade
 from ledger.events.repair import HolesInfilled, VariantsTested
-from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
+from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, Phase, RootCause, State
 
 HIT, MISS, VOID = ClaimOutcome.HIT, ClaimOutcome.MISS, ClaimOutcome.VOID
 
@@ -37,33 +37,32 @@ CONVERSATION = "generate"
 WAVES = ("infill: ", "diverge: ")
 OWNERS_NO = frozenset({RootCause.APPROVAL_REJECTED})
 OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
-OF_NO_ANSWER = "cancelled"
 
 
 class OpEnd(Frozen):
     """How an op ended. ``origin``: the phase in which it ended."""
 
-    state: State
-    origin: State | None = None
+    state: OpOutcome
+    origin: Phase | None = None
     cause: RootCause = RootCause.NONE
     failure: FailureClass = FailureClass.NONE
 
 
 def of_change(end: OpEnd) -> ClaimOutcome:
     """Outcome of the op's change, and of the model replies that led to it."""
-    if end.state is State.COMPLETE:
+    if end.state is OpOutcome.COMPLETE:
         return HIT
     if end.cause in OWNERS_NO or end.failure is FailureClass.COLLAPSE:
         return MISS
-    ended_by_it = end.state in (State.POSTMORTEM, State.BLOCKED) and end.failure in OF_THE_CHANGE
+    ended_by_it = end.state in (OpOutcome.POSTMORTEM, OpOutcome.BLOCKED) and end.failure in OF_THE_CHANGE
     return MISS if ended_by_it else VOID
 
 
 def of_condition(end: OpEnd) -> ClaimOutcome:
     """Outcome of the signal's claim: the condition existed and the work was wanted."""
-    if end.state is State.COMPLETE:
+    if end.state is OpOutcome.COMPLETE:
         return HIT
-    there_was_nothing = end.state is State.NOOP and end.origin is not State.VERIFY  # NOOP from VERIFY is a dry run
+    there_was_nothing = end.state is OpOutcome.NOOP and end.origin is not Phase.VERIFY  # NOOP from VERIFY is a dry run
     return MISS if there_was_nothing or end.cause in OWNERS_NO else VOID
 
 
@@ -96,8 +95,8 @@ class _Claims:
                 self._settle(MISS, ["plan"])
             case ToolCalled(found=found) if found is not None:
                 self._searched(found=found)
-            case PhaseEntered(origin=origin, to=to, reason=reason):
-                self._moved(origin, to, reason)
+            case PhaseEntered(origin=origin, to=to, rule=rule):
+                self._moved(origin, to, rule)
             case ClaimsGraded(grades=grades):
                 self.graded.update((grade.record, grade.outcome) for grade in grades)
 
@@ -109,7 +108,7 @@ class _Claims:
         if record.about is not About.REPLY:
             return
         if self._problem:
-            self.decided[entry.seq] = VOID if self._problem == OF_NO_ANSWER else MISS
+            self.decided[entry.seq] = VOID if self._problem == CallProblem.CANCELLED else MISS
         self._problem = ""
         self._last = entry.seq if record.claim == CONVERSATION else None
 
@@ -124,17 +123,17 @@ class _Claims:
             if record.about is About.REPLY and record.claim in claims:
                 self.decided.setdefault(seq, outcome)
 
-    def _moved(self, origin: State, to: State, reason: str) -> None:
+    def _moved(self, origin: Phase, to: Phase, rule: str) -> None:
         """A step back: the attempt's replies and change are misses, or void if something else was the cause."""
-        if to is State.GENERATE and origin in (State.GENERATE, State.VALIDATE, State.VERIFY):
-            self._attempt(VOID if reason == WAITED else MISS)  # compare all of it: parts may be untrusted text
-        elif origin in (State.APPLY, State.GATE) and to in (State.PLAN, State.GENERATE):
+        if to is Phase.GENERATE and origin in (Phase.GENERATE, Phase.VALIDATE, Phase.VERIFY):
+            self._attempt(VOID if rule == WAITED_RULE else MISS)
+        elif origin in (Phase.APPLY, Phase.GATE) and to in (Phase.PLAN, Phase.GENERATE):
             self._attempt(VOID)
 
     def _attempt(self, outcome: ClaimOutcome) -> None:
         for seq, record in self.records.items():
             told_later = record.about is About.CONDITION or record.claim.startswith(WAVES)
-            if not told_later and self._phases[seq] is State.GENERATE:
+            if not told_later and self._phases[seq] is Phase.GENERATE:
                 self.decided.setdefault(seq, outcome)
 
     def at_end(self, seq: int, end: OpEnd) -> ClaimOutcome:
@@ -158,7 +157,7 @@ def _read(entries: Iterable[Entry]) -> _Claims:
     return claims
 
 
-def at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], int]:
+def grade_at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], int]:
     """Grades for all ungraded records of an op, and the number of replies without a record."""
     claims = _read(entries)
     replies = sum(record.about is About.REPLY for record in claims.records.values())
@@ -166,7 +165,7 @@ def at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ...], in
     return grades, max(0, claims.calls - replies)
 
 
-def taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
+def grade_taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
     """Grades after an undo or a rejection by the owner: hits of the change and its condition become misses.
 
     Replies keep their grades: what an answer did for a test remains true.

@@ -113,11 +113,11 @@ def grounding(
         min_sources=base + by_trust + by_proximity + settings.more_sources,
         deep=not calm or trust_bp < LOW_BP or complexity is Complexity.ARCHITECTURAL,
         budget_scale_milli=_scale(proximity_milli, settings.alarm_milli),
-        act=proximity_milli < settings.alarm_milli and trust_bp >= wanted_trust(risk, settings),
+        act=proximity_milli < settings.alarm_milli and trust_bp >= required_trust(risk, settings),
     )
 
 
-def wanted_trust(risk: Tier, settings: PolicySettings = STANDARD) -> int:
+def required_trust(risk: Tier, settings: PolicySettings = STANDARD) -> int:
     """Trust (basis points) that a tier needs to do without approval."""
     if not settings.policy:
         return 0
@@ -133,7 +133,7 @@ def _scale(proximity: int, alarm: int) -> int:
     return WHOLE_MILLI - (WHOLE_MILLI - LEAST_MILLI) * (proximity - RESTLESS_MILLI) // (alarm - RESTLESS_MILLI)
 
 
-def felt(report: Report | None) -> int:
+def proximity_of(report: Report | None) -> int:
     """The proximity that counts for a whole answer. A peak without an alarm is capped just below the alarm level."""
     if report is None:
         return 0

@@ -10,31 +10,31 @@ import json
 from collections.abc import Iterable, Sequence
 
 from governance.conversation.exploration import context_of
-from governance.conversation.exploration_cache import Looked
-from governance.conversation.injection_screen import look_at, warning
-from governance.conversation.tool_call import call_tool
+from governance.conversation.exploration_cache import ExplorationCache
+from governance.conversation.injection_screen import screen_text, warning
+from governance.conversation.tool_calls import call_tool
 from governance.grounding.claim_verdict import THIN
-from governance.grounding.sources import behind, sources_of
-from governance.irongate.candidate.g15_secrets import redact
+from governance.grounding.sources import evidence_of, sources_of
+from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext, Regrounding
-from governance.pipeline.dossier import Dossier
-from governance.pipeline.retries import COLLAPSE, regroundings
+from governance.pipeline.dossier import COLLAPSE_RULE, Dossier
+from governance.pipeline.retries import regroundings
 from governance.repair.proposal import Proposal
 from ledger.events.model import Regrounded
-from ledger.vocabulary import Operation, RunStatus, State, TestRun
+from ledger.vocabulary import Operation, Phase, RunStatus, TestRun
 from tools.manifest import ToolContext, ToolOutcome, ToolUse
 from tools.workspace import Workspace
 
 PATHS = 6
 COMMITS = 5
 TOLD_LINES, TOLD_CHARS = 3, 140
-AGAIN = frozenset({COLLAPSE, THIN})
+AGAIN = frozenset({COLLAPSE_RULE, THIN})
 """Feedback rules after which the next attempt is re-grounded."""
 MEMORY = "memory"
 UNSTEADY = "the failing tests have passed when they were run again at the same commit: they fail at times only"
 
 
-def leave(
+def leave_evidence(
     crew: OpContext,
     op: Operation,
     uses: Iterable[ToolUse],
@@ -45,7 +45,7 @@ def leave(
     """Keep the sources, files and proximity of a collapsed attempt for re-grounding."""
     read = tuple(read)
     crew.holdings.regrounding = Regrounding(
-        sources=sources_of(behind(op, uses, read, failed)),
+        sources=sources_of(evidence_of(op, uses, read, failed)),
         paths=read,
         caution_milli=max(proposal.proximity_milli, crew.holdings.regrounding.caution_milli),
         signal=proposal.signal,
@@ -58,17 +58,17 @@ async def reground(op: Operation, dossier: Dossier, crew: OpContext) -> str:
     if last is None or last.rule not in AGAIN:
         return ""
     left = crew.holdings.regrounding
-    crew.holdings.looked = Looked()
+    crew.holdings.exploration = ExplorationCache()
     async with crew.workspace(op, suffix="-ground") as workspace:
         context = context_of(op, dossier, crew, workspace)
-        crew.holdings.looked.begin(op.tree, context)
-        paths = wanted(op, dossier, left.paths)
+        crew.holdings.exploration.begin(op.tree, context)
+        paths = files_to_read(op, dossier, left.paths)
         results, lines = await gather(op, crew, context, paths)
         run = await run_again(op, crew, workspace)
-        crew.holdings.looked.keep(context, results)
+        crew.holdings.exploration.keep(context, results)
         red = [r.id for r in run.red] if run is not None else []
-        after = sources_of(behind(op, context.uses, context.reads, red))
-    left.told = tuple(lines)
+        after = sources_of(evidence_of(op, context.uses, context.reads, red))
+    left.evidence_lines = tuple(lines)
     await crew.record.note(
         Regrounded(
             why=last.rule,
@@ -86,7 +86,7 @@ async def reground(op: Operation, dossier: Dossier, crew: OpContext) -> str:
     return UNSTEADY if run is not None and run.status is RunStatus.GREEN else ""
 
 
-def wanted(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str, ...]:
+def files_to_read(op: Operation, dossier: Dossier, before: Sequence[str]) -> tuple[str, ...]:
     """Files to read again: targets, files read before, test files, and chosen context."""
     chosen = [f.path for f in (dossier.expansion.files if dossier.expansion else ())]
     tests = [test.partition("::")[0] for test in op.test_ids]
@@ -108,14 +108,14 @@ async def gather(
             results.append((f"git_log {path}", log.text))
             lines += [f"{path}: {line.strip()}" for line in log.text.splitlines() if line[:1].strip()]
     for text in await crew.shop.memory.advice(paths):
-        marked = await look_at(crew, State.GENERATE, MEMORY, text)
+        marked = await screen_text(crew, Phase.GENERATE, MEMORY, text)
         results.append((MEMORY, text if marked is None else f"{warning(marked)}\n{text}"))
         lines += [text] if marked is None else []
     return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
 
 
 async def _ask(crew: OpContext, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
-    return await call_tool(crew, State.GENERATE, name, json.dumps(arguments), context)
+    return await call_tool(crew, Phase.GENERATE, name, json.dumps(arguments), context)
 
 
 async def run_again(op: Operation, crew: OpContext, workspace: Workspace) -> TestRun | None:

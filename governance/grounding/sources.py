@@ -50,7 +50,7 @@ class SourceAge(Frozen):
     same_commit: bool
 
 
-class Behind(Frozen):
+class CandidateEvidence(Frozen):
     """Evidence of an op. ``failed``: its tests that ran and failed; ``read``: paths.
 
     ``changed``: paths that HEAD has changed since ``since``; ``words``: time stamps of signal texts. ``now``: time of
@@ -67,15 +67,17 @@ class Behind(Frozen):
     words: tuple[SourceAge, ...] = ()
 
 
-def behind(op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]) -> Behind:
+def evidence_of(
+    op: Operation, uses: Iterable[ToolUse], read: Iterable[str], failed: Iterable[str]
+) -> CandidateEvidence:
     """The evidence of ``op``, without ages. ``failed``: ids of tests that the runner reported as failed."""
     said = (s.source for s in op.signals if SOURCES[s.source].is_testimony)
-    return Behind(
+    return CandidateEvidence(
         uses=tuple(uses), read=tuple(sorted(read)), failed=tuple(sorted(failed)), said=tuple(dict.fromkeys(said))
     )
 
 
-def dated(known: Behind, op: Operation, *, changed: Collection[str], now: datetime) -> Behind:
+def with_ages(known: CandidateEvidence, op: Operation, *, changed: Collection[str], now: datetime) -> CandidateEvidence:
     """The evidence with its ages. ``changed``: paths in which HEAD differs from the op's base."""
     files = {name.removeprefix(FILE) for name in sources_of(known) if name.startswith(FILE)}
     words = (SourceAge(source=s.source, at=s.seen_at, same_commit=s.base == op.base) for s in op.signals)
@@ -89,7 +91,7 @@ def dated(known: Behind, op: Operation, *, changed: Collection[str], now: dateti
     )
 
 
-def stale_of(known: Behind) -> tuple[tuple[str, Band], ...]:
+def stale_of(known: CandidateEvidence) -> tuple[tuple[str, Band], ...]:
     """The sources that are older than the op, by name, with their age band."""
     if not known.now:
         return ()
@@ -110,7 +112,7 @@ def weight_of(sources: Sequence[str], stale: Iterable[tuple[str, Band]]) -> int:
     return sum(weight_bp(bands.get(name, Band.NOW)) for name in sources)
 
 
-def sources_of(known: Behind) -> tuple[str, ...]:
+def sources_of(known: CandidateEvidence) -> tuple[str, ...]:
     """Names of the independent sources, sorted."""
     found = {f"{FILE}{posixpath.normpath(path)}" for path in known.read}
     found |= {name for use in known.uses if use.ok and use.found for name in _of(use)}

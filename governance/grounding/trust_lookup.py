@@ -53,7 +53,7 @@ class TrustTally(Frozen):
         return f"{self.key} came true {self.hits} of {self.outcomes} times so far" if is_doubted else ""
 
 
-def standings(op: Operation, candidate: Candidate, route: Route, trust: Trust) -> tuple[TrustTally, ...]:
+def lookup_tallies(op: Operation, candidate: Candidate, route: Route, trust: Trust) -> tuple[TrustTally, ...]:
     """The tallies of everything a change rests on: provider, route, strategy, kind of goal, and source."""
     keys = [
         TrustKey(kind="provider", name=candidate.provider),

@@ -1,4 +1,4 @@
-"""Which lines a change adds, and which it takes away."""
+"""Lines that a change adds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXACT_LINES = 1500  # above this many changed lines the exact comparison, which 
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedLine:
     """A line that was not there before. ``number`` is its 1-based place in the new text."""
 
     number: int
@@ -23,15 +23,15 @@ def as_text(data: bytes | None) -> str:
     return (data or b"").decode("utf-8", errors="replace").removeprefix("\ufeff")
 
 
-def split(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Lines as an editor counts them; only newline characters end a line."""
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def added(before: bytes | None, after: bytes | None) -> tuple[Added, ...]:
+def added_lines(before: bytes | None, after: bytes | None) -> tuple[AddedLine, ...]:
     """Lines of ``after`` that the change brings."""
-    old, new = split(as_text(before)), split(as_text(after))
+    old, new = split_lines(as_text(before)), split_lines(as_text(after))
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
@@ -44,7 +44,7 @@ def added(before: bytes | None, after: bytes | None) -> tuple[Added, ...]:
     else:
         matcher = difflib.SequenceMatcher(None, middle_old, middle_new, autojunk=False)
         picked = [i for tag, _, _, b0, b1 in matcher.get_opcodes() if tag != "equal" for i in range(b0, b1)]
-    return tuple(Added(head + i + 1, middle_new[i]) for i in picked)
+    return tuple(AddedLine(head + i + 1, middle_new[i]) for i in picked)
 
 
 def _by_count(old: Sequence[str], new: Sequence[str]) -> list[int]:

@@ -1,8 +1,10 @@
-"""What a path says about a file: test, runner configuration, Python, code."""
+"""Kinds of files by their path: test, runner configuration, Python, code."""
 
 from __future__ import annotations
 
 import re
+
+from governance.irongate.tables import word_list
 
 TEST_FOLDERS = frozenset({"test", "tests", "__tests__"})
 TEST_NAME = re.compile(
@@ -15,34 +17,10 @@ SHADOWS = frozenset({"pytest", "_pytest", "pluggy", "sitecustomize", "usercustom
 PYTHON = (".py", ".pyi")
 CODE = (
     *PYTHON,
-    ".js",
-    ".jsx",
-    ".mjs",
-    ".cjs",
-    ".ts",
-    ".tsx",
-    ".go",
-    ".rs",
-    ".c",
-    ".h",
-    ".cc",
-    ".cpp",
-    ".hpp",
-    ".java",
-    ".kt",
-    ".cs",
-    ".rb",
-    ".php",
-    ".swift",
-    ".scala",
-    ".sh",
-    ".bash",
-    ".zsh",
-    ".pl",
-    ".lua",
-    ".sql",
-    ".r",
-    ".jl",
+    *word_list(
+        ".js .jsx .mjs .cjs .ts .tsx .go .rs .c .h .cc .cpp .hpp .java .kt .cs .rb "
+        ".php .swift .scala .sh .bash .zsh .pl .lua .sql .r .jl"
+    ),
 )
 
 

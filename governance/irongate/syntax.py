@@ -41,7 +41,7 @@ def parse_copy(data: bytes | str) -> ast.Module | None:
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:
-    """What imported names stand for, wherever in the file: a module, or a name in one."""
+    """Targets of all imported names of a file: a module, or a name in one."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -92,8 +92,8 @@ def _string_end(text: str, at: int) -> int:
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
-    """The tree without the docstrings of modules, classes and functions, and without other strings that stand
-    there as a statement. Statements are copied, expressions shared.
+    """The tree without the docstrings of modules, classes and functions, and without other
+    statements there that are only a string. Statements are copied, expressions shared.
     """
     top = copy.copy(tree)
     left: list[ast.AST] = [top]

@@ -11,12 +11,12 @@ SHOWN_EVIDENCE = 12
 
 
 def passed(gate: int, rule: str = "ok", *, floor: Tier | None = None, evidence: Iterable[str] = ()) -> Verdict:
-    """The gate has nothing against it (and may still raise the tier)."""
+    """No objection; ``floor`` may still raise the tier."""
     return Verdict(gate=gate, rule=f"gate{gate:02d}.{rule}", floor=floor, evidence=_few(evidence))
 
 
 def denied(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), floor: Tier | None = None) -> Verdict:
-    """The gate says no."""
+    """A refusal."""
     return Verdict(
         gate=gate,
         rule=f"gate{gate:02d}.{rule}",
@@ -28,7 +28,7 @@ def denied(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), f
 
 
 def repairable(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = ()) -> Verdict:
-    """The gate says: mend this and offer it again."""
+    """A refusal of a candidate that may be mended and offered again."""
     return Verdict(
         gate=gate, rule=f"gate{gate:02d}.{rule}", decision=Decision.REPAIR, reason=reason, evidence=_few(evidence)
     )

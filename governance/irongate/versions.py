@@ -19,7 +19,7 @@ class Versions(NamedTuple):
 
 
 def versions(gate: int, path: str, before: bytes | None, after: bytes | None) -> Versions | Verdict:
-    """What there is to compare, else what ``gate`` says to that: a file that did not parse before is shown."""
+    """The two trees, else the verdict of ``gate``: NOTIFY_APPLY for a file that did not parse before."""
     new = parse(after) if after is not None and is_python(path) else None
     if new is None:
         return passed(gate)

@@ -13,7 +13,7 @@ from ledger.clock import unstamp
 from ledger.events.change import ReviewMerged, ReviewRejected, UndoMade
 from ledger.events.event import read_event
 from ledger.events.op import OutcomeRecorded
-from ledger.vocabulary import Entry, FailureClass, Frozen, RootCause, State
+from ledger.vocabulary import Entry, FailureClass, Frozen, OpOutcome, RootCause
 
 OUTCOMES = (OutcomeRecorded, UndoMade, ReviewRejected, ReviewMerged)
 """Classes of the events that this module reads."""
@@ -59,7 +59,7 @@ def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
 
 def _ended(entry: Entry, event: OutcomeRecorded) -> Past | None:
     turned_down = event.root_cause is RootCause.APPROVAL_REJECTED
-    judged = event.failure_class in JUDGED and entry.phase is State.POSTMORTEM
+    judged = event.failure_class in JUDGED and entry.phase is OpOutcome.POSTMORTEM
     if not event.files or not (event.success or turned_down or judged):
         return None
     why = "" if event.success else event.reason or event.root_cause.value

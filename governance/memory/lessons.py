@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from governance.memory.history import JUDGED
-from ledger.vocabulary import FailureClass, Operation, State
+from ledger.vocabulary import FailureClass, Operation, OpOutcome, State
 
 KEPT = 20
 CHECK_EVERY = 10
@@ -47,7 +47,7 @@ class Lessons:
 
     def learn(self, op: Operation, state: State, failure: FailureClass, files: tuple[str, ...]) -> str:
         """Add an op that has ended and return its line; empty when it neither succeeded nor failed."""
-        success = state is State.COMPLETE
+        success = state is OpOutcome.COMPLETE
         if not success and failure is FailureClass.NONE:
             return ""
         line = f"[{'OK' if success else f'FAIL:{failure.value}'}] {op.goal[:160]} ({', '.join(files[:4])})"

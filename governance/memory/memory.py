@@ -42,8 +42,8 @@ class RepositoryMemory:
         if not self._settings.history:
             return ()
         now, wanted = self._clock.now(), frozenset(paths)
-        told = [each for each in reversed(await self._past()) if not each.good and wanted.intersection(each.files)]
-        return tuple(_line(each, now) for each in told if now - each.when < TIME_TO_LIVE)[:TOLD]
+        failures = [each for each in reversed(await self._past()) if not each.good and wanted.intersection(each.files)]
+        return tuple(_line(each, now) for each in failures if now - each.when < TIME_TO_LIVE)[:TOLD]
 
     def taught(self) -> tuple[str, ...]:
         """This boot's lessons for a prompt; empty when switched off."""

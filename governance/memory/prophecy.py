@@ -59,8 +59,8 @@ def foretell(reputations: tuple[Reputation, ...], dependents: int) -> Prophecy:
         reasons.append(f"memory: changes of {worst.path} were taken back or failed (risk {risk / WHOLE:.2f})")
     poor = [s for s in reputations if s.outcomes >= LEAST_OUTCOMES and s.success_bp < HALF]
     if poor:
-        told = f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well"
-        reasons.append(f"{told}{_companions(poor[0])}")
+        reason = f"memory: of {poor[0].outcomes} changes of {poor[0].path} lately, {_share(poor[0])} went well"
+        reasons.append(f"{reason}{_companions(poor[0])}")
     confidence = min(MOST_CONFIDENT, CONFIDENCE_EACH * worst.outcomes)
     return Prophecy(risk_bp=risk, level=level, confidence_bp=confidence, steps=len(reasons), reasons=tuple(reasons))
 

@@ -6,45 +6,45 @@ import asyncio
 
 from governance.irongate.candidate import g11_staleness
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Application, Dossier, Feedback, PhaseResult, failed
+from governance.pipeline.dossier import Application, Dossier, Feedback, Generation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.risk.named_paths import refused_among
 from governance.verification import closure_checks
 from ledger.errors import ApplyConflict, StaleBase
 from ledger.events.change import ChangeApplying, LandingChosen
 from ledger.events.check import GateJudged
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Decision, FailureClass, Operation, RootCause, State
+from ledger.vocabulary import Decision, FailureClass, Operation, Phase, RootCause
 
 
 def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
     """Back to PLAN with HEAD as the new base; nothing was written."""
     return PhaseResult(
-        next=State.PLAN,
+        kind=ResultKind.STALE,
         reason=reason,
         cause=RootCause.STALE_BASE,
         failure=FailureClass.INFRA,
-        feedback=Feedback(phase=State.APPLY, rule="gate11.target_changed", text=reason),
+        feedback=Feedback(phase=Phase.APPLY, rule="gate11.target_changed", text=reason),
         replaced=op.model_copy(update={"base": head}) if head else None,
     )
 
 
 async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose the landing, check that the files are unchanged, and write."""
-    generation = dossier.generation
-    if generation is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "APPLY without a candidate")
-    shop = crew.shop
+    shop, generation = crew.shop, dossier.given(Generation)
     refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
     if refusal is not None:  # it may have become protected while the op waited for approval
-        await crew.record.note(GateJudged(**refusal.model_dump()), phase=State.APPLY)
+        await crew.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
-    made, problem = await closure_checks.marks(op, crew)
+    made, problem = await closure_checks.make_marks(op, crew)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
     candidate = closure_checks.with_marks(generation.candidate, made)
     landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
-    await crew.record.note(LandingChosen(mode=landing.mode, ref=landing.ref, reason=landing.reason))
+    await crew.record.note(
+        LandingChosen(mode=landing.mode, ref=landing.ref, reason=landing.reason, cause=landing.cause)
+    )
     if made:  # marks share a file: another op may hold it until its commit
         await shop.claims.wait_free(op.id, candidate.paths, limit_s=shop.settings.pipeline.claim_wait_s)
     if not await shop.claims.widen(op.id, candidate.paths):
@@ -54,7 +54,7 @@ async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
         read = {**generation.reads, **{e.path: e.before for e in candidate.edits}}
         facts = await asyncio.to_thread(g11_staleness.gather, shop.places.repo, candidate.paths, read)
         verdict = g11_staleness.check(facts)
-        await crew.record.note(GateJudged(**verdict.model_dump()), phase=State.APPLY)
+        await crew.record.note(GateJudged(**verdict.model_dump()), phase=Phase.APPLY)
         if verdict.decision is not Decision.ALLOW:
             head = (await shop.repository.head()).commit
             return stale(op, head, verdict.reason)
@@ -69,4 +69,7 @@ async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
     except ApplyConflict as error:
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, str(error))
     output = Application(receipt=receipt, marks=made, changed_neighbours=neighbours)
-    return PhaseResult(next=State.VERIFY, output=output, reason=f"{len(candidate.paths)} file(s), {landing.mode}")
+    return PhaseResult(output=output, reason=f"{len(candidate.paths)} file(s), {landing.mode}")
+
+
+SPEC = PhaseSpec(output=Application, run=apply, edges={ResultKind.STALE: Phase.PLAN}, returns=lambda settings: 2)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Approval, Dossier, PhaseResult
+from governance.pipeline.dossier import Approval, Dossier
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind
 from ledger.clock import stamp
 from ledger.events.approval import ApprovalNotified
-from ledger.vocabulary import Operation, State, Tier
+from ledger.vocabulary import Operation, Tier
 
 
 async def approve(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -17,16 +18,16 @@ async def approve(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResu
     tier = dossier.tier
     reasons = dossier.gating.reasons if dossier.gating else ()
     if tier is Tier.SAFE_AUTO:
-        return PhaseResult(
-            next=State.APPLY, output=Approval(decision="passed", by="tier SAFE_AUTO", at=now), reason="SAFE_AUTO"
-        )
+        return PhaseResult(output=Approval(decision="passed", by="tier SAFE_AUTO", at=now), reason="SAFE_AUTO")
     if tier is Tier.NOTIFY_APPLY:
         delay = crew.shop.settings.approval.notify_delay_s
         await crew.record.note(ApprovalNotified(delay_s=delay, reason="; ".join(reasons)))
         await asyncio.sleep(delay)  # interrupted by cancelling the op
         return PhaseResult(
-            next=State.APPLY,
             output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),
             reason=f"shown for {delay} s, not cancelled",
         )
-    return PhaseResult(next=State.APPLY, park=True, reason="; ".join(reasons) or tier.name)
+    return PhaseResult(kind=ResultKind.WAITING, reason="; ".join(reasons) or tier.name)
+
+
+SPEC = PhaseSpec(output=Approval, run=approve)

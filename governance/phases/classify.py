@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from governance.conversation.injection_screen import look_at_all
+from governance.conversation.injection_screen import screen_texts
 from governance.irongate.op import g19_recursion
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Classification, Dossier, PhaseResult, failed
+from governance.pipeline.dossier import Classification, Dossier
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, refused
 from governance.risk.blast_radius import blast_of, build_files
 from governance.risk.foresight import foresee
 from governance.risk.ladder import (
@@ -24,8 +25,9 @@ from ledger.vocabulary import (
     Decision,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
-    State,
     Tier,
     Verdict,
 )
@@ -56,7 +58,7 @@ def is_from_outside(op: Operation) -> bool:
     return any(SOURCES[s.source].from_outside for s in op.signals)
 
 
-def told(verdict: Verdict) -> str:
+def format_verdict(verdict: Verdict) -> str:
     """A verdict's rule with its evidence."""
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
@@ -66,12 +68,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
     shop = crew.shop
     recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
-        return PhaseResult(
-            next=State.BLOCKED,
-            cause=RootCause.POLICY_REFUSED,
-            failure=FailureClass.POLICY,
-            reason=f"{recursion.reason} ({recursion.rule})",
-        )
+        return refused(RootCause.POLICY_REFUSED, f"{recursion.reason} ({recursion.rule})")
     if shop.runner is None:  # no candidate could be validated, so none is made
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
     blast = blast_of(await shop.codebases.at(op.tree), op.targets)
@@ -85,8 +82,8 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         from_outside=is_from_outside(op),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
-    marked = await look_at_all(crew, State.CLASSIFY, texts_of(op))
-    floors = floors_of(op, blast.score_bp) + tuple((v.floor, told(v)) for v in marked if v.floor is not None)
+    marked = await screen_texts(crew, Phase.CLASSIFY, texts_of(op))
+    floors = floors_of(op, blast.score_bp) + tuple((v.floor, format_verdict(v)) for v in marked if v.floor is not None)
     foreseen = await foresee(crew, changed, blast.dependents, assess(facts).tier)
     floors += foreseen.floors
     assessment = assess(facts, floors=floors)
@@ -114,14 +111,11 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
             blast_bp=output.blast_bp,
             **foreseen.record,
         ),
-        phase=State.CLASSIFY,
+        phase=Phase.CLASSIFY,
     )
     if output.tier is Tier.BLOCKED:
-        return PhaseResult(
-            next=State.BLOCKED,
-            output=output,
-            cause=RootCause.BLOCKED_PATH,
-            failure=FailureClass.POLICY,
-            reason="; ".join(output.reasons),
-        )
-    return PhaseResult(next=State.ROUTE, output=output, reason=output.reasons[0])
+        return refused(RootCause.BLOCKED_PATH, "; ".join(output.reasons), output)
+    return PhaseResult(output=output, reason=output.reasons[0])
+
+
+SPEC = PhaseSpec(output=Classification, run=classify, edges={ResultKind.REFUSED: OpOutcome.BLOCKED})

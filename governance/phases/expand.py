@@ -6,13 +6,14 @@ from pydantic import BaseModel
 
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
-from governance.conversation.injection_screen import look_at
+from governance.conversation.injection_screen import screen_text
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import ContextFile, Dossier, Expansion, PhaseResult
+from governance.pipeline.dossier import ContextFile, Dossier, Expansion
+from governance.pipeline.phase import PhaseResult, PhaseSpec
 from kernel.canary import CollapseDetected
 from kernel.provider import Limits, Message
 from ledger.events.op import ContextExpanded
-from ledger.vocabulary import Operation, State
+from ledger.vocabulary import Operation, Phase
 
 ROUNDS = 2
 PER_ROUND = 5
@@ -20,7 +21,7 @@ IN_ALL = 10
 NAMES_SHOWN = 600
 
 
-class Wanted(BaseModel):
+class RequestedFile(BaseModel):
     """One file that the model requests."""
 
     path: str
@@ -28,7 +29,7 @@ class Wanted(BaseModel):
 
 
 class ExpansionAnswer(BaseModel):
-    files: list[Wanted] = []
+    files: list[RequestedFile] = []
 
 
 async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Expansion:
@@ -36,7 +37,7 @@ async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Ex
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
     listing = "\n".join(names[:NAMES_SHOWN])
-    await look_at(crew, State.CONTEXT_EXPANSION, "names of files", listing)
+    await screen_text(crew, Phase.CONTEXT_EXPANSION, "names of files", listing)
     rounds = 0
     for number in range(ROUNDS):
         rounds = number + 1
@@ -46,7 +47,7 @@ async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Ex
             user += f"\n\nChosen so far:\n{so_far}\nName others, or an empty list."
         try:
             turn = await crew.asker.turn(
-                State.CONTEXT_EXPANSION,
+                Phase.CONTEXT_EXPANSION,
                 "expansion",
                 [Message(role="system", text=prompts.EXPAND), Message(role="user", text=user)],
                 limits=Limits(max_tokens=512),
@@ -82,4 +83,7 @@ async def expand(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResul
     await crew.record.note(
         ContextExpanded(files=[[f.path, f.reason] for f in output.files], refused=output.refused, rounds=output.rounds)
     )
-    return PhaseResult(next=State.PLAN, output=output, reason=f"{len(output.files)} files")
+    return PhaseResult(output=output, reason=f"{len(output.files)} files")
+
+
+SPEC = PhaseSpec(output=Expansion, run=expand)

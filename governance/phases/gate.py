@@ -7,31 +7,33 @@ import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from governance.grounding.at_gate import back, stand
-from governance.grounding.claim_verdict import Stand
-from governance.grounding.trust_lookup import doubts, standings
+from governance.grounding.candidate_grounding import judge_candidate, send_back
+from governance.grounding.claim_verdict import THIN, GroundingVerdict
+from governance.grounding.trust_lookup import doubts, lookup_tallies
 from governance.irongate.candidate_gates import decide
 from governance.irongate.paths import is_code, is_test_path
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import line_changes
-from governance.pipeline.dossier import Dossier, Gating, Generation, PhaseResult, Validation, failed
+from governance.pipeline.dossier import Classification, Dossier, Feedback, Gating, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, refused
+from governance.pipeline.retries import may_return
 from governance.risk.blast_radius import blast_of
 from governance.risk.foresight import foresee
 from governance.risk.ladder import BLAST_LIMIT_BP, ChangeFacts, assess
 from governance.risk.named_paths import matching, protected_among, touches_governance
 from governance.verification import closure_checks
-from governance.verification.evidence import claimed, claims, evidence
+from governance.verification.evidence import claim_floors, claimed_passes, evidence
 from ledger.events.op import TierAssigned
 from ledger.python_source import parse
 from ledger.vocabulary import (
     SEARCH,
     Candidate,
     EditKind,
-    FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     Route,
-    State,
     Tier,
     Verdict,
 )
@@ -102,19 +104,19 @@ def facts_of(
     )
 
 
-def asking(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
+def gate_reasons(verdicts: Sequence[Verdict], tier: Tier) -> tuple[str, ...]:
     """Rules of the gates that require exactly this tier, with their evidence."""
     return tuple(
         f"{v.rule}: {', '.join(v.evidence[:3])}" for v in verdicts if v.floor == tier and tier > Tier.SAFE_AUTO
     )
 
 
-def doubt_of(generation: Generation) -> str:
+def doubt_reason(generation: Generation) -> str:
     """The reason shown when several different repairs pass the tests; empty when there is one."""
     return f"the tests leave open which repair is meant: {generation.doubt}" if generation.doubt else ""
 
 
-def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
+def unattended_floors(setting: str, strategy: str) -> list[tuple[Tier, str]]:
     """Floors from the owner's setting ``approval.unattended``."""
     if setting == "nothing":
         return [(Tier.APPROVAL_REQUIRED, 'nothing lands without you: approval.unattended = "nothing"')]
@@ -124,7 +126,7 @@ def attended(setting: str, strategy: str) -> list[tuple[Tier, str]]:
     return []
 
 
-def raised_by(
+def extra_floors(
     op: Operation,
     dossier: Dossier,
     facts: ChangeFacts,
@@ -153,7 +155,7 @@ def raised_by(
     flaky = [test for run in validation.runs for test in run.flaky]
     if flaky:
         floors.append((Tier.NOTIFY_APPLY, f"failed once and passed then: {', '.join(flaky[:3])}"))
-    floors += claims(validation.runs)
+    floors += claim_floors(validation.runs)
     if doubt:
         floors.append((Tier.NOTIFY_APPLY, doubt))
     if beyond:
@@ -162,11 +164,17 @@ def raised_by(
     return floors
 
 
+def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
+    """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
+    thin = Feedback(phase=Phase.GATE, rule=THIN, text="")
+    known = any(feedback.rule == THIN for feedback in dossier.feedback)
+    return not known and may_return(SPEC, dossier.with_feedback(thin), crew.shop.settings)
+
+
 async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
-    generation, validation, classification = dossier.generation, dossier.validation, dossier.classification
-    if generation is None or validation is None or classification is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "GATE without a validated candidate")
+    generation, validation = dossier.given(Generation), dossier.given(Validation)
+    classification = dossier.given(Classification)
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
     paths = candidate.touched
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
@@ -181,8 +189,8 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         protected=protected_among(paths, settings.protected_paths),
         core=matching(paths, settings.core_paths),
     )
-    doubt = doubt_of(generation)
-    floors = raised_by(
+    doubt = doubt_reason(generation)
+    floors = extra_floors(
         op,
         dossier,
         facts,
@@ -190,20 +198,21 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         blast_bp=blast.score_bp,
         paths=paths,
         doubt=doubt,
-        beyond=await asyncio.to_thread(closure_checks.beyond_docs, op, candidate.edits, originals),
+        beyond=await asyncio.to_thread(closure_checks.code_beyond_docs, op, candidate.edits, originals),
     )
-    floors += attended(crew.shop.settings.approval.unattended, candidate.strategy)
+    floors += unattended_floors(crew.shop.settings.approval.unattended, candidate.strategy)
     foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
-    stood = await stand(op, dossier, crew, generation, assess(facts, floors=tuple(floors)).tier)
-    if stood.stand is Stand.REGROUND:
-        return await back(op, crew, stood, generation)
-    if stood.stand is Stand.ASK:
+    risk = assess(facts, floors=tuple(floors)).tier
+    stood = await judge_candidate(op, dossier, crew, generation, risk=risk, again=may_look_again(dossier, crew))
+    if stood.stand is GroundingVerdict.REGROUND:
+        return await send_back(op, crew, stood, generation)
+    if stood.stand is GroundingVerdict.ASK:
         floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))
-    untold = (doubt,) if doubt and not any(doubt in reason for reason in assessment.reasons) else ()
-    known = standings(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
-    asked = asking((*validation.verdicts, *dossier.marked), assessment.tier)
+    untold = (doubt,) if doubt and doubt not in assessment.raised_by else ()
+    known = lookup_tallies(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
+    asked = gate_reasons((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
         tier=assessment.tier,
         rule=assessment.rule,
@@ -223,23 +232,22 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
             trust=[each.model_dump(mode="json") for each in known],
             doubts=doubts(known),
             left_open=generation.doubt,
-            evidence=evidence(generation.repaired, generation.shown, claimed(validation.runs)) if op.test_ids else "",
+            evidence=str(evidence(generation.repaired, generation.shown, claimed_passes(validation.runs)))
+            if op.test_ids
+            else "",
             **foreseen.record,
             gates=[sum(v.decision.value == "allow" for v in validation.verdicts), len(validation.verdicts)],
         ),
-        phase=State.GATE,
+        phase=Phase.GATE,
     )
-    return decided(output)
+    if output.tier is Tier.BLOCKED:
+        return refused(RootCause.BLOCKED_PATH, "; ".join(output.reasons), output)
+    return PhaseResult(output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
 
 
-def decided(output: Gating) -> PhaseResult:
-    """The next state for that tier."""
-    if output.tier is not Tier.BLOCKED:
-        return PhaseResult(next=State.APPROVE, output=output, reason=f"{output.tier.name}: {output.reasons[0]}")
-    return PhaseResult(
-        next=State.BLOCKED,
-        output=output,
-        cause=RootCause.BLOCKED_PATH,
-        failure=FailureClass.POLICY,
-        reason="; ".join(output.reasons),
-    )
+SPEC = PhaseSpec(
+    output=Gating,
+    run=gate,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.REFUSED: OpOutcome.BLOCKED},
+    returns=lambda settings: settings.validate_retries,
+)

@@ -8,26 +8,27 @@ import difflib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from governance.conversation.conversation import collapsed, converse
+from governance.conversation.conversation import converse, propose_after_collapse
 from governance.conversation.exploration import context_of, explore, nearest_first
-from governance.conversation.injection_screen import look_at_all, said_by
+from governance.conversation.injection_screen import screen_texts, texts_of_failures
 from governance.conversation.prompts import FEEDBACK_SHOWN
 from governance.conversation.tree import tree
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
-from governance.grounding.reflex import leave, reground
+from governance.grounding.reflex import leave_evidence, reground
 from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext
 from governance.pipeline.diff_text import unified
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, failed
-from governance.pipeline.retries import COLLAPSE, WAITED, wants_repair
+from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Generation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
+from governance.pipeline.retries import wants_repair
 from governance.recordable import without_secrets
-from governance.repair.asking import prepared
 from governance.repair.cloze import cloze
 from governance.repair.failure_context import FailureContext
 from governance.repair.proposal import Proposal
 from governance.repair.reproduce import reproduce, set_scene, unknown_of
+from governance.repair.variants import load_model
 from governance.verification import closure_checks
 from governance.verification.evidence import evidence
 from kernel.canary import CollapseDetected
@@ -38,15 +39,16 @@ from ledger.vocabulary import (
     Edit,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     Route,
     RunStatus,
-    State,
     TestResult,
     TestRun,
 )
 
-WAITED_RULE = "claims.waited"
+WAITED = "another op changed the file meanwhile; this one looks afresh"
 SHOWN_DIFF = 4_000
 MOST_SAID, MOST_FAILING = 2_000, 8
 """Limits for gate 20's input: characters of a failing test's message, and number of tests."""
@@ -61,7 +63,7 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     missing = unknown_of(op, run)
     if missing:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, f"No such test at this commit: {missing[0]}")
-    return PhaseResult(next=State.NOOP, reason="the tests pass at this commit: the goal is met already")
+    return PhaseResult(kind=ResultKind.NO_CHANGE, reason="the tests pass at this commit: the goal is met already")
 
 
 async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -69,25 +71,27 @@ async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
 
     After a collapse or with too little evidence, re-ground first.
     """
-    crew.holdings.pulse.begin()
+    crew.holdings.canary.begin()
     problem = await reground(op, dossier, crew)
     if problem:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, problem)
     if not op.test_ids:
-        return await met_already(op, crew) or await generated(op, dossier, crew, None)
-    async with loading(crew.asker.provider) as loads:
-        return await generated(op, dossier, crew, loads)
+        return await check_met_already(op, crew) or await make_candidate(op, dossier, crew, None)
+    async with load_in_background(crew.asker.provider) as loads:
+        return await make_candidate(op, dossier, crew, loads)
 
 
-async def met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
+async def check_met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
-    answer = await closure_checks.at_base(op, crew)
+    answer = await closure_checks.check_base(op, crew)
     if answer.closed or answer.gone:
-        return PhaseResult(next=State.NOOP, reason=f"nothing is to be done at this commit: {answer.reason}")
+        return PhaseResult(kind=ResultKind.NO_CHANGE, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
 
 
-async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None) -> PhaseResult:
+async def make_candidate(
+    op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None
+) -> PhaseResult:
     """Reproduce, propose and accept.
 
     ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
@@ -106,29 +110,29 @@ async def generated(op: Operation, dossier: Dossier, crew: OpContext, loads: asy
         if loads is not None and not infills:
             await loads
     before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
-    await look_at_all(crew, State.GENERATE, (*said_by(failing), *before))
+    await screen_texts(crew, Phase.GENERATE, (*texts_of_failures(failing), *before))
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
     proposal = await propose(op, dossier, crew, run, failing, infills=infills)
     if proposal.rule == WAITED_RULE:
-        return await afresh(op, crew)
-    if proposal.rule == COLLAPSE:
-        leave(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
+        return await start_over(op, crew)
+    if proposal.rule == COLLAPSE_RULE:
+        leave_evidence(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
     if proposal.candidate is None:
         return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
-        return await noop(op, crew, proposal, failing)
+        return await judge_noop(op, crew, proposal, failing)
     return await accept(op, dossier, crew, proposal, failing=failing)
 
 
 @contextlib.asynccontextmanager
-async def loading(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
+async def load_in_background(provider: Provider) -> AsyncIterator[asyncio.Task[None] | None]:
     """Load the provider's model in the background during the block; cancelled at its end."""
     if not isinstance(provider, Preparer):
         yield None
         return
-    task = asyncio.create_task(prepared(provider), name="load model")
+    task = asyncio.create_task(load_model(provider), name="load model")
     try:
         yield task
     finally:
@@ -140,14 +144,7 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
     """A retry with feedback, or the end of the op, whose reason includes earlier refusals."""
     rule = proposal.rule or "generate.answer"
     if proposal.retry:
-        feedback = Feedback(phase=State.GENERATE, rule=rule, text=proposal.reason)
-        return PhaseResult(
-            next=State.GENERATE,
-            reason=f"{proposal.reason} ({rule})",
-            cause=proposal.cause,
-            failure=proposal.failure,
-            feedback=feedback,
-        )
+        return retry(Phase.GENERATE, rule, proposal.reason, proposal.cause, proposal.failure)
     refusals = dossier.refusals
     if not refusals or proposal.cause is not RootCause.NO_CANDIDATE:
         return failed(proposal.cause, proposal.failure, proposal.reason)
@@ -164,7 +161,7 @@ async def propose(
         rejected |= frozenset(await crew.shop.refused.hashes())  # a gate would refuse these: not worth a test run
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
-            crew.holdings.looked.begin(op.tree, context)
+            crew.holdings.exploration.begin(op.tree, context)
             scene = await set_scene(op, crew, workspace, run, failing)
             paths = [place.path for place in scene.places]
             depth = depth_of(crew, op, dossier)
@@ -172,21 +169,21 @@ async def propose(
             if crew.shop.settings.repair.localised:
                 nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
                 scene = replace(scene, places=nearest)
-            if not await own(op, crew, scene):
+            if not await claim_suspect(op, crew, scene):
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
         try:
             proposal = await cloze(op, crew, scene, rejected)
         except CollapseDetected as error:
-            return collapsed(error, tuple(context.uses), scene.reads | context.reads)
+            return propose_after_collapse(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
         return await tree(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
 
 
-async def own(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
+async def claim_suspect(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
     """Claim the file that the search will most likely change, before spending on it.
 
     False when another op held it: this op waited until it was free, and must start again from the new state.
@@ -203,32 +200,23 @@ async def own(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
     return False
 
 
-async def afresh(op: Operation, crew: OpContext) -> PhaseResult:
+async def start_over(op: Operation, crew: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
     head = (await crew.shop.repository.head()).commit or op.base
-    return PhaseResult(
-        next=State.GENERATE,
-        reason=WAITED,
-        cause=RootCause.APPLY_CONFLICT,
-        failure=FailureClass.INFRA,
-        feedback=Feedback(phase=State.GENERATE, rule=WAITED_RULE, text=WAITED),
-        replaced=op if op.tree != op.base else op.model_copy(update={"base": head}),
-    )
+    replaced = op if op.tree != op.base else op.model_copy(update={"base": head})
+    cause, failure = RootCause.APPLY_CONFLICT, FailureClass.INFRA
+    return retry(Phase.GENERATE, WAITED_RULE, WAITED, cause, failure, replaced=replaced)
 
 
-async def noop(op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
+async def judge_noop(
+    op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]
+) -> PhaseResult:
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
-        text += f"{failing[0].id} fails" if failing else (await closure_checks.at_base(op, crew)).reason
-        return PhaseResult(
-            next=State.GENERATE,
-            reason=text,
-            cause=RootCause.NO_CANDIDATE,
-            failure=FailureClass.CODE,
-            feedback=Feedback(phase=State.GENERATE, rule="generate.noop", text=text),
-        )
-    return PhaseResult(next=State.NOOP, reason=proposal.reason)
+        text += f"{failing[0].id} fails" if failing else (await closure_checks.check_base(op, crew)).reason
+        return retry(Phase.GENERATE, "generate.noop", text, RootCause.NO_CANDIDATE, FailureClass.CODE)
+    return PhaseResult(kind=ResultKind.NO_CHANGE, reason=proposal.reason)
 
 
 async def accept(
@@ -240,11 +228,13 @@ async def accept(
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "no candidate to accept")
     if op.tree != op.base and not await differs_from(crew, op.base, proposal):
         lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
-        return PhaseResult(next=State.NOOP, reason=f"the repair is what HEAD already has: undo your edit of {lines}")
+        return PhaseResult(
+            kind=ResultKind.NO_CHANGE, reason=f"the repair is what HEAD already has: undo your edit of {lines}"
+        )
     blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
-    # Its first word stands for what tests have proven, and none has run yet: GATE says it.
-    rests_on = evidence(proposal.repaired, proposal.shown).partition("; ")[2] if op.test_ids else ""
+    # Not its level: that stands for what tests have proven, and none has run yet. GATE records it.
+    rests_on = evidence(proposal.repaired, proposal.shown).why if op.test_ids else ""
     claim = change(
         op,
         candidate,
@@ -266,7 +256,7 @@ async def accept(
             notes=proposal.notes,
             diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
         ),
-        also=(crew.record.draft(claim, phase=State.GENERATE),),
+        also=(crew.record.draft(claim, phase=Phase.GENERATE),),
     )
     if not await crew.shop.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
@@ -285,7 +275,7 @@ async def accept(
         said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
         proximity_milli=proposal.proximity_milli,
     )
-    return PhaseResult(next=State.VALIDATE, output=output, reason=proposal.reason)
+    return PhaseResult(output=output, reason=proposal.reason)
 
 
 async def lines_of(crew: OpContext, tree: str, edit: Edit) -> list[str]:
@@ -304,3 +294,11 @@ async def differs_from(crew: OpContext, commit: str, proposal: Proposal) -> bool
         if await crew.shop.repository.read(commit, edit.path) != edit.after:
             return True
     return False
+
+
+SPEC = PhaseSpec(
+    output=Generation,
+    run=generate,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.NO_CHANGE: OpOutcome.NOOP},
+    returns=lambda settings: settings.generate_retries,
+)

@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from governance.conversation import prompts
 from governance.conversation.answers import parse_answer
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import ChangePlan, Dossier, PhaseResult, PlannedChange
+from governance.pipeline.dossier import ChangePlan, Dossier, PlannedChange
+from governance.pipeline.phase import PhaseResult, PhaseSpec
 from kernel.provider import Limits, Message
 from ledger.errors import ProviderBadOutput
 from ledger.events.op import PlanMade
-from ledger.vocabulary import Complexity, Operation, State, Urgency
+from ledger.vocabulary import Complexity, Operation, Phase, Urgency
 
 
 class PlanAnswer(BaseModel):
@@ -27,7 +28,7 @@ class PlanAnswer(BaseModel):
     complexity: str | None = None
 
 
-def incoherent(changes: Collection[PlannedChange], known: Collection[str]) -> str:
+def find_incoherence(changes: Collection[PlannedChange], known: Collection[str]) -> str:
     """Why the plan cannot be followed: a cycle, a path outside the repository, a missing folder. Empty when it can."""
     paths = {c.path for c in changes}
     for change in changes:
@@ -56,7 +57,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePl
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
         turn = await crew.asker.turn(
-            State.PLAN,
+            Phase.PLAN,
             "plan",
             [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
             limits=Limits(max_tokens=1_024),
@@ -66,7 +67,7 @@ async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePl
     answer, problem = parse_answer(turn.text, PlanAnswer)
     if answer is None:
         return ChangePlan(failed=problem)
-    problem = incoherent(answer.ordered_changes, known)
+    problem = find_incoherence(answer.ordered_changes, known)
     if problem:
         return ChangePlan(failed=problem)
     name = (answer.complexity or "").upper()
@@ -95,4 +96,7 @@ async def plan(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
             approach=output.approach, failed=output.failed, changes=[[c.path, c.what] for c in output.ordered_changes]
         )
     )
-    return PhaseResult(next=State.GENERATE, output=output, reason=output.failed or "planned")
+    return PhaseResult(output=output, reason=output.failed or "planned")
+
+
+SPEC = PhaseSpec(output=ChangePlan, run=plan)

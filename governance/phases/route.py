@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from governance.grounding.trust_lookup import confidence_of
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, PhaseResult, Routing
+from governance.pipeline.dossier import Dossier, Routing
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind
 from governance.pipeline.routes import choose_route, op_seconds, turn_seconds
 from ledger.events.op import RouteChosen
 from ledger.sources import SOURCES
-from ledger.vocabulary import Complexity, Operation, State
+from ledger.vocabulary import Complexity, Operation, Phase
 
 
 async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -16,9 +17,9 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
     clocks = crew.shop.settings.clocks
     local = crew.shop.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
-    told = confidence_of(op, crew.shop.trust)
+    confidence = confidence_of(op, crew.shop.trust)
     chosen, reason = choose_route(
-        complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=told.calibrated_bp
+        complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=confidence.calibrated_bp
     )
     undoubted, _ = choose_route(complexity=dossier.complexity, source=source_class, urgency=op.urgency)
     routes = (chosen, undoubted)  # low confidence must not extend the time limits
@@ -36,9 +37,13 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
             route=chosen,
             reason=reason,
             local=local,
-            confidence=told.model_dump(mode="json"),
+            confidence=confidence.model_dump(mode="json"),
         )
     )
+    crew.clock.limit_to(output.op_ms / 1000)
     if dossier.complexity is Complexity.TRIVIAL:
-        return PhaseResult(next=State.GENERATE, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
-    return PhaseResult(next=State.CONTEXT_EXPANSION, output=output, reason=chosen.value)
+        return PhaseResult(kind=ResultKind.TRIVIAL, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
+    return PhaseResult(output=output, reason=chosen.value)
+
+
+SPEC = PhaseSpec(output=Routing, run=route, edges={ResultKind.TRIVIAL: Phase.GENERATE})

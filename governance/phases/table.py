@@ -1,32 +1,23 @@
-"""Maps states to phase functions."""
+"""The phases in their order. A phase that is done leads to the next one of the list; VERIFY leads to COMPLETE."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from governance.phases import apply, approve, classify, expand, gate, generate, plan, route, validate, verify
+from governance.pipeline.fsm import StateMachine
+from governance.pipeline.phase import PhaseSpec
 
-from governance.phases.apply import apply
-from governance.phases.approve import approve
-from governance.phases.classify import classify
-from governance.phases.expand import expand
-from governance.phases.gate import gate
-from governance.phases.generate import generate
-from governance.phases.plan import plan
-from governance.phases.route import route
-from governance.phases.validate import validate
-from governance.phases.verify import verify
-from governance.pipeline.orchestrator import Phase
-from ledger.vocabulary import State
+PHASES: tuple[PhaseSpec, ...] = (
+    classify.SPEC,
+    route.SPEC,
+    expand.SPEC,
+    plan.SPEC,
+    generate.SPEC,
+    validate.SPEC,
+    gate.SPEC,
+    approve.SPEC,
+    apply.SPEC,
+    verify.SPEC,
+)
+"""COMPLETE, the eleventh, is how an op ends: it has no edges, and does what every outcome does (``record_outcome``)."""
 
-PHASES: Mapping[State, Phase] = {
-    State.CLASSIFY: classify,
-    State.ROUTE: route,
-    State.CONTEXT_EXPANSION: expand,
-    State.PLAN: plan,
-    State.GENERATE: generate,
-    State.VALIDATE: validate,
-    State.GATE: gate,
-    State.APPROVE: approve,
-    State.APPLY: apply,
-    State.VERIFY: verify,
-}
-"""COMPLETE, the eleventh, is run by the orchestrator itself (:mod:`governance.phases.complete`)."""
+MACHINE = StateMachine(PHASES)

@@ -8,15 +8,18 @@ from functools import partial
 
 from governance.irongate.candidate import g01_containment
 from governance.irongate.candidate.g02_protected import OWN_CODE
-from governance.irongate.candidate_gates import Inspection, asks, inspect, objections
+from governance.irongate.candidate.g20_unattended import questions_about_candidate
+from governance.irongate.candidate_gates import inspect, objections
+from governance.irongate.inspection import Inspection
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.repository import OtherFiles
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Validation, failed
+from governance.pipeline.dossier import Dossier, Generation, Validation
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
 from governance.recordable import inspection_without_secrets
-from governance.repair.failure_context import original, sources_of
+from governance.repair.failure_context import read_original, sources_of
 from governance.risk.codebase import read_python
 from governance.verification import closure_checks
 from governance.verification.reach import reach_of
@@ -29,8 +32,8 @@ from ledger.vocabulary import (
     FailureClass,
     Operation,
     Outcome,
+    Phase,
     RootCause,
-    State,
     Tier,
     Verdict,
 )
@@ -43,7 +46,7 @@ FIRST_REASON = 600
 """Maximum characters of the worst refusal's reason when there are others."""
 
 
-def unparsed(candidate: Candidate) -> dict[str, str]:
+def find_unparsed(candidate: Candidate) -> dict[str, str]:
     """The candidate's Python files that do not parse, with the error."""
     found: dict[str, str] = {}
     for edit in candidate.edits:
@@ -59,37 +62,34 @@ def syntax_problem(candidate: Candidate, before: Mapping[str, bytes | None]) -> 
 
     ``before``: earlier contents. Files that did not parse before are left to the tests: they may need a newer Python.
     """
-    for path, error in unparsed(candidate).items():
+    for path, error in find_unparsed(candidate).items():
         there = before.get(path)
         if there is None or parse(there) is not None:
             return f"{path} does not parse: {error}"
     return ""
 
 
-def unread(candidate: Candidate) -> tuple[Verdict, ...]:
+def unread_floors(candidate: Candidate) -> tuple[Verdict, ...]:
     """Floor APPROVAL_REQUIRED for files that the gates cannot parse."""
     floor = Tier.APPROVAL_REQUIRED
     return tuple(
         Verdict(gate=0, rule="validate.unread", floor=floor, evidence=(f"{path} does not parse here: {error}",))
-        for path, error in unparsed(candidate).items()
+        for path, error in find_unparsed(candidate).items()
     )
 
 
-def was_python(workspace: Workspace, candidate: Candidate) -> dict[str, bytes | None]:
+def python_before(workspace: Workspace, candidate: Candidate) -> dict[str, bytes | None]:
     """Earlier contents of the candidate's files; None for those that are new or were not Python."""
     sources = {edit.path: edit.renamed_from or edit.path for edit in candidate.edits}
-    return {path: original(workspace, source) if is_python(source) else None for path, source in sources.items()}
+    return {path: read_original(workspace, source) if is_python(source) else None for path, source in sources.items()}
 
 
-def back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
+def send_back(candidate: Candidate, rule: str, text: str, cause: RootCause, failure: FailureClass) -> PhaseResult:
     """To GENERATE with feedback; the same diff is not accepted again."""
-    feedback = Feedback(phase=State.VALIDATE, rule=rule, text=text, candidate=diff_hash(candidate))
-    return PhaseResult(
-        next=State.GENERATE, reason=f"{text[:400]} ({rule})", cause=cause, failure=failure, feedback=feedback
-    )
+    return retry(Phase.VALIDATE, rule, text, cause, failure, candidate=diff_hash(candidate))
 
 
-def said(against: Sequence[Verdict]) -> str:
+def format_refusals(against: Sequence[Verdict]) -> str:
     """The feedback for refusals. All rules come before the further reasons, because a long text is cut later."""
     first, *others = against
     if not others:
@@ -99,18 +99,16 @@ def said(against: Sequence[Verdict]) -> str:
     return f"{first.reason[:FIRST_REASON]}\nRefused by {rules} as well:\n{reasons}"
 
 
-async def gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
+async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
     """Run all candidate gates and record their input and verdicts."""
-    generation = dossier.generation
-    if generation is None:
-        raise RuntimeError("VALIDATE without a candidate")
+    generation = dossier.given(Generation)
     candidate = generation.candidate
     touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
     settings = crew.shop.settings.pipeline
     plan = dossier.plan
     ourselves = (await crew.shop.codebases.at(op.tree)).is_ourselves and not settings.open_own_governance
     located = await asyncio.to_thread(lambda: [g01_containment.gather(workspace.root, path) for path in touched])
-    originals = await asyncio.to_thread(lambda: {path: original(workspace, path) for path in touched})
+    originals = await asyncio.to_thread(lambda: {path: read_original(workspace, path) for path in touched})
     inspection = Inspection(
         op=op,
         candidate=candidate,
@@ -127,34 +125,34 @@ async def gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Wor
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
         raised=generation.raised,
         said=generation.said,
-        known=await known_elsewhere(op, crew, candidate, originals),
+        known=await find_used_elsewhere(op, crew, candidate, originals),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = await asyncio.to_thread(inspection_without_secrets, inspection)
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
-    told = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
+    of_recorded = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
     await crew.record.note(
         GatesJudged(
             inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
             verdicts=[v.model_dump(mode="json") for v in verdicts],
-            without_secrets=None if told == verdicts else [v.model_dump(mode="json") for v in told],
+            without_secrets=None if of_recorded == verdicts else [v.model_dump(mode="json") for v in of_recorded],
         )
     )
     return verdicts
 
 
-async def known_elsewhere(
+async def find_used_elsewhere(
     op: Operation, crew: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
     """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
-    wanted = await asyncio.to_thread(asks, candidate, originals)
+    wanted = await asyncio.to_thread(questions_about_candidate, candidate, originals)
     if not wanted:
         return ()
     files = await read_python(crew.shop.repository, op.tree)
-    return tuple(sorted(await asyncio.to_thread(lambda: Elsewhere(files.items()).answers(wanted))))
+    return tuple(sorted(await asyncio.to_thread(lambda: OtherFiles(files.items()).answers(wanted))))
 
 
-async def types_of(crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
+async def find_type_errors(crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
     """Errors of the repository's type checker in the candidate's files as they are now; None: not checked."""
     settings, runner = crew.shop.settings.pipeline, crew.shop.runner
     if settings.type_check == "off" or runner is None or not await asyncio.to_thread(is_configured, workspace):
@@ -172,10 +170,10 @@ async def closure_of(
     if closure_checks.asks_the_tree(op):
         await workspace.reset()
         await workspace.apply(candidate.edits)
-    return await closure_checks.of_candidate(op, crew, workspace)
+    return await closure_checks.check_candidate(op, crew, workspace)
 
 
-async def pass_anyway(generation: Generation, crew: OpContext, workspace: Workspace) -> tuple[str, ...]:
+async def find_passing_anyway(generation: Generation, crew: OpContext, workspace: Workspace) -> tuple[str, ...]:
     """Which of the tests that failed pass at the op's tree by now: what turns green by itself shows no repair."""
     if not generation.failed or crew.shop.runner is None:
         return ()
@@ -186,58 +184,68 @@ async def pass_anyway(generation: Generation, crew: OpContext, workspace: Worksp
 
 async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
-    generation, runner = dossier.generation, crew.shop.runner
-    if generation is None or runner is None:
-        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem or "no candidate")
+    generation = dossier.given(Generation)
+    if crew.shop.runner is None:
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem)
     candidate = generation.candidate
     async with crew.workspace(op) as workspace:
-        verdicts = await gates(op, dossier, crew, workspace)
+        verdicts = await judge_gates(op, dossier, crew, workspace)
         against = objections(verdicts)
         if against:
-            return back(candidate, against[0].rule, said(against), RootCause.POLICY_REFUSED, FailureClass.POLICY)
-        before = await asyncio.to_thread(was_python, workspace, candidate)
+            return send_back(
+                candidate, against[0].rule, format_refusals(against), RootCause.POLICY_REFUSED, FailureClass.POLICY
+            )
+        before = await asyncio.to_thread(python_before, workspace, candidate)
         problem = await asyncio.to_thread(syntax_problem, candidate, before)
         if problem:
-            return back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
-        typed_before = await types_of(crew, workspace, candidate)
+            return send_back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+        typed_before = await find_type_errors(crew, workspace, candidate)
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
-            return back(candidate, "validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+            return send_back(candidate, "validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         fresh = (
-            sorted((await types_of(crew, workspace, candidate) or frozenset()) - typed_before)
+            sorted((await find_type_errors(crew, workspace, candidate) or frozenset()) - typed_before)
             if typed_before is not None
             else []
         )
         if fresh:
             text = "The type checker has new complaints:\n" + "\n".join(fresh[:10])
-            return back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
+            return send_back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         stand = partial(workspace.apply, candidate.edits)
         reach = await asyncio.to_thread(reach_of, candidate.edits, before)
         measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
-        anyway = () if measured.problem else await pass_anyway(generation, crew, workspace)
-    await record_runs(crew, State.VALIDATE, measured)
+        anyway = () if measured.problem else await find_passing_anyway(generation, crew, workspace)
+    await record_runs(crew, Phase.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
     if measured.problem:
-        return back(candidate, "validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
+        return send_back(candidate, "validate.tests", measured.problem, RootCause.TESTS_FAILED, FailureClass.TEST)
     if not answer.closed:
         text = f"The tests pass, but what was asked for is not done: {answer.reason}"
-        return back(candidate, "validate.closure", text, RootCause.CLOSURE_OPEN, FailureClass.CODE)
+        return send_back(candidate, "validate.closure", text, RootCause.CLOSURE_OPEN, FailureClass.CODE)
     output = Validation(
         runs=measured.reports,
-        verdicts=(*verdicts, *await asyncio.to_thread(unread, candidate)),
+        verdicts=(*verdicts, *await asyncio.to_thread(unread_floors, candidate)),
         suite_ran=measured.suite_ran,
         passed=measured.passed,
         total=measured.total,
         anyway=anyway,
         missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
-    return PhaseResult(next=State.GATE, output=output, reason=f"{measured.passed}/{measured.total} passed")
+    return PhaseResult(output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
-async def record_runs(crew: OpContext, phase: State, measured: Measured) -> None:
+async def record_runs(crew: OpContext, phase: Phase, measured: Measured) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
         await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)
+
+
+SPEC = PhaseSpec(
+    output=Validation,
+    run=validate,
+    edges={ResultKind.RETRY: Phase.GENERATE},
+    returns=lambda settings: settings.validate_retries + 1,  # the last one is L2 repair
+)

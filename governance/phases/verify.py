@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 
 from governance.approval.refusals import Refused, Waiting
@@ -11,10 +12,11 @@ from governance.irongate.op.g19_recursion import diff_hash
 from governance.phases.validate import record_runs
 from governance.pipeline.commit_message import compose
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, Feedback, Generation, PhaseResult, Verification, failed
+from governance.pipeline.dossier import Application, Dossier, Generation, Verification
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
 from governance.recordable import without_secrets
 from governance.verification import closure_checks
-from governance.verification.evidence import claims
+from governance.verification.evidence import claim_floors
 from governance.verification.test_runs import Measured, measure_runs
 from ledger.errors import HookRefused
 from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
@@ -29,9 +31,10 @@ from ledger.vocabulary import (
     EditKind,
     FailureClass,
     Operation,
+    OpOutcome,
+    Phase,
     RootCause,
     RunStatus,
-    State,
 )
 from tools.workspace import Workspace
 
@@ -39,17 +42,32 @@ MEASURED_AGAIN = 2
 """How often the tests are run again because the branch moved on meanwhile: what lands is what was tested."""
 
 
-async def stand(crew: OpContext, workspace: Workspace, receipt: Receipt, candidate: Candidate) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedChange:
+    """What is verified: the candidate with the daemon's marks, as it was written; ``diff``: hash of the candidate."""
+
+    receipt: Receipt
+    candidate: Candidate
+    diff: str
+
+    @classmethod
+    def of(cls, dossier: Dossier) -> AppliedChange:
+        generation, application = dossier.given(Generation), dossier.given(Application)
+        candidate = closure_checks.applied_candidate(generation, application)
+        return cls(receipt=application.receipt, candidate=candidate, diff=diff_hash(generation.candidate))
+
+
+async def bring_to_tree(crew: OpContext, workspace: Workspace, change: AppliedChange) -> None:
     """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
-    if receipt.landing.mode == "branch":
+    if change.receipt.landing.mode == "branch":
         runner = crew.shop.runner
         # A sandbox may be mounted there for the next run: its mount points are left alone.
         await workspace.overlay_checkout(await asyncio.to_thread(runner.mounted, workspace) if runner else ())
     else:
-        await workspace.apply(candidate.edits)
+        await workspace.apply(change.candidate.edits)
 
 
-async def inverse(crew: OpContext, tree: str, edit: Edit) -> Edit:
+async def invert_edit(crew: OpContext, tree: str, edit: Edit) -> Edit:
     """The edit that reverts ``edit`` to the state at ``tree``."""
     before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
     after = None if edit.kind is EditKind.CREATE else before
@@ -67,97 +85,83 @@ async def inverse(crew: OpContext, tree: str, edit: Edit) -> Edit:
     return Edit(path=edit.path, kind=kind, before=seen, after=after, mode=edit.mode)
 
 
-async def without_change(op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str]:
+async def red_without_change(
+    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate
+) -> frozenset[str]:
     """Tests that are red in the checkout without the candidate: caused by the owner's uncommitted work."""
     runner = crew.shop.runner
     if runner is None:
         return frozenset()
     await workspace.reset()
     await workspace.overlay_checkout()
-    await workspace.apply([await inverse(crew, op.tree, edit) for edit in candidate.edits])
+    await workspace.apply([await invert_edit(crew, op.tree, edit) for edit in candidate.edits])
     run = await runner.run(workspace, None, limit_s=crew.shop.settings.pipeline.suite_budget_s)
     return frozenset(r.id for r in run.red)
 
 
 async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Tests and closure check on the applied tree; then hooks, the intent entry and the signed commit."""
-    generation, application = dossier.generation, dossier.application
-    if generation is None or application is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "VERIFY without an applied candidate")
-    receipt, candidate = application.receipt, closure_checks.applied(generation, application)
-    if receipt.landing.mode == "dry-run":
-        return await dry_run(crew, generation)
+    change = AppliedChange.of(dossier)
+    landing = change.receipt.landing
+    if landing.mode == "dry-run":
+        return await record_dry_run(crew, dossier.given(Generation).candidate)
     for _ in range(1 + MEASURED_AGAIN):
         head = (await crew.shop.repository.head()).commit or op.tree
-        found = await verified(op, dossier, crew, generation, receipt, candidate, head)
+        found = await check_applied(op, dossier, crew, change, head)
         if isinstance(found, PhaseResult):
             return found
         measured, reason = found
-        if receipt.landing.mode != "branch" or (await crew.shop.repository.head()).commit == head:
+        if landing.mode != "branch" or (await crew.shop.repository.head()).commit == head:
             break
-    return await commit(op, dossier, crew, candidate, measured, reason)
+    return await commit(op, dossier, crew, change, measured, reason)
 
 
-async def verified(
-    op: Operation,
-    dossier: Dossier,
-    crew: OpContext,
-    generation: Generation,
-    receipt: Receipt,
-    candidate: Candidate,
-    head: str,
+async def check_applied(
+    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, head: str
 ) -> PhaseResult | tuple[Measured, str]:
-    """What the tests on ``head`` with the change say, and why the signal is gone; or what ends this attempt."""
-    tree = head if receipt.landing.mode == "branch" else op.tree
+    """The test runs on ``head`` with the change, and why the signal is gone; or what ends this attempt."""
+    candidate, lands_on_branch = change.candidate, change.receipt.landing.mode == "branch"
+    tree = head if lands_on_branch else op.tree
     async with crew.workspace(op, tree=tree) as workspace:
-        dirty = await crew.shop.repository.dirty() if receipt.landing.mode == "branch" else ()
+        dirty = await crew.shop.repository.dirty() if lands_on_branch else ()
         # The change itself is applied already: any other difference from the validated tree is the owner's.
         owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
-        brought = partial(stand, crew, workspace, receipt, candidate)
+        brought = partial(bring_to_tree, crew, workspace, change)
         measured = await measure_runs(
             op, crew, workspace, stand=brought, changed=candidate.paths, same_tests=not owners
         )
         if measured.problem and owners:
-            measured = await forgive(op, crew, workspace, candidate, measured)
+            measured = await clear_owner_failures(op, crew, workspace, candidate, measured)
         await workspace.reset()
-        await stand(crew, workspace, receipt, candidate)
-        await record_runs(crew, State.VERIFY, measured)
+        await bring_to_tree(crew, workspace, change)
+        await record_runs(crew, Phase.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
-            diff = diff_hash(generation.candidate)
-            return await roll_back(crew, receipt, "verify.tests", measured.problem, RootCause.TESTS_FAILED, diff)
-        unexpected = unforeseen(dossier, measured)
+            return await roll_back(crew, change, "verify.tests", measured.problem, RootCause.TESTS_FAILED)
+        unexpected = unforeseen_floor(dossier, measured)
         if unexpected:
-            diff = diff_hash(generation.candidate)
-            return await roll_back(crew, receipt, "verify.claim", unexpected, RootCause.TESTS_FAILED, diff)
-        answer = await closure_checks.as_applied(op, dossier.approval, crew, workspace)
-    reason = answer.reason
-    await crew.record.note(ClosureChecked(closed=answer.closed, reason=reason))
+            return await roll_back(crew, change, "verify.claim", unexpected, RootCause.TESTS_FAILED)
+        answer = await closure_checks.check_applied(op, dossier.approval, crew, workspace)
+    await crew.record.note(ClosureChecked(closed=answer.closed, reason=answer.reason))
     if not answer.closed:
-        return await roll_back(
-            crew,
-            receipt,
-            "verify.closure",
-            f"The signal is still there: {reason}",
-            RootCause.CLOSURE_OPEN,
-            diff_hash(generation.candidate),
-        )
-    return measured, reason
+        text = f"The signal is still there: {answer.reason}"
+        return await roll_back(crew, change, "verify.closure", text, RootCause.CLOSURE_OPEN)
+    return measured, answer.reason
 
 
-def unforeseen(dossier: Dossier, measured: Measured) -> str:
+def unforeseen_floor(dossier: Dossier, measured: Measured) -> str:
     """The reason for a floor above the op's tier that only these runs revealed; empty when there is none. Pure."""
-    return next((why for tier, why in claims(measured.reports) if tier > dossier.tier), "")
+    return next((why for tier, why in claim_floors(measured.reports) if tier > dossier.tier), "")
 
 
-async def forgive(
+async def clear_owner_failures(
     op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: Measured
 ) -> Measured:
     """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
-    owners = await without_change(op, crew, workspace, candidate)
+    owners = await red_without_change(op, crew, workspace, candidate)
     blamed = {i for r in measured.reports for i in r.newly_red} - owners
     closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}
     if blamed or closing:
@@ -166,51 +170,41 @@ async def forgive(
     return Measured(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
 
 
-async def roll_back(
-    crew: OpContext, receipt: Receipt, rule: str, text: str, cause: RootCause, diff: str
-) -> PhaseResult:
+async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str, cause: RootCause) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(ChangeRollingBack(journal=receipt.journal, rule=rule), phase=State.VERIFY)
-    rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, receipt))
+    await crew.record.note(ChangeRollingBack(journal=change.receipt.journal, rule=rule), phase=Phase.VERIFY)
+    rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, change.receipt))
     crew.holdings.receipt = None
     if rollback.commit is not None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, f"{text}; but {rollback.commit} stands already")
     if rollback.kept:
         reason = f"{text}; not taken back, because you changed them meanwhile: {', '.join(rollback.kept)}"
         return failed(cause, FailureClass.USER, reason)
+    return retry(Phase.VERIFY, rule, text, cause, FailureClass.TEST, candidate=change.diff)
+
+
+async def record_dry_run(crew: OpContext, candidate: Candidate) -> PhaseResult:
+    """Record the diff only, and end as NOOP."""
+    blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
+    await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(
-        next=State.GENERATE,
-        reason=f"{text[:400]} ({rule})",
-        cause=cause,
-        failure=FailureClass.TEST,
-        feedback=Feedback(phase=State.VERIFY, rule=rule, text=text, candidate=diff),
+        kind=ResultKind.NO_CHANGE, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed"
     )
 
 
-async def dry_run(crew: OpContext, generation: Generation) -> PhaseResult:
-    """Record the diff only, and end as NOOP."""
-    blob = await crew.record.ledger.put_blob(without_secrets(generation.candidate).model_dump_json().encode())
-    await crew.record.note(DryRunKept(candidate=blob))
-    return PhaseResult(next=State.NOOP, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed")
-
-
-def waits_for_owner(op: Operation, generation: Generation, committed: Committed) -> tuple[Statement, ...]:
+def pending_review(op: Operation, change: AppliedChange, committed: Committed) -> tuple[Statement, ...]:
     """Statement that stores a review branch as pending until the owner merges or deletes it."""
     if committed.mode != "review":
         return ()
     branch = committed.ref.removeprefix("refs/heads/")
-    diff = diff_hash(generation.candidate)
-    return (Refused.waits(Waiting(branch=branch, op_id=op.id, commit=committed.commit, hash=diff)),)
+    return (Refused.waits(Waiting(branch=branch, op_id=op.id, commit=committed.commit, hash=change.diff)),)
 
 
 async def commit(
-    op: Operation, dossier: Dossier, crew: OpContext, candidate: Candidate, measured: Measured, reason: str
+    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, measured: Measured, reason: str
 ) -> PhaseResult:
     """Hooks, the intent entry, then the commit; not interruptible from the intent on."""
-    shop, generation, application = crew.shop, dossier.generation, dossier.application
-    if generation is None or application is None:
-        return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "a commit without a candidate")
-    receipt = application.receipt
+    shop, receipt = crew.shop, change.receipt
     text = compose(
         op,
         dossier,
@@ -223,7 +217,7 @@ async def commit(
         co_author=shop.settings.pipeline.co_author,
     )
     try:
-        prepared = await shop.changes.prepare(receipt, candidate, text)
+        prepared = await shop.changes.prepare(receipt, change.candidate, text)
     except HookRefused as error:
         return failed(RootCause.HOOK_REFUSED, FailureClass.POLICY, f"{error}\n{error.output[:2_000]}")
     done: list[tuple[Committed, int]] = []
@@ -243,7 +237,7 @@ async def commit(
         )
         crew.holdings.receipt = None
         await crew.record.note(
-            CommitMade(**committed.model_dump(), intent=intent.seq), project=waits_for_owner(op, generation, committed)
+            CommitMade(**committed.model_dump(), intent=intent.seq), project=pending_review(op, change, committed)
         )
         return committed, intent.seq
 
@@ -266,4 +260,12 @@ async def commit(
         intent_seq=seq,
     )
     where = committed.ref.removeprefix("refs/heads/")
-    return PhaseResult(next=State.COMPLETE, output=output, reason=f"{committed.commit[:10]} on {where}")
+    return PhaseResult(output=output, reason=f"{committed.commit[:10]} on {where}")
+
+
+SPEC = PhaseSpec(
+    output=Verification,
+    run=verify,
+    edges={ResultKind.RETRY: Phase.GENERATE, ResultKind.NO_CHANGE: OpOutcome.NOOP},
+    returns=lambda settings: 1,
+)

@@ -7,7 +7,7 @@ import textwrap
 from governance.changes.types import CommitText
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.dossier import Dossier, RunReport
-from governance.verification.evidence import claimed, evidence
+from governance.verification.evidence import claimed_passes, evidence
 from ledger.vocabulary import EditKind, Operation
 
 SUBJECT = 72
@@ -72,7 +72,7 @@ def compose(
     money = (provider.spend.usd_micro if provider else 0) / 1_000_000
     venom = " + Venom" if generation and provider and provider.strategy != "cloze" and generation.exploration else ""
     signal = op.signals[0]
-    how_sure = evidence(generation.repaired, generation.shown, claimed(runs)) if generation else ""
+    how_sure = str(evidence(generation.repaired, generation.shown, claimed_passes(runs))) if generation else ""
     trailers = [
         ("Ouro-Op", op.id),
         ("Ouro-Signal", f"{op.origin.value} sha256:{signal.key}"),

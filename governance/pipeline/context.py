@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from governance.approval.refusals import Refused
 from governance.changes.changes import Changes
 from governance.changes.types import Receipt
-from governance.conversation.exploration_cache import Looked
+from governance.conversation.exploration_cache import ExplorationCache
 from governance.conversation.model_client import ModelClient
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.trust import Trust
 from governance.memory.memory import RepositoryMemory
 from governance.ports import Claims, ClosurePort, PosturePort
 from governance.record import Recorder
-from governance.repair.searched import Searched
+from governance.repair.search_progress import SearchProgress
 from governance.risk.codebase import Codebases
 from governance.settings import GovernanceSettings
 from governance.verification.baseline import Baselines
@@ -29,7 +29,7 @@ from ledger.vocabulary import Candidate, Operation, Verdict
 from tools.git import Git
 from tools.manifest import Toolbox
 from tools.repository import Repository
-from tools.testing.runner import TestRunner
+from tools.testing.runner import TestRunner, TestsMissing
 from tools.workspace import Workspace, Workspaces
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Services:
     repository: Repository
     codebases: Codebases
     workspaces: Workspaces
-    runner: TestRunner | None  # None: tests cannot be run; ``runner_problem`` is the reason
-    runner_problem: str
+    tests: TestRunner | TestsMissing
     sandbox_name: str
     toolbox: Toolbox
     changes: Changes
@@ -63,6 +62,16 @@ class Services:
     clock: Clock
     heavy: asyncio.Semaphore
 
+    @property
+    def runner(self) -> TestRunner | None:
+        """None where tests cannot be run; :attr:`runner_problem` is the reason."""
+        return None if isinstance(self.tests, TestsMissing) else self.tests
+
+    @property
+    def runner_problem(self) -> str:
+        """Why tests cannot be run; empty where they can."""
+        return self.tests.reason if isinstance(self.tests, TestsMissing) else ""
+
 
 @dataclass(slots=True)
 class Regrounding:
@@ -75,7 +84,7 @@ class Regrounding:
     paths: tuple[str, ...] = ()
     caution_milli: int = 0
     signal: str = ""
-    told: tuple[str, ...] = ()  # fresh evidence in short lines, for infill prompts
+    evidence_lines: tuple[str, ...] = ()  # fresh evidence in short lines, for infill prompts
 
 
 @dataclass(slots=True)
@@ -88,11 +97,11 @@ class OpResources:
 
     workspaces: list[Workspace] = field(default_factory=list)
     receipt: Receipt | None = None
-    searched: Searched = field(default_factory=Searched)
-    looked: Looked = field(default_factory=Looked)
-    asked: int = 0  # questions put to the owner
+    search: SearchProgress = field(default_factory=SearchProgress)
+    exploration: ExplorationCache = field(default_factory=ExplorationCache)
+    questions_asked: int = 0  # put to the owner
     remembered: bool = False  # memory added advice to the model's prompt
-    pulse: CanaryTracker = field(default_factory=CanaryTracker)
+    canary: CanaryTracker = field(default_factory=CanaryTracker)
     regrounding: Regrounding = field(default_factory=Regrounding)
     marked: list[Verdict] = field(default_factory=list)  # by gate 18; the orchestrator keeps them in the dossier
 

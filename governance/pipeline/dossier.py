@@ -5,9 +5,8 @@ A dossier is frozen and serialisable, so that a waiting op can be stored whole a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import Field
 
@@ -18,12 +17,9 @@ from ledger.vocabulary import (
     Candidate,
     Complexity,
     Edit,
-    FailureClass,
     Frozen,
-    Operation,
-    RootCause,
+    Phase,
     Route,
-    State,
     Tier,
     Verdict,
 )
@@ -33,12 +29,15 @@ from tools.manifest import ToolUse
 class Output(Frozen):
     """Base of phase outputs. ``phase``: the phase that produces it; ``schema_tag``: its version."""
 
-    phase: ClassVar[State]
+    phase: ClassVar[Phase]
     schema_tag: str
 
 
+SomeOutput = TypeVar("SomeOutput", bound=Output)
+
+
 class Classification(Output):
-    phase = State.CLASSIFY
+    phase = Phase.CLASSIFY
     schema_tag: Literal["classify.1"] = "classify.1"
     tier: Tier
     complexity: Complexity
@@ -50,7 +49,7 @@ class Classification(Output):
 
 
 class Routing(Output):
-    phase = State.ROUTE
+    phase = Phase.ROUTE
     schema_tag: Literal["route.1"] = "route.1"
     route: Route
     reason: str
@@ -64,7 +63,7 @@ class ContextFile(Frozen):
 
 
 class Expansion(Output):
-    phase = State.CONTEXT_EXPANSION
+    phase = Phase.CONTEXT_EXPANSION
     schema_tag: Literal["expansion.1"] = "expansion.1"
     files: tuple[ContextFile, ...] = ()
     rounds: int = 0
@@ -78,7 +77,7 @@ class PlannedChange(Frozen):
 
 
 class ChangePlan(Output):
-    phase = State.PLAN
+    phase = Phase.PLAN
     schema_tag: Literal["plan.1"] = "plan.1"
     approach: str = ""
     complexity: Complexity | None = None
@@ -90,7 +89,7 @@ class ChangePlan(Output):
 
 
 class Generation(Output):
-    phase = State.GENERATE
+    phase = Phase.GENERATE
     schema_tag: Literal["generation.1"] = "generation.1"
     candidate: Candidate
     exploration: tuple[ToolUse, ...] = ()
@@ -108,7 +107,7 @@ class Generation(Output):
 
 
 class Validation(Output):
-    phase = State.VALIDATE
+    phase = Phase.VALIDATE
     schema_tag: Literal["validation.1"] = "validation.1"
     runs: tuple[RunReport, ...]
     verdicts: tuple[Verdict, ...]
@@ -122,7 +121,7 @@ class Validation(Output):
 
 
 class Gating(Output):
-    phase = State.GATE
+    phase = Phase.GATE
     schema_tag: Literal["gate.1"] = "gate.1"
     tier: Tier
     rule: int
@@ -133,7 +132,7 @@ class Gating(Output):
 
 
 class Approval(Output):
-    phase = State.APPROVE
+    phase = Phase.APPROVE
     schema_tag: Literal["approval.1"] = "approval.1"
     decision: Literal["passed", "notified", "approved"]
     by: str
@@ -141,7 +140,7 @@ class Approval(Output):
 
 
 class Application(Output):
-    phase = State.APPLY
+    phase = Phase.APPLY
     schema_tag: Literal["apply.1"] = "apply.1"
     receipt: Receipt
     marks: tuple[Edit, ...] = ()  # the daemon's own, written beside the candidate's
@@ -149,7 +148,7 @@ class Application(Output):
 
 
 class Verification(Output):
-    phase = State.VERIFY
+    phase = Phase.VERIFY
     schema_tag: Literal["verify.1"] = "verify.1"
     runs: tuple[RunReport, ...]
     closed: bool
@@ -163,51 +162,25 @@ class Verification(Output):
 class Feedback(Frozen):
     """Why an attempt was sent back, for the next one's prompt."""
 
-    phase: State
+    phase: Phase
     rule: str
     text: str
     candidate: str = ""  # hash of the diff that was refused
 
 
-OUTPUTS: dict[State, type[Output]] = {
-    cls.phase: cls
-    for cls in (
-        Classification,
-        Routing,
-        Expansion,
-        ChangePlan,
-        Generation,
-        Validation,
-        Gating,
-        Approval,
-        Application,
-        Verification,
-    )
-}
-
-_FIELD: dict[State, str] = {
-    State.CLASSIFY: "classification",
-    State.ROUTE: "routing",
-    State.CONTEXT_EXPANSION: "expansion",
-    State.PLAN: "plan",
-    State.GENERATE: "generation",
-    State.VALIDATE: "validation",
-    State.GATE: "gating",
-    State.APPROVE: "approval",
-    State.APPLY: "application",
-    State.VERIFY: "verification",
-}
-
+WAITED_RULE = "claims.waited"
+"""Feedback rule of an attempt that another op's change has overtaken: it is not due to the candidate."""
+COLLAPSE_RULE = "generate.collapse"
+"""Feedback rule of an attempt whose answer collapsed."""
 POLICY_RULES = ("gate", "policy.", "workspace.")
 """Prefixes of rules that no wording of the model can satisfy."""
 
-_LATER: dict[State, tuple[str, ...]] = {
-    phase: tuple(_FIELD[p] for p in list(_FIELD)[index + 1 :]) for index, phase in enumerate(_FIELD)
-}
-
 
 class Dossier(Frozen):
-    """All outputs so far. The output of an earlier phase replaces those of later ones."""
+    """All outputs so far. The output of an earlier phase replaces those of later ones.
+
+    One field for each phase, in their order; its type is the phase's output or None.
+    """
 
     classification: Classification | None = None
     routing: Routing | None = None
@@ -222,19 +195,25 @@ class Dossier(Frozen):
     feedback: tuple[Feedback, ...] = ()
     marked: tuple[Verdict, ...] = ()  # untrusted texts marked by gate 18; only ever added to
 
-    def merge(self, phase: State, output: Output | None) -> Dossier:
+    def merge(self, phase: Phase, output: Output | None) -> Dossier:
         """The dossier with ``output`` of ``phase`` added, and the outputs of later phases removed.
 
         Raises ``PhaseContract`` when the output's type does not belong to the phase.
         """
         if output is None:
             return self
-        expected = OUTPUTS.get(phase)
-        if expected is None or type(output) is not expected:
-            raise PhaseContract(
-                f"{phase} returned {type(output).__name__}; it may return {expected and expected.__name__}."
-            )
-        return self.model_copy(update={_FIELD[phase]: output, **dict.fromkeys(_LATER[phase])})
+        kept = _FIELDS.get(type(output))
+        if kept is None or type(output).phase is not phase:
+            raise PhaseContract(f"{phase} returned {type(output).__name__}, which is not its output.")
+        later = list(_FIELDS.values())[list(_FIELDS).index(type(output)) + 1 :]
+        return self.model_copy(update={kept: output, **dict.fromkeys(later)})
+
+    def given(self, output: type[SomeOutput]) -> SomeOutput:
+        """The output of an earlier phase. Raises ``PhaseContract`` when there is none."""
+        found = getattr(self, _FIELDS[output])
+        if not isinstance(found, output):
+            raise PhaseContract(f"There is no output of {output.phase}.")
+        return found
 
     @property
     def refusals(self) -> tuple[Feedback, ...]:
@@ -267,23 +246,10 @@ class Dossier(Frozen):
         return max(stamped, proposed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseResult:
-    """``next`` must be an edge of the transition table. ``park`` leaves the op waiting in the approval inbox.
-
-    ``replaced`` is the op as later phases get it (a new base after a stale apply); its id never changes.
-    """
-
-    next: State
-    output: Output | None = None
-    reason: str = ""
-    cause: RootCause = RootCause.NONE
-    failure: FailureClass = FailureClass.NONE
-    feedback: Feedback | None = None
-    park: bool = False
-    replaced: Operation | None = None
-
-
-def failed(cause: RootCause, failure: FailureClass, reason: str) -> PhaseResult:
-    """A result that ends the op in POSTMORTEM."""
-    return PhaseResult(next=State.POSTMORTEM, cause=cause, failure=failure, reason=reason)
+_FIELDS: Mapping[type[Output], str] = {
+    part: name
+    for name, annotation in get_type_hints(Dossier).items()
+    for part in get_args(annotation)
+    if isinstance(part, type) and issubclass(part, Output)
+}
+"""The dossier's field of each output, in the order of the phases."""

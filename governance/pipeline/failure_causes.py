@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from governance.budget import DaySpent
-from governance.pipeline.dossier import PhaseResult, failed
+from governance.pipeline.phase import PhaseResult, ResultKind, failed
 from kernel.canary import CollapseDetected
 from ledger.errors import (
     ApplyConflict,
@@ -18,7 +18,7 @@ from ledger.errors import (
     StaleBase,
 )
 from ledger.faults import machine_fault
-from ledger.vocabulary import FailureClass, RootCause, State
+from ledger.vocabulary import FailureClass, RootCause
 
 CAUSES: tuple[tuple[type[OuroError], RootCause, FailureClass], ...] = (
     (BudgetExhausted, RootCause.BUDGET_EXHAUSTED, FailureClass.BUDGET),
@@ -44,19 +44,19 @@ def blame(error: Exception) -> PhaseResult:
         return blame((ours or error).exceptions[0])
     if isinstance(error, DaySpent):
         return PhaseResult(
-            next=State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, failure=FailureClass.BUDGET, reason=str(error)
+            kind=ResultKind.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, failure=FailureClass.BUDGET, reason=str(error)
         )
     if isinstance(error, PolicyRefused):
         return failed(RootCause.POLICY_REFUSED, FailureClass.POLICY, f"{error} ({error.rule})")
     for kind, cause, failure in CAUSES:
         if isinstance(error, kind):
-            return failed(cause, failure, _told(error))
+            return failed(cause, failure, _with_notes(error))
     if isinstance(error, OSError):
         error = machine_fault(error)
-    reason = _told(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
+    reason = _with_notes(error) if isinstance(error, OuroError) else f"{type(error).__name__}: {error}"
     return failed(RootCause.INTERNAL, FailureClass.INTERNAL, reason)
 
 
-def _told(error: OuroError) -> str:
+def _with_notes(error: OuroError) -> str:
     """The error's message with the notes added on its way up."""
     return " ".join([str(error), *(f"({note})" for note in getattr(error, "__notes__", ()))])

@@ -1,63 +1,77 @@
-"""The phase transition table, checked for completeness at import."""
+"""The state machine of an op, derived from the declared phases and checked for completeness."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from governance.pipeline.phase import PhaseSpec, ResultKind
 from ledger.errors import TransitionRefused
-from ledger.vocabulary import TERMINAL, State
+from ledger.vocabulary import OpOutcome, Phase, State
 
-ABORTS = frozenset({State.POSTMORTEM, State.CANCELLED, State.FAILED_PERMANENT})
-"""States that every non-terminal phase may enter as well."""
-
-FORWARD: Mapping[State, frozenset[State]] = {
-    State.CLASSIFY: frozenset({State.ROUTE, State.BLOCKED}),
-    State.ROUTE: frozenset({State.CONTEXT_EXPANSION, State.PLAN, State.GENERATE}),
-    State.CONTEXT_EXPANSION: frozenset({State.PLAN, State.GENERATE}),
-    State.PLAN: frozenset({State.GENERATE}),
-    State.GENERATE: frozenset({State.VALIDATE, State.GENERATE, State.NOOP}),
-    State.VALIDATE: frozenset({State.GATE, State.GENERATE}),
-    State.GATE: frozenset({State.APPROVE, State.GENERATE, State.BLOCKED}),
-    State.APPROVE: frozenset({State.APPLY}),
-    State.APPLY: frozenset({State.VERIFY, State.PLAN}),
-    State.VERIFY: frozenset({State.COMPLETE, State.GENERATE, State.NOOP}),
+ABORTS: Mapping[ResultKind, OpOutcome] = {
+    ResultKind.FAILED: OpOutcome.POSTMORTEM,
+    ResultKind.CANCELLED: OpOutcome.CANCELLED,
+    ResultKind.BROKEN: OpOutcome.FAILED_PERMANENT,
 }
+"""Edges that every phase has."""
 
-TABLE: Mapping[State, frozenset[State]] = {
-    state: (FORWARD[state] | ABORTS) if state in FORWARD else frozenset() for state in State
-}
-
-START = State.CLASSIFY
-PHASES: tuple[State, ...] = (*FORWARD, State.COMPLETE)
+Table = Mapping[State, frozenset[State]]
+"""The states that may follow each state."""
 
 
-def check_table(table: Mapping[State, frozenset[State]]) -> None:
-    """Raise ``TransitionRefused`` for an unreachable phase, a terminal with exits, or a phase that cannot end."""
-    reached, frontier = {START}, [START]
+class StateMachine:
+    """``phases`` in their order; the last one leads to COMPLETE. Raises ``TransitionRefused`` for a broken list."""
+
+    def __init__(self, phases: Sequence[PhaseSpec]) -> None:
+        self.phases: Mapping[Phase, PhaseSpec] = {spec.name: spec for spec in phases}
+        self.start = phases[0].name
+        follows: list[State] = [*(spec.name for spec in phases[1:]), OpOutcome.COMPLETE]
+        self.edges: Mapping[Phase, Mapping[ResultKind, State]] = {
+            spec.name: {ResultKind.DONE: then, **spec.edges, **ABORTS}
+            for spec, then in zip(phases, follows, strict=True)
+        }
+        table: dict[State, frozenset[State]] = {outcome: frozenset() for outcome in OpOutcome}
+        self.table: Table = table | {phase: frozenset(edges.values()) for phase, edges in self.edges.items()}
+        check_table(self.table, self.start)
+        self._check_returns()
+
+    def next_state(self, phase: Phase, kind: ResultKind) -> State:
+        """The state after ``phase`` with such a result. Raises ``TransitionRefused`` for a result without an edge."""
+        if kind not in self.edges[phase]:
+            raise TransitionRefused(
+                f"{phase} has no edge for the result {kind}.", remedy=f"It has: {', '.join(self.edges[phase])}."
+            )
+        return self.edges[phase][kind]
+
+    def check_transition(self, current: State, wanted: State) -> None:
+        """Raise ``TransitionRefused`` when no edge leads from ``current`` to ``wanted``."""
+        allowed = self.table.get(current, frozenset())
+        if wanted not in allowed:
+            names = ", ".join(sorted(allowed)) or "nothing: it is terminal"
+            raise TransitionRefused(f"{current} may not go to {wanted}.", remedy=f"Allowed: {names}.")
+
+    def _check_returns(self) -> None:
+        order = list(self.phases)
+        for number, spec in enumerate(self.phases.values()):
+            back = set(order[: number + 1]) & self.table[spec.name]
+            if bool(back) != (spec.returns is not None):
+                raise TransitionRefused(f"{spec.name} must declare `returns` if, and only if, an edge leads back.")
+
+
+def check_table(table: Table, start: State) -> None:
+    """Raise ``TransitionRefused`` for an unreachable state, an outcome with exits, or a phase that cannot end."""
+    reached, frontier = {start}, [start]
     while frontier:
-        for after in table[frontier.pop()] - reached:
+        for after in table.get(frontier.pop(), frozenset()) - reached:
             reached.add(after)
             frontier.append(after)
-    for state in State:
-        if state not in reached:
-            raise TransitionRefused(f"{state} cannot be reached from {START}.")
-        if (state in TERMINAL) != (not table[state]):
-            raise TransitionRefused(
-                f"{state} is {'' if state in TERMINAL else 'not '}terminal but has the wrong exits."
-            )
-        if state not in TERMINAL and not (table[state] & TERMINAL):
+    for state in reached ^ table.keys():
+        raise TransitionRefused(f"{state} is not a phase of the list, or cannot be reached from {start}.")
+    for state, exits in table.items():
+        if isinstance(state, OpOutcome) == bool(exits):
+            raise TransitionRefused(f"{state} has the wrong exits.")
+        if exits and not any(isinstance(after, OpOutcome) for after in exits):
             raise TransitionRefused(f"{state} cannot end.")
-    into_complete = {state for state in State if State.COMPLETE in table[state]}
-    if into_complete != {State.VERIFY}:
+    into_complete = {state for state, exits in table.items() if OpOutcome.COMPLETE in exits}
+    if into_complete != {Phase.VERIFY}:
         raise TransitionRefused(f"COMPLETE must be reachable from VERIFY only, not from {sorted(into_complete)}.")
-
-
-def transition(current: State, wanted: State) -> State:
-    """``wanted`` when the table has that edge; raises ``TransitionRefused`` otherwise."""
-    if wanted not in TABLE[current]:
-        allowed = ", ".join(sorted(TABLE[current])) or "nothing: it is terminal"
-        raise TransitionRefused(f"{current} may not go to {wanted}.", remedy=f"Allowed: {allowed}.")
-    return wanted
-
-
-check_table(TABLE)

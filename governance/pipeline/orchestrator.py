@@ -6,7 +6,7 @@ Every op ends in exactly one terminal state: any exception of a phase becomes a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,13 +17,14 @@ from governance.conversation.model_client import ModelClient
 from governance.grounding.claims import condition
 from governance.grounding.grading import OpEnd
 from governance.grounding.ground import ground_of
-from governance.grounding.settling import settle
+from governance.grounding.settlement import settle_claims
 from governance.irongate.op import g09_ceiling
-from governance.phases.complete import record_outcome
-from governance.pipeline import fsm
 from governance.pipeline.context import OpClock, OpContext, OpResources, Services
-from governance.pipeline.dossier import Approval, Dossier, PhaseResult
+from governance.pipeline.dossier import Approval, Dossier
+from governance.pipeline.ending import Ending, record_outcome
 from governance.pipeline.failure_causes import blame
+from governance.pipeline.fsm import StateMachine
+from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed
 from governance.pipeline.retries import may_return
 from governance.pipeline.routes import op_seconds
 from governance.record import Recorder
@@ -34,30 +35,7 @@ from ledger.events.op import OpEnded, OpStarted, PhaseEntered
 from ledger.faults import machine_fault
 from ledger.store import Ledger, Statement
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import FailureClass, Operation, RootCause, Route, Spend, State
-
-Phase = Callable[[Operation, Dossier, OpContext], Awaitable[PhaseResult]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a run of an op ended: in a terminal state, or parked for approval (``request``)."""
-
-    op: Operation
-    dossier: Dossier
-    state: State
-    cause: RootCause = RootCause.NONE
-    failure: FailureClass = FailureClass.NONE
-    reason: str = ""
-    request: ApprovalRequest | None = None
-
-    @property
-    def branch(self) -> str | None:
-        """The review branch that holds the commit; None if it went elsewhere or there is none."""
-        verification = self.dossier.verification
-        if verification and verification.committed and verification.committed.mode == "review":
-            return verification.committed.ref.removeprefix("refs/heads/")
-        return None
+from ledger.vocabulary import FailureClass, Operation, OpOutcome, Phase, RootCause, Route, Spend
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +43,7 @@ class Progress:
     """State of an op in flight, for status displays and for unwinding."""
 
     op: Operation
-    state: State
+    phase: Phase
     dossier: Dossier
     task: asyncio.Task[object] | None
     holdings: OpResources = field(default_factory=OpResources)
@@ -83,17 +61,14 @@ class Orchestrator:
         ledger: Ledger,
         budget: Budget,
         inbox: Inbox,
-        phases: Mapping[State, Phase],
+        phases: Sequence[PhaseSpec],
         on_phase: Callable[[str], Awaitable[None]],
     ) -> None:
-        missing = set(fsm.FORWARD) - set(phases)
-        if missing:
-            raise PhaseContract(f"Phases without an implementation: {', '.join(sorted(missing))}.")
         self.shop = shop
         self._ledger = ledger
         self._budget = budget
         self._inbox = inbox
-        self._phases = phases
+        self._machine = StateMachine(phases)
         self._on_phase = on_phase
         self.live: dict[str, Progress] = {}
 
@@ -108,12 +83,12 @@ class Orchestrator:
 
     async def run(self, op: Operation) -> Ending:
         """Run ``op`` from the first phase until it ends or is parked."""
-        progress = Progress(op=op, state=fsm.START, dossier=Dossier(), task=asyncio.current_task())
+        progress = Progress(op=op, phase=self._machine.start, dossier=Dossier(), task=asyncio.current_task())
         return await self._live(progress, await self._budget.spent_by(op.id))
 
     async def resume(self, request: ApprovalRequest, approval: Approval) -> Ending:
         """Continue an approved op. Its earlier cost and working time count; the wait for approval does not."""
-        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=asyncio.current_task())
+        progress = Progress(op=request.op, phase=approval.phase, dossier=request.dossier, task=asyncio.current_task())
         left = None if request.left_ms is None else request.left_ms / 1000
         return await self._live(progress, request.spend, approval, left)
 
@@ -121,9 +96,9 @@ class Orchestrator:
         self, request: ApprovalRequest, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
     ) -> Ending:
         """End a parked op without approval. ``project`` is committed together with its terminal entry."""
-        progress = Progress(op=request.op, state=State.APPROVE, dossier=request.dossier, task=None)
+        progress = Progress(op=request.op, phase=Approval.phase, dossier=request.dossier, task=None)
         record = Recorder(self._ledger, op_id=request.op.id, spend=request.spend)
-        result = PhaseResult(next=State.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
+        result = PhaseResult(kind=ResultKind.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
         return await run_to_completion(self._end(progress, record, result, project))
 
     async def _live(
@@ -161,12 +136,8 @@ class Orchestrator:
                     ceiling_ms=round(1000 * clock.limit_s),
                 )
             )
-            result = PhaseResult(
-                next=State.POSTMORTEM,
-                cause=RootCause.TIMEOUT,
-                failure=FailureClass.INFRA,
-                reason=f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})",
-            )
+            reason = f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})"
+            result = failed(RootCause.TIMEOUT, FailureClass.INFRA, reason)
         except asyncio.CancelledError:
             unasked = progress.stopped_by is None
             ending = await self._ended(progress, record, self._stopped(progress))
@@ -179,15 +150,18 @@ class Orchestrator:
             raise
         except (TransitionRefused, PhaseContract) as error:
             result = PhaseResult(
-                next=State.FAILED_PERMANENT, cause=RootCause.INTERNAL, failure=FailureClass.INTERNAL, reason=str(error)
+                kind=ResultKind.BROKEN,
+                cause=RootCause.INTERNAL,
+                failure=FailureClass.INTERNAL,
+                reason=str(error),
             )
         except Exception as error:  # noqa: BLE001 - phase boundary: an exception of a phase ends its op, recorded
             result = blame(error)
-        if result.park:
+        if result.kind is ResultKind.WAITING:
             progress.ending = True  # a cancellation between its entries would end the worker, not the op
             left_ms = max(0, round(1000 * clock.remaining_s()))
             request = await self._inbox.request(record, progress.op, progress.dossier, result.reason, left_ms=left_ms)
-            return Ending(op=progress.op, dossier=progress.dossier, state=State.APPROVE, request=request)
+            return Ending(op=progress.op, dossier=progress.dossier, state=progress.phase, request=request)
         return await self._ended(progress, record, result)
 
     async def _ended(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
@@ -212,7 +186,7 @@ class Orchestrator:
             task.uncancel()
         by_owner = cause is RootCause.CANCELLED_BY_OWNER
         return PhaseResult(
-            next=State.CANCELLED if by_owner else State.POSTMORTEM,
+            kind=ResultKind.CANCELLED if by_owner else ResultKind.FAILED,
             cause=cause,
             failure=FailureClass.USER if by_owner else FailureClass.INFRA,
             reason=reason,
@@ -223,30 +197,26 @@ class Orchestrator:
     ) -> PhaseResult:
         if approval is None:
             await self._begin(progress.op, record)
-            await self._enter(progress, record, progress.state, "op started")
+            await self._enter(progress, record, progress.phase, "op started")
         else:
-            progress.dossier = progress.dossier.merge(State.APPROVE, approval)
-            await self._move(progress, record, PhaseResult(next=State.APPLY, reason=f"approved by {approval.by}"))
+            progress.dossier = progress.dossier.merge(approval.phase, approval)
+            await self._move(progress, record, PhaseResult(reason=f"approved by {approval.by}"))
         while True:
             result = await self._phase(progress, record, clock)
             if result.replaced is not None:
                 progress.op = result.replaced
-            progress.dossier = progress.dossier.merge(progress.state, result.output).with_marked(
+            progress.dossier = progress.dossier.merge(progress.phase, result.output).with_marked(
                 progress.holdings.marked
             )
-            if result.park or result.next in fsm.ABORTS or not fsm.FORWARD.get(result.next):
-                if not result.park:
-                    fsm.transition(progress.state, result.next)
+            if result.kind is ResultKind.WAITING:
                 return result
             if result.feedback is not None:
                 progress.dossier = progress.dossier.with_feedback(result.feedback)
-                if not may_return(progress.state, result.next, progress.dossier, self.shop.settings):
-                    reason = f"{result.reason}; no retry is left"
-                    return PhaseResult(next=State.POSTMORTEM, cause=result.cause, failure=result.failure, reason=reason)
-            origin = progress.state
-            await self._move(progress, record, result)
-            if origin is State.ROUTE and progress.dossier.routing is not None:
-                clock.limit_to(progress.dossier.routing.op_ms / 1000)
+                spec = self._machine.phases[progress.phase]
+                if not may_return(spec, progress.dossier, self.shop.settings):
+                    return failed(result.cause, result.failure, f"{result.reason}; no retry is left")
+            if not await self._move(progress, record, result):
+                return result
 
     async def _begin(self, op: Operation, record: Recorder) -> None:
         """Record the complete op before any work is done for it."""
@@ -265,7 +235,7 @@ class Orchestrator:
                 attempt=op.attempt,
                 depth=op.depth,
             ),
-            also=(record.draft(claim, phase=State.CLASSIFY),),
+            also=(record.draft(claim, phase=Phase.CLASSIFY),),
         )
 
     async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
@@ -286,25 +256,29 @@ class Orchestrator:
                 route=routing.route.value if routing else Route.STANDARD.value,
                 turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
                 ground=ground_of(self.shop, progress.op, progress.dossier),
-                pulse=progress.holdings.pulse,
+                canary=progress.holdings.canary,
                 posture=self.shop.posture(),
             ),
         )
         try:
-            return await self._phases[progress.state](progress.op, progress.dossier, crew)
+            return await self._machine.phases[progress.phase].run(progress.op, progress.dossier, crew)
         finally:
             record.add(Spend(working_ms=round((self.shop.clock.monotonic() - began) * 1000)))
 
-    async def _move(self, progress: Progress, record: Recorder, result: PhaseResult) -> None:
-        wanted = fsm.transition(progress.state, result.next)
-        await self._enter(progress, record, wanted, result.reason)
+    async def _move(self, progress: Progress, record: Recorder, result: PhaseResult) -> bool:
+        """Enter the next phase; False when the op ends instead."""
+        state = self._machine.next_state(progress.phase, result.kind)
+        if isinstance(state, OpOutcome):
+            return False
+        await self._enter(progress, record, state, result.reason, rule=result.feedback.rule if result.feedback else "")
+        return True
 
-    async def _enter(self, progress: Progress, record: Recorder, wanted: State, reason: str) -> None:
-        origin = progress.state
-        await record.note(
-            PhaseEntered(origin=origin, to=wanted, reason=reason, at=stamp(self.shop.clock.now())), phase=wanted
+    async def _enter(self, progress: Progress, record: Recorder, phase: Phase, reason: str, *, rule: str = "") -> None:
+        entered = PhaseEntered(
+            origin=progress.phase, to=phase, reason=reason, rule=rule, at=stamp(self.shop.clock.now())
         )
-        progress.state = wanted
+        await record.note(entered, phase=phase)
+        progress.phase = phase
         await self._on_phase(progress.op.id)
 
     async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
@@ -313,7 +287,7 @@ class Orchestrator:
         receipt = progress.holdings.receipt
         if receipt is not None:
             if record is not None:
-                await record.note(ChangeRollingBack(journal=receipt.journal), phase=progress.state)
+                await record.note(ChangeRollingBack(journal=receipt.journal), phase=progress.phase)
             try:
                 rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
             except (OuroError, OSError) as error:
@@ -330,26 +304,28 @@ class Orchestrator:
         self, progress: Progress, record: Recorder, result: PhaseResult, project: tuple[Statement, ...] = ()
     ) -> Ending:
         """Unwind, write the terminal entry with the grades, then record the outcome."""
-        failed_phase = progress.state
         rollback = await self._unwind(progress, record)
+        state = self._machine.next_state(progress.phase, result.kind)
         if rollback.commit is not None:
-            result = PhaseResult(next=State.COMPLETE, reason=f"the commit stood before: {result.reason}")
+            state, result = OpOutcome.COMPLETE, PhaseResult(reason=f"the commit stood before: {result.reason}")
+        if not isinstance(state, OpOutcome):
+            raise TransitionRefused(f"An op cannot end in {state}.")
         kept = rollback.kept
         reason = result.reason + (f"; left as the owner has them: {', '.join(kept)}" if kept else "")
         if rollback.stuck:
             reason += f"; your files still hold the change, which the next start takes back: {rollback.stuck}"
-        op, state = progress.op, result.next
+        op, origin = progress.op, progress.phase
         verification = progress.dossier.verification
         committed = verification.committed if verification else None
-        end = OpEnd(state=state, origin=failed_phase, cause=result.cause, failure=result.failure)
-        settled = await settle(self._ledger, op.id, end, reason or state.value)
+        end = OpEnd(state=state, origin=origin, cause=result.cause, failure=result.failure)
+        settled = await settle_claims(self._ledger, op.id, end, reason or state.value)
         entry = await record.note(
             OpEnded(
-                origin=failed_phase,
+                origin=origin,
                 to=state,
                 root_cause=result.cause,
                 failure_class=result.failure,
-                failed_phase=failed_phase,
+                failed_phase=origin,
                 reason=reason,
                 ms=max(0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())),
                 commit=committed.commit if committed else rollback.commit,
@@ -361,8 +337,8 @@ class Orchestrator:
             project=(*project, *settled.project),
             also=settled.drafts(record, state),
         )
-        progress.state = state
-        await record_outcome(op, progress.dossier, record, self.shop.memory.lessons, result, entry.seq)
-        return Ending(
+        ending = Ending(
             op=op, dossier=progress.dossier, state=state, cause=result.cause, failure=result.failure, reason=reason
         )
+        await record_outcome(ending, record, self.shop.memory.lessons, terminal=entry.seq)
+        return ending

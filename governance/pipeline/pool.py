@@ -13,20 +13,20 @@ from governance.approval.refusals import Refused, refusals_of
 from governance.budget import Budget
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.dossier import Approval
-from governance.pipeline.orchestrator import Ending, Orchestrator
-from governance.pipeline.retries import wanted_again
+from governance.pipeline.ending import Ending, is_wanted_again
+from governance.pipeline.orchestrator import Orchestrator
+from governance.pipeline.work_reports import WorkReports
 from governance.ports import WorkSource
 from governance.record import Recorder
 from ledger.clock import Clock, stamp
 from ledger.errors import ControlError, LeaseLost
 from ledger.events.session import DayBudgetSpent
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, RootCause, State
+from ledger.vocabulary import Operation, OpOutcome, RootCause
 
 log = logging.getLogger(__name__)
 
 TAKING_UP_S = 10.0
-KEPT_ENDINGS = 64
 Reply = tuple[Answer | Literal["cancelled"], str, str]
 """The decision on a parked op, who made it, and the reason."""
 
@@ -43,6 +43,7 @@ class Pool:
         budget: Budget,
         ledger: Ledger,
         clock: Clock,
+        reports: WorkReports,
         workers: int,
         beat_s: float,
     ) -> None:
@@ -52,6 +53,7 @@ class Pool:
         self._budget = budget
         self._ledger = ledger
         self._clock = clock
+        self._reports = reports
         self._workers = workers
         self._beat_s = beat_s
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
@@ -59,30 +61,31 @@ class Pool:
         self._stopping = asyncio.Event()
         self._idle_workers: set[asyncio.Task[None]] = set()
         self._working = 0
-        self.ended: asyncio.Queue[Ending] = asyncio.Queue(KEPT_ENDINGS)
-        """The newest endings for an optional reader; when full, the oldest is dropped."""
-        self.penniless = asyncio.Event()
-        """Set while no op runs because the day's budget is spent."""
+        self.stopped = asyncio.Event()
+        """Set once ``run`` is over."""
         self._taken_up = asyncio.Event()  # set once the ops parked before the start are parked again
         self._poor = 0  # workers waiting for budget
 
     async def run(self) -> None:
         """Serve until stopped. Ops that were waiting for approval before a restart are parked first."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            for request in await self._inbox.pending():
-                self._waiting[request.op.id] = asyncio.get_running_loop().create_future()
-                await self._source.park(request.op.id)
-                group.create_task(self._wait_for_person(request), name=f"parked {request.op.id}")
-            self._taken_up.set()
-            workers = [group.create_task(self._worker(), name=f"worker {n}") for n in range(self._workers)]
-            await self._stopping.wait()
-            for worker in workers:
-                if worker in self._idle_workers:
-                    worker.cancel()
-            for future in self._waiting.values():
-                future.cancel()
-        self._group = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for request in await self._inbox.pending():
+                    self._waiting[request.op.id] = asyncio.get_running_loop().create_future()
+                    await self._source.park(request.op.id)
+                    group.create_task(self._wait_for_person(request), name=f"parked {request.op.id}")
+                self._taken_up.set()
+                workers = [group.create_task(self._worker(), name=f"worker {n}") for n in range(self._workers)]
+                await self._stopping.wait()
+                for worker in workers:
+                    if worker in self._idle_workers:
+                        worker.cancel()
+                for future in self._waiting.values():
+                    future.cancel()
+        finally:
+            self._group = None
+            self.stopped.set()
 
     def busy(self) -> bool:
         """True while an op is being worked on; parked ops do not count."""
@@ -140,7 +143,7 @@ class Pool:
 
     async def _work(self, op: Operation) -> None:
         if await self._budget.exhausted():  # hours may have passed in next()
-            await self._source.finish(op.id, State.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
+            await self._source.finish(op.id, OpOutcome.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
             return
         await self._source.started(op.id)
         await self._settle(await self._alive(op, self._orchestrator.run(op)))
@@ -178,27 +181,22 @@ class Pool:
 
     def _look_for_money(self) -> None:
         if self._poor and not self._working:
-            self.penniless.set()
+            self._reports.penniless.set()
         else:
-            self.penniless.clear()
+            self._reports.penniless.clear()
 
     async def _settle(self, ending: Ending) -> None:
         if ending.request is not None:
             await self._source.park(ending.op.id)
             if self._group is not None:
                 self._group.create_task(self._wait_for_person(ending.request), name=f"parked {ending.op.id}")
-            self._tell(ending)
+            self._reports.add(ending)
             return
-        again = wanted_again(ending.state, ending.cause)
+        again = is_wanted_again(ending.state, ending.cause)
         try:
             await self._source.finish(ending.op.id, ending.state, cause=ending.cause, branch=ending.branch, retry=again)
         finally:
-            self._tell(ending)
-
-    def _tell(self, ending: Ending) -> None:
-        if self.ended.full():
-            self.ended.get_nowait()
-        self.ended.put_nowait(ending)
+            self._reports.add(ending)
 
     async def _wait_for_person(self, request: ApprovalRequest) -> None:
         """Wait until a parked op is decided or expires. The decision is recorded before the op moves."""

@@ -15,8 +15,7 @@ from governance.grounding.claims import preferred_bp
 from governance.grounding.trust import TrustKey, trust_bp
 from governance.irongate.op.g19_recursion import change_hash, diff_hash
 from governance.pipeline.context import OpContext
-from governance.repair.asking import asked, prepared, weighed
-from governance.repair.compared import disagreement
+from governance.repair.comparison import disagreement
 from governance.repair.failure_context import FailureContext
 from governance.repair.moves import Complaint
 from governance.repair.partial_repairs import PartialRepairs
@@ -31,10 +30,11 @@ from governance.repair.ranking import (
     removes,
     shortcut,
 )
-from governance.repair.resumed import key_of, note_step, steps_before
 from governance.repair.search_plan import LINES, MOVES, Step, line_at, moves_at, places_of, plan
-from governance.repair.searched import Node
+from governance.repair.search_progress import Node
+from governance.repair.search_resume import key_of, note_step, steps_before
 from governance.repair.variant_runner import VariantRunner, at_once
+from governance.repair.variants import load_model, variants_of, weighed
 from kernel.canary import CollapseDetected
 from ledger.errors import BudgetExhausted, ProviderError
 from ledger.events.repair import RepairsRanked, VariantsTested
@@ -64,7 +64,7 @@ def counted(number: int, what: str) -> str:
 class ClozeSearch:
     """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused.
 
-    Requests and tests that were made before for the same failure (``crew.holdings.searched``) are not repeated.
+    Requests and tests that were made before for the same failure (``crew.holdings.search``) are not repeated.
     """
 
     def __init__(self, *, op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> None:
@@ -74,7 +74,7 @@ class ClozeSearch:
         self._rejected = rejected
         self._withheld = False  # one of them came up in this search
         self._settings = crew.shop.settings.repair
-        self._done = crew.holdings.searched
+        self._done = crew.holdings.search
         self._key = key_of(op.tree, scene, crew.asker.provider.model, self._settings)
         self._done.begin((op.tree, scene.places), self._node(scene))
         self._bases = PartialRepairs(crew, self._done.nodes, self._node)
@@ -124,14 +124,14 @@ class ClozeSearch:
             f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
             f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
-            f"{'; tried were ' + done.told if done.told else ''}"
+            f"{'; tried were ' + done.summary if done.summary else ''}"
             f"{UNREADABLE.format(', '.join(self._scene.unreadable[:3])) if self._scene.unreadable else ''}"
         )
         return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
 
     async def _take(self, node: Node, step: Step, bench: VariantRunner) -> list[PassingVariant]:
         """Take one step: request texts, test them, and keep the results."""
-        variants, answers = await asked(node, step, self._crew, self._settings.seed + node.turns - 1)
+        variants, answers = await variants_of(node, step, self._crew, self._settings.seed + node.turns - 1)
         self._done.asked += answers
         node.tried |= {(step.name, *place) for place in places_of(step)}
         survivors = await self._weighed(await self._test(node, step, variants, bench))
@@ -161,8 +161,8 @@ class ClozeSearch:
             asked = [(path, line) for of, path, line in places[:RIVALS] if of is node]
             left = [place for place in dict.fromkeys([*asked, *near]) if (MOVES, *place) not in node.tried]
             if self._settings.moves and left and not self._is_late():
-                told = complaints(node.scene, self._settings.examples)
-                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, told)
+                reported = complaints(node.scene, self._settings.examples)
+                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, reported)
                 rivals += await self._take(node, moves, bench)
         for node, path, line in places[:RIVALS]:
             if (LINES, path, line) not in node.tried and not self._is_late():
@@ -180,7 +180,7 @@ class ClozeSearch:
         if not ranked or self._is_late():
             return ranked
         with contextlib.suppress(ProviderError, BudgetExhausted):  # unranked repairs are kept
-            await prepared(self._crew.asker.provider)
+            await load_model(self._crew.asker.provider)
             return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
         return ranked
 

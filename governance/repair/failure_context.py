@@ -12,7 +12,7 @@ from governance.irongate.test_code.doctests import as_python, object_of
 from governance.repair.moves import module_names
 from governance.repair.prompt import Example
 from governance.repair.spans import Function, ParsedFile, first_line
-from governance.verification.evidence import function_of, to_show
+from governance.verification.evidence import choose_shown, function_of
 from ledger.errors import PolicyRefused
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind, TestResult, TestRun
@@ -45,7 +45,7 @@ class FailureContext:
 
     @property
     def reads(self) -> dict[str, str]:
-        """sha256 of every file that the search reads, for the staleness gate."""
+        """sha256 of every file that the search reads, for gate 11 (staleness)."""
         return {path: sha256_hex(data) for path, data in self.originals.items()}
 
     @property
@@ -55,7 +55,7 @@ class FailureContext:
 
     def shown(self, most: int) -> tuple[Example, ...]:
         """Examples for a prompt, one for each test function that may be shown; the others are held out."""
-        wanted = to_show([e.test_id for e in self.examples], most)
+        wanted = choose_shown([e.test_id for e in self.examples], most)
         first = {function_of(e.test_id): e for e in reversed(self.examples)}
         return tuple(first[function] for function in wanted)
 
@@ -128,7 +128,7 @@ def data_of(source: ParsedFile, text: str) -> list[str]:
     return ["".join(source.lines[first_line(node) - 1 : node.end_lineno]) for node in found]
 
 
-def original(workspace: Workspace, path: str) -> bytes | None:
+def read_original(workspace: Workspace, path: str) -> bytes | None:
     """Bytes of a regular file; None for a link, which tests may load but which is neither followed nor changed."""
     try:
         return workspace.read(path)
@@ -146,7 +146,7 @@ def sources_of(tests: Collection[str], workspace: Workspace) -> tuple[str, ...]:
     for test in tests:
         path = test.partition("::")[0]
         if path not in files:
-            data = original(workspace, path)
+            data = read_original(workspace, path)
             files[path] = ParsedFile(data.decode("utf-8", errors="replace") if data is not None else "")
         text = test_source(files[path], test) if "::" in test else files[path].text
         found += [text, *(data_of(files[path], text) if "::" in test else ())]
@@ -157,7 +157,7 @@ def examples_of(failing: tuple[TestResult, ...], workspace: Workspace) -> tuple[
     """Failing tests with their sources, shortest first, because prompts are small."""
     found = []
     for result in failing:
-        data = original(workspace, result.id.partition("::")[0])
+        data = read_original(workspace, result.id.partition("::")[0])
         source = ParsedFile(data.decode("utf-8", errors="replace") if data is not None else "")
         text = test_source(source, result.id)
         rests_on = tuple(data_of(source, text)) if text else ()
@@ -183,7 +183,7 @@ def _read(workspace: Workspace, base: TestRun, failing: Collection[TestResult]) 
     ran = {path for test in (IMPORT_TIME, *(r.id for r in failing)) for path in base.coverage.get(test, {})}
     known = sorted(frames | ran) if base.coverage else [p for p in workspace.sizes() if not is_test_path(p)]
     paths = [path for path in known if path.endswith(".py")][:MAX_FILES]
-    return {path: data for path in paths if (data := original(workspace, path)) is not None}
+    return {path: data for path in paths if (data := read_original(workspace, path)) is not None}
 
 
 def offered_by(
@@ -196,13 +196,13 @@ def offered_by(
     messages = [result.message for result in failing]
     modules, classes = modules_of(messages), classes_of(messages)
     paths = {path for module in modules for path in files_of(module, workspace.sizes())}
-    texts = [decode(data) for path in sorted(paths) if (data := original(workspace, path)) is not None]
+    texts = [decode(data) for path in sorted(paths) if (data := read_original(workspace, path)) is not None]
     found = [name for text in texts if text is not None for name in module_names(ParsedFile(text))]
     trees = [source.tree for source in sources.values() if source.tree is not None] if classes else []
     return tuple(dict.fromkeys([*found, *(name for tree in trees for name in members(tree, classes))]))
 
 
-def look(
+def read_context(
     workspace: Workspace,
     base: TestRun,
     failing: tuple[TestResult, ...],
@@ -232,7 +232,7 @@ def look(
         if is_test_path(place.path) or not place.path.endswith(".py"):
             continue
         if place.path not in originals:
-            data = original(workspace, place.path)
+            data = read_original(workspace, place.path)
             text = decode(data) if data is not None else None
             if data is None or text is None:
                 unreadable |= {place.path: None} if data is not None else {}

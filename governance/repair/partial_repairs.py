@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from governance.pipeline.context import OpContext
-from governance.repair.failure_context import FailureContext, look
+from governance.repair.failure_context import FailureContext, read_context
 from governance.repair.moves import Proposed
 from governance.repair.ranking import Partial, Variant
 from governance.repair.search_plan import Given
-from governance.repair.searched import Node
+from governance.repair.search_progress import Node
 from governance.repair.spans import ParsedFile
 from governance.repair.variant_runner import VariantRunner
 from ledger.events.repair import PartialRepairKept
@@ -56,7 +56,7 @@ class PartialRepairs:
             if run.status is not RunStatus.RED or worse or not failing:
                 return None
             return await asyncio.to_thread(
-                look,
+                read_context,
                 workspace,
                 run,
                 failing,

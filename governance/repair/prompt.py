@@ -44,12 +44,12 @@ def comment(text: str, limit: int) -> list[str]:
     return [f"# {line[:LINE_CHARS]}" for line in lines[:limit]]
 
 
-def header(examples: Sequence[Example], told: Sequence[str] = ()) -> str:
+def header(examples: Sequence[Example], evidence_lines: Sequence[str] = ()) -> str:
     """The failing examples as comments above the code: the same for every hole, so that they are computed once.
 
-    ``told``: further evidence, a line each.
+    ``evidence_lines``: further evidence, a line each.
     """
-    lines = [line for text in told for line in comment(text, 1)]
+    lines = [line for text in evidence_lines for line in comment(text, 1)]
     for example in examples:
         lines += comment(f"Must pass: {example.test_id}", 1)
         lines += comment(example.source, TEST_LINES)

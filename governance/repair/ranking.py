@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from governance.irongate.syntax import parse
-from governance.irongate.test_code.shortcuts import catches, copied, taken_away
+from governance.irongate.test_code.shortcuts import find_copied_literals, find_handlers_of, find_removed
 from governance.repair.failure_context import FailureContext
 from governance.repair.spans import Span
 from ledger.confidence import EVEN_BP
@@ -105,9 +105,9 @@ def shortcut(before: str, after: str, tests: Collection[str], raised: Collection
     old, new = parse(before), parse(after)
     if new is None:
         return ""
-    if copied(old, new, tests):
+    if find_copied_literals(old, new, tests):
         return "it copies a literal from the test"
-    hidden = catches(old, new, raised)
+    hidden = find_handlers_of(old, new, raised)
     return f"it catches {hidden[0]}, with which the test fails" if hidden else ""
 
 
@@ -116,7 +116,7 @@ def removes(before: str, after: str) -> bool:
     old, new = parse(before), parse(after)
     if old is None or new is None:
         return False
-    return bool(taken_away(old, new)) or bool(_public(old) - _public(new))
+    return bool(find_removed(old, new)) or bool(_public(old) - _public(new))
 
 
 def _public(tree: ast.Module) -> frozenset[str]:

@@ -6,7 +6,7 @@ import asyncio
 
 from governance.irongate.paths import is_test_path
 from governance.pipeline.context import OpContext
-from governance.repair.failure_context import FailureContext, changed_lines, look
+from governance.repair.failure_context import FailureContext, changed_lines, read_context
 from ledger.events.repair import FailureReproduced, FaultLocalised
 from ledger.vocabulary import Operation, RunStatus, TestResult, TestRun
 from tools.testing.runner import TestRunner
@@ -85,7 +85,7 @@ async def set_scene(
     ran = tuple(r.id for r in base.results)
     narrow = all(any(stands_for(test, one) for test in op.test_ids) for one in ran)
     scene = await asyncio.to_thread(
-        look, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
+        read_context, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
     )
     await crew.record.note(
         FaultLocalised(

@@ -108,8 +108,8 @@ class VariantRunner:
         async def one(place: Place, share: Sequence[int]) -> list[int]:
             await self._put_base(scene, place)
             changes = changes_of(scene, [variants[number] for number in share])
-            told = await place[1].screen(ids, changes, limit_s=self._repair.test_limit_s)
-            return [share[number] for number, passed in told.items() if number < len(share) and not passed]
+            screened = await place[1].screen(ids, changes, limit_s=self._repair.test_limit_s)
+            return [share[number] for number, passed in screened.items() if number < len(share) and not passed]
 
         return frozenset(number for part in await self._on_places(shares, one) for number in part)
 

@@ -55,11 +55,12 @@ class ChangeFacts(Frozen):
 
 
 class Assessment(Frozen):
-    """Tier after floors, number of the first matching rule, and the reasons."""
+    """Tier after floors, number of the first matching rule, and the reasons; ``raised_by``: those of the floors."""
 
     tier: Tier
     rule: int
     reasons: tuple[str, ...]
+    raised_by: tuple[str, ...] = ()
 
 
 def security_path(path: str) -> bool:
@@ -131,11 +132,13 @@ def assess(facts: ChangeFacts, *, floors: tuple[tuple[Tier, str], ...] = ()) -> 
         if reason:
             tier, reasons = assigned, [f"rule {rule}: {reason}"]
             break
+    raised_by: list[str] = []
     for floor, why in floors:
         if floor > tier:
             tier = floor
+            raised_by.append(why)
             reasons.append(f"raised to {floor.name}: {why}")
-    return Assessment(tier=tier, rule=rule, reasons=tuple(reasons))
+    return Assessment(tier=tier, rule=rule, reasons=tuple(reasons), raised_by=tuple(raised_by))
 
 
 class ComplexityFacts(Frozen):

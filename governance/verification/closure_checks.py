@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from governance.irongate.candidate.g14_noop import FileChange, is_noop
+from governance.irongate.candidate.g14_noop import FileVersions, is_noop
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Approval, Generation
 from governance.ports import Tree
@@ -124,12 +124,12 @@ def floors(op: Operation) -> tuple[tuple[Tier, str], ...]:
     return ((Tier.APPROVAL_REQUIRED, op.needs_yes),) if op.needs_yes else ()
 
 
-def beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes | None]) -> tuple[str, ...]:
+def code_beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, bytes | None]) -> tuple[str, ...]:
     """Files whose code changes although only documentation was requested; pages under repair are exempt. Pure."""
     if not all(signal.closure.about_docs for signal in op.signals):
         return ()
     pages = {signal.closure.path for signal in op.signals if isinstance(signal.closure, PageWithout)}
-    changes = (FileChange(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
+    changes = (FileVersions(path=e.path, before=originals.get(e.renamed_from or e.path), after=e.after) for e in edits)
     return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 
@@ -153,7 +153,7 @@ async def _ask(closures: Sequence[Closure], crew: OpContext, tree: Tree, approva
     return CombinedAnswer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
 
 
-async def at_base(op: Operation, crew: OpContext) -> CombinedAnswer:
+async def check_base(op: Operation, crew: OpContext) -> CombinedAnswer:
     """Whether the condition is already gone at the op's base, to detect a no-op. Only tree and run checks."""
     closures = [s.closure for s in op.signals]
     if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
@@ -164,18 +164,20 @@ async def at_base(op: Operation, crew: OpContext) -> CombinedAnswer:
     return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
 
 
-async def of_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
+async def check_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
     """Result of the tree checks on a workspace with the candidate; not of those that the daemon's marks satisfy."""
     closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
 
 
-async def as_applied(op: Operation, approval: Approval | None, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
+async def check_applied(
+    op: Operation, approval: Approval | None, crew: OpContext, workspace: Workspace
+) -> CombinedAnswer:
     """All closure checks on the tree being verified. The owner's confirmation comes from APPROVE."""
     return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
 
 
-async def marks(op: Operation, crew: OpContext) -> tuple[tuple[Edit, ...], str]:
+async def make_marks(op: Operation, crew: OpContext) -> tuple[tuple[Edit, ...], str]:
     """The daemon's own edits that mark work as done; or none, and the reason why they cannot be made."""
     made: dict[str, Edit] = {}
     for closure in (s.closure for s in op.signals if s.closure.marked):
@@ -214,7 +216,7 @@ class _Marked:
         return await self._tree.produce(argv, path=path, limit_s=limit_s, largest=largest)
 
 
-def applied(generation: Generation, application: Application) -> Candidate:
+def applied_candidate(generation: Generation, application: Application) -> Candidate:
     """What was written: the candidate and the daemon's marks."""
     return with_marks(generation.candidate, application.marks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from governance.pipeline.dossier import RunReport
 from ledger.vocabulary import Tier
@@ -21,7 +22,7 @@ def held_out(tests: Collection[str], shown: Collection[str]) -> tuple[str, ...]:
     return tuple(test for test in tests if function_of(test) not in known)
 
 
-def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
+def choose_shown(tests: Collection[str], most: int) -> tuple[str, ...]:
     """Test functions to show to the author, in the given order: at most ``most``, and at most half (rounded up).
 
     The others are held out to verify the repair.
@@ -30,12 +31,12 @@ def to_show(tests: Collection[str], most: int) -> tuple[str, ...]:
     return tuple(functions[: min(most, max(1, (len(functions) + 1) // 2))])
 
 
-def claimed(runs: Sequence[RunReport]) -> frozenset[str]:
+def claimed_passes(runs: Sequence[RunReport]) -> frozenset[str]:
     """Passed tests for which only the process shared with the tested code reports the pass."""
     return frozenset(test for run in runs for test in (*run.unsure, *run.doubted))
 
 
-def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
+def claim_floors(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
     """Tier floors for such passes: APPROVAL_REQUIRED for a ``doubted`` one, NOTIFY_APPLY for an ``unsure`` one."""
     unsure = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.unsure.items())]
     doubted = [f"{test} passes, but {why}" for run in runs for test, why in sorted(run.doubted.items())]
@@ -43,19 +44,30 @@ def claims(runs: Sequence[RunReport]) -> list[tuple[Tier, str]]:
     return floors + ([(Tier.NOTIFY_APPLY, unsure[0])] if unsure else [])
 
 
-def evidence(repaired: Collection[str], shown: Collection[str] | None, claimed: Collection[str] = ()) -> str:
-    """``verified`` or ``plausible`` and the reason, on one line: the value of the ``Ouro-Evidence`` trailer.
+class RepairEvidence(NamedTuple):
+    """How well a repair is proven, and why. As text: the value of the ``Ouro-Evidence`` trailer."""
 
-    ``shown`` None: the author could read the tests themselves. ``claimed``: result of :func:`claimed`.
+    level: str  # PLAUSIBLE or VERIFIED
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.level}; {self.why}"
+
+
+def evidence(repaired: Collection[str], shown: Collection[str] | None, claimed: Collection[str] = ()) -> RepairEvidence:
+    """The evidence for a repair of the tests ``repaired``.
+
+    ``shown`` None: the author could read the tests themselves. ``claimed``: result of :func:`claimed_passes`.
     """
     if shown is None:
-        return f"{PLAUSIBLE}; its author read the failing tests"
+        return RepairEvidence(PLAUSIBLE, "its author read the failing tests")
     held, total = held_out(repaired, shown), len(repaired)
     if not held:
         what = "the repaired test was" if total == 1 else "all repaired tests were"
-        return f"{PLAUSIBLE}; {what} shown to its author"
+        return RepairEvidence(PLAUSIBLE, f"{what} shown to its author")
     alone = [test for test in repaired if test in claimed]
     if alone:
-        return f"{PLAUSIBLE}; what {len(alone)} of {total} repaired tests compare cannot be compared by another process"
+        why = f"what {len(alone)} of {total} repaired tests compare cannot be compared by another process"
+        return RepairEvidence(PLAUSIBLE, why)
     were = "was" if len(held) == 1 else "were"
-    return f"{VERIFIED}; {len(held)} of {total} repaired tests {were} not shown to its author"
+    return RepairEvidence(VERIFIED, f"{len(held)} of {total} repaired tests {were} not shown to its author")

@@ -5,7 +5,7 @@ usage.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,8 @@ from kernel.providers.openai_wire import PROVIDER, error_for_status, error_statu
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 
+MOST_NAME: Final = 1_000
+"""Characters that the name of a tool call may have."""
 _BOM = b"\xef\xbb\xbf"
 Finish = Literal["stop", "length", "calls"]
 _FINISHES: Final[dict[str, Finish]] = {
@@ -124,11 +126,11 @@ class _Chunk(_Wire):
 
 @dataclass(kw_only=True)
 class _Slot:
-    """A tool call under assembly."""
+    """A tool call under assembly. ``arguments`` are joined once: an answer may bring them in a million pieces."""
 
     id: str = ""
     name: str = ""
-    arguments: str = ""
+    arguments: list[str] = field(default_factory=list)
 
 
 class StreamAssembler:
@@ -189,7 +191,10 @@ class StreamAssembler:
         # Most servers send the name once, some in every piece, and the protocol allows it in parts.
         if function.name and function.name != slot.name:
             slot.name += function.name
-        slot.arguments += function.arguments or ""
+        if len(slot.name) > MOST_NAME:
+            raise self._bad("a tool call has an endless name")
+        if function.arguments:
+            slot.arguments.append(function.arguments)
 
     def _slot_of(self, piece: _CallPiece) -> _Slot:
         index = piece.index
@@ -211,7 +216,8 @@ class StreamAssembler:
         for number, slot in enumerate(self._slots):
             if not slot.name:
                 raise self._bad("a tool call has no name")
-            made.append(ToolCall(id=slot.id or f"call_{number}", name=slot.name, arguments=slot.arguments or "{}"))
+            arguments = "".join(slot.arguments) or "{}"
+            made.append(ToolCall(id=slot.id or f"call_{number}", name=slot.name, arguments=arguments))
         return tuple(made)
 
     def finish(self, media_type: str) -> Finish:
@@ -227,10 +233,11 @@ class StreamAssembler:
         return "calls" if finish == "stop" and self._slots else finish
 
     def usage(self, prompt_characters: int) -> Usage:
-        """The server's count, else an estimate."""
-        if self._usage is not None:
+        """The server's count, else an estimate: no prompt has zero tokens, so such a count is none."""
+        if self._usage is not None and self._usage.prompt_tokens:
             return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
-        written = sum(map(len, self._texts)) + sum(len(slot.name) + len(slot.arguments) for slot in self._slots)
+        pieces = (piece for slot in self._slots for piece in (slot.name, *slot.arguments))
+        written = sum(map(len, self._texts)) + sum(map(len, pieces))
         return Usage(tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True)
 
     def _bad(self, why: str) -> ProviderBadOutput:

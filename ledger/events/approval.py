@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ledger.events.event import LedgerEvent, TierName
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, Phase
 
 
-class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.requested", phase=State.APPROVE):
+class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.requested", phase=Phase.APPROVE):
     """``operation`` and ``dossier``: blobs of what is carried out; ``left_ms``: working time left, None: unknown."""
 
     reason: str = ""
@@ -18,7 +18,7 @@ class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.req
     left_ms: int | None = None
 
 
-class ApprovalNotified(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.notified", phase=State.APPROVE):
+class ApprovalNotified(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.notified", phase=Phase.APPROVE):
     """The change is shown for ``delay_s`` seconds, and applied unless it is cancelled."""
 
     delay_s: int
@@ -37,19 +37,19 @@ class ApprovalAnswered(LedgerEvent):
         return self.NAME.partition(".")[2]
 
 
-class ApprovalGiven(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.approved", phase=State.APPROVE):
+class ApprovalGiven(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.approved", phase=Phase.APPROVE):
     pass
 
 
-class ApprovalRejected(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.rejected", phase=State.APPROVE):
+class ApprovalRejected(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.rejected", phase=Phase.APPROVE):
     pass
 
 
-class ApprovalExpired(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.expired", phase=State.APPROVE):
+class ApprovalExpired(ApprovalAnswered, kind=EntryKind.APPROVAL, name="approval.expired", phase=Phase.APPROVE):
     pass
 
 
-class QuestionAsked(LedgerEvent, kind=EntryKind.TOOL, name="question.asked", phase=State.GENERATE):
+class QuestionAsked(LedgerEvent, kind=EntryKind.TOOL, name="question.asked", phase=Phase.GENERATE):
     id: str
     question: str = ""
     choices: tuple[str, ...] = ()
@@ -63,19 +63,19 @@ class QuestionClosed(LedgerEvent):
     by: str = ""
 
 
-class QuestionAnswered(QuestionClosed, kind=EntryKind.TOOL, name="question.answered", phase=State.GENERATE):
+class QuestionAnswered(QuestionClosed, kind=EntryKind.TOOL, name="question.answered", phase=Phase.GENERATE):
     answer: str = ""
 
 
-class QuestionExpired(QuestionClosed, kind=EntryKind.TOOL, name="question.expired", phase=State.GENERATE):
+class QuestionExpired(QuestionClosed, kind=EntryKind.TOOL, name="question.expired", phase=Phase.GENERATE):
     pass
 
 
-class QuestionWithdrawn(QuestionClosed, kind=EntryKind.TOOL, name="question.withdrawn", phase=State.GENERATE):
+class QuestionWithdrawn(QuestionClosed, kind=EntryKind.TOOL, name="question.withdrawn", phase=Phase.GENERATE):
     pass
 
 
-class QuestionDropped(QuestionClosed, kind=EntryKind.TOOL, name="question.ended", phase=State.GENERATE):
+class QuestionDropped(QuestionClosed, kind=EntryKind.TOOL, name="question.ended", phase=Phase.GENERATE):
     """The daemon ended before there was an answer."""
 
     reason: str = ""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from ledger.events.event import LedgerEvent
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, Phase
 
 
-class LandingChosen(LedgerEvent, kind=EntryKind.CHANGE, name="landing.chosen", phase=State.APPLY):
+class LandingCause(StrEnum):
+    """Why a change does not land on the branch that is checked out."""
+
+    SETTING = "setting"
+    SNAPSHOT = "snapshot"  # it was made for the owner's uncommitted files
+    DETACHED = "detached"
+    NOT_CONTAINED = "not contained"  # the branch does not contain the commit that it was planned on
+    MOVED_ON = "moved on"  # the branch changed one of its files
+    OWN_WORK = "own work"  # uncommitted work of the owner's in one of its files
+    CONVERTED = "converted"  # git takes a file for unchanged whose bytes differ
+
+
+class LandingChosen(LedgerEvent, kind=EntryKind.CHANGE, name="landing.chosen", phase=Phase.APPLY):
     mode: str
     ref: str = ""
     reason: str = ""
+    cause: LandingCause | None = None
 
 
-class ChangeApplying(LedgerEvent, kind=EntryKind.CHANGE, name="change.applying", phase=State.APPLY):
+class ChangeApplying(LedgerEvent, kind=EntryKind.CHANGE, name="change.applying", phase=Phase.APPLY):
     paths: tuple[str, ...]
     mode: str
 
@@ -34,7 +49,7 @@ class ChangeRecovered(LedgerEvent, kind=EntryKind.CHANGE, name="change.recovered
     kept: tuple[str, ...] = ()
 
 
-class CommitIntended(LedgerEvent, kind=EntryKind.CHANGE, name="commit.intent", phase=State.VERIFY):
+class CommitIntended(LedgerEvent, kind=EntryKind.CHANGE, name="commit.intent", phase=Phase.VERIFY):
     """Written before the commit, whose trailer names this entry."""
 
     tree: str = ""
@@ -44,7 +59,7 @@ class CommitIntended(LedgerEvent, kind=EntryKind.CHANGE, name="commit.intent", p
     paths: tuple[str, ...] = ()
 
 
-class CommitMade(LedgerEvent, kind=EntryKind.CHANGE, name="committed", phase=State.VERIFY):
+class CommitMade(LedgerEvent, kind=EntryKind.CHANGE, name="committed", phase=Phase.VERIFY):
     """``intent``: number of the entry before it; ``note``: what was not done; ``kept``: files left as they are."""
 
     commit: str

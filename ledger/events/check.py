@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ledger.events.event import LedgerEvent
-from ledger.vocabulary import EntryKind, Frozen, RunStatus, State, Verdict
+from ledger.vocabulary import EntryKind, Frozen, Phase, RunStatus, Verdict
 
 
 class RunReport(Frozen):
@@ -30,7 +30,7 @@ class CandidateTested(LedgerEvent, RunReport, kind=EntryKind.RUN, name="validate
     """Written by VALIDATE for each run of the candidate's tests, and by VERIFY on the changed files."""
 
 
-class ClosureChecked(LedgerEvent, kind=EntryKind.RUN, name="closure", phase=State.VERIFY):
+class ClosureChecked(LedgerEvent, kind=EntryKind.RUN, name="closure", phase=Phase.VERIFY):
     closed: bool
     reason: str = ""
 
@@ -53,7 +53,7 @@ class GateJudged(LedgerEvent, Verdict, kind=EntryKind.VERDICT, name="gate"):
     tool: str = ""
 
 
-class GatesJudged(LedgerEvent, kind=EntryKind.VERDICT, name="gates", phase=State.VALIDATE):
+class GatesJudged(LedgerEvent, kind=EntryKind.VERDICT, name="gates", phase=Phase.VALIDATE):
     """All verdicts on a candidate. ``inspection``: blob of the inputs, secrets replaced.
 
     ``without_secrets``: the verdicts on those inputs, where they differ.

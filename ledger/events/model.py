@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from ledger.events.event import ComplexityName, Json, LedgerEvent, TierName
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, Phase
 
 
 class CallStarted(LedgerEvent, kind=EntryKind.CALL, name="call.started"):
@@ -22,8 +24,20 @@ class CallStarted(LedgerEvent, kind=EntryKind.CALL, name="call.started"):
     temperature_milli: int = 0
 
 
+class CallProblem(StrEnum):
+    """Why a call gave no answer, where the provider gave no reason."""
+
+    FAILED = "failed"
+    TOTAL = "total"  # the time limit of the turn
+    CANCELLED = "cancelled"
+    COLLAPSED = "collapsed"  # its output was no longer an answer
+
+
 class CallEnded(LedgerEvent, kind=EntryKind.CALL, name="call.ended"):
-    """``answer``: blob of the text; the fields after ``problem`` are the provider's report, if any."""
+    """``answer``: blob of the text; ``problem``: a :class:`CallProblem`, or the provider's reason.
+
+    The fields after ``problem`` are the provider's report, if any.
+    """
 
     purpose: str = ""
     provider: str = ""
@@ -54,7 +68,7 @@ class ProximityJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.deci
     asked: Json = Field({})
 
 
-class GroundJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.judged", phase=State.GATE):
+class GroundJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.judged", phase=Phase.GATE):
     """Whether enough independent sources support a candidate; ``behind``: blob of the evidence."""
 
     stand: str = ""
@@ -64,7 +78,7 @@ class GroundJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.judged"
     behind: str = ""
 
 
-class Regrounded(LedgerEvent, kind=EntryKind.DECISION, name="regrounded", phase=State.GENERATE):
+class Regrounded(LedgerEvent, kind=EntryKind.DECISION, name="regrounded", phase=Phase.GENERATE):
     """Sources before and after the files were read and the tests were run again."""
 
     why: str = ""
@@ -95,7 +109,12 @@ class LoopEnded(LoopEvent, kind=EntryKind.DECISION, name="loop.ended"):
     problem: str = ""
 
 
+LAST_ROUND = "last round"
+
+
 class LoopNudged(LoopEvent, kind=EntryKind.DECISION, name="loop.nudged"):
+    """``why``: LAST_ROUND, or the kind of loop that the conversation is in."""
+
     why: str
 
 

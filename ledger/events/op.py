@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from ledger.events.event import ComplexityName, Json, LedgerEvent, TierName, UrgencyName
-from ledger.vocabulary import EntryKind, FailureClass, RootCause, Route, Source, SourceClass, State
+from ledger.vocabulary import EntryKind, FailureClass, OpOutcome, Phase, RootCause, Route, Source, SourceClass
 
 
-class OpStarted(LedgerEvent, kind=EntryKind.DECISION, name="op.started", phase=State.CLASSIFY):
+class OpStarted(LedgerEvent, kind=EntryKind.DECISION, name="op.started", phase=Phase.CLASSIFY):
     """``operation``: blob of the whole operation."""
 
     operation: str = ""
@@ -46,7 +46,7 @@ class TierAssigned(LedgerEvent, kind=EntryKind.DECISION, name="tier.assigned"):
     gates: tuple[int, int] | None = None
 
 
-class RouteChosen(LedgerEvent, kind=EntryKind.DECISION, name="route.chosen", phase=State.ROUTE):
+class RouteChosen(LedgerEvent, kind=EntryKind.DECISION, name="route.chosen", phase=Phase.ROUTE):
     complexity: ComplexityName | None = None
     source: SourceClass | None = None
     urgency: UrgencyName | None = None
@@ -56,7 +56,7 @@ class RouteChosen(LedgerEvent, kind=EntryKind.DECISION, name="route.chosen", pha
     confidence: Json | None = None
 
 
-class ContextExpanded(LedgerEvent, kind=EntryKind.DECISION, name="context.expanded", phase=State.CONTEXT_EXPANSION):
+class ContextExpanded(LedgerEvent, kind=EntryKind.DECISION, name="context.expanded", phase=Phase.CONTEXT_EXPANSION):
     """``files``: pairs of path and reason."""
 
     files: tuple[tuple[str, str], ...] = ()
@@ -64,7 +64,7 @@ class ContextExpanded(LedgerEvent, kind=EntryKind.DECISION, name="context.expand
     rounds: int = 0
 
 
-class PlanMade(LedgerEvent, kind=EntryKind.DECISION, name="planned", phase=State.PLAN):
+class PlanMade(LedgerEvent, kind=EntryKind.DECISION, name="planned", phase=Phase.PLAN):
     """``failed``: why there is no plan; ``changes``: pairs of path and description."""
 
     approach: str = ""
@@ -72,7 +72,7 @@ class PlanMade(LedgerEvent, kind=EntryKind.DECISION, name="planned", phase=State
     changes: tuple[tuple[str, str], ...] = ()
 
 
-class CandidateProposed(LedgerEvent, kind=EntryKind.CANDIDATE, name="candidate", phase=State.GENERATE):
+class CandidateProposed(LedgerEvent, kind=EntryKind.CANDIDATE, name="candidate", phase=Phase.GENERATE):
     """``candidate``: its blob; ``tree``: the commit that it was made for.
 
     ``hash`` and ``change`` are digests under which a refusal is remembered.
@@ -91,31 +91,34 @@ class CandidateProposed(LedgerEvent, kind=EntryKind.CANDIDATE, name="candidate",
     diff: str = ""
 
 
-class DryRunKept(LedgerEvent, kind=EntryKind.CANDIDATE, name="dry_run", phase=State.VERIFY):
+class DryRunKept(LedgerEvent, kind=EntryKind.CANDIDATE, name="dry_run", phase=Phase.VERIFY):
     candidate: str
 
 
-class ClaimWaiting(LedgerEvent, kind=EntryKind.LEASE, name="claim.waiting", phase=State.GENERATE):
+class ClaimWaiting(LedgerEvent, kind=EntryKind.LEASE, name="claim.waiting", phase=Phase.GENERATE):
     """Another op holds these files."""
 
     paths: tuple[str, ...]
 
 
 class PhaseEntered(LedgerEvent, kind=EntryKind.TRANSITION, name="phase.entered"):
-    origin: State
-    to: State
+    """``rule``: the rule that a step back is due to."""
+
+    origin: Phase
+    to: Phase
     reason: str = ""
+    rule: str = ""
     at: str = ""
 
 
 class OpEnded(LedgerEvent, kind=EntryKind.TRANSITION, name="terminal"):
     """``recovered``: written at boot for an op that a crash cut off; ``ms``: since the op was created."""
 
-    to: State
-    origin: State | None = None
+    to: OpOutcome
+    origin: Phase | None = None
     root_cause: RootCause = RootCause.NONE
     failure_class: FailureClass = FailureClass.NONE
-    failed_phase: State | None = None
+    failed_phase: Phase | None = None
     reason: str = ""
     ms: int | None = None
     commit: str | None = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ledger.events.event import Json, LedgerEvent
-from ledger.vocabulary import EntryKind, RunStatus, State
+from ledger.vocabulary import EntryKind, Phase, RunStatus
 
 
-class FailureReproduced(LedgerEvent, kind=EntryKind.RUN, name="reproduced", phase=State.GENERATE):
+class FailureReproduced(LedgerEvent, kind=EntryKind.RUN, name="reproduced", phase=Phase.GENERATE):
     """The failing tests, run at the op's tree; ``exception``, ``message`` and ``frames`` of the first of them."""
 
     status: RunStatus = RunStatus.RED
@@ -19,14 +19,14 @@ class FailureReproduced(LedgerEvent, kind=EntryKind.RUN, name="reproduced", phas
     frames: tuple[tuple[str, int, str], ...] = ()
 
 
-class FaultLocalised(LedgerEvent, kind=EntryKind.TOOL, name="localised", phase=State.GENERATE):
+class FaultLocalised(LedgerEvent, kind=EntryKind.TOOL, name="localised", phase=Phase.GENERATE):
     """``lines``: number of executed lines; ``places``: path, line, score in basis points, and why."""
 
     lines: int
     places: tuple[tuple[str, int, int, str], ...] = ()
 
 
-class HolesInfilled(LedgerEvent, kind=EntryKind.TOOL, name="infilled", phase=State.GENERATE):
+class HolesInfilled(LedgerEvent, kind=EntryKind.TOOL, name="infilled", phase=Phase.GENERATE):
     wave: str = ""
     base: int = 0
     holes: int = 0
@@ -35,7 +35,7 @@ class HolesInfilled(LedgerEvent, kind=EntryKind.TOOL, name="infilled", phase=Sta
     ms: int | None = None
 
 
-class VariantsTested(LedgerEvent, kind=EntryKind.RUN, name="candidates.tested", phase=State.GENERATE):
+class VariantsTested(LedgerEvent, kind=EntryKind.RUN, name="candidates.tested", phase=Phase.GENERATE):
     """``clean``: green without a newly red test; ``partial``: some of the failing tests pass."""
 
     wave: str = ""
@@ -47,7 +47,7 @@ class VariantsTested(LedgerEvent, kind=EntryKind.RUN, name="candidates.tested", 
     ms: int | None = None
 
 
-class PartialRepairKept(LedgerEvent, kind=EntryKind.TOOL, name="branched", phase=State.GENERATE):
+class PartialRepairKept(LedgerEvent, kind=EntryKind.TOOL, name="branched", phase=Phase.GENERATE):
     """The search goes on from a change that makes ``mended`` of the failing tests pass."""
 
     base: int = 0
@@ -58,7 +58,7 @@ class PartialRepairKept(LedgerEvent, kind=EntryKind.TOOL, name="branched", phase
     left: int
 
 
-class RepairsCompared(LedgerEvent, kind=EntryKind.TOOL, name="compared", phase=State.GENERATE):
+class RepairsCompared(LedgerEvent, kind=EntryKind.TOOL, name="compared", phase=Phase.GENERATE):
     """Passing repairs, called with other inputs; ``examples``: call, result, and another repair's result."""
 
     repairs: int
@@ -69,14 +69,14 @@ class RepairsCompared(LedgerEvent, kind=EntryKind.TOOL, name="compared", phase=S
     examples: tuple[tuple[str, str, str], ...]
 
 
-class RepairsRanked(LedgerEvent, kind=EntryKind.DECISION, name="ranked", phase=State.GENERATE):
+class RepairsRanked(LedgerEvent, kind=EntryKind.DECISION, name="ranked", phase=Phase.GENERATE):
     """Best first. ``survivors``: path, line, text, size, votes and log probability gained."""
 
     merits: tuple[Json, ...] = ()
     survivors: tuple[tuple[str, int, str, int, int, int | None], ...] = ()
 
 
-class SearchStepTaken(LedgerEvent, kind=EntryKind.TOOL, name="searched", phase=State.GENERATE):
+class SearchStepTaken(LedgerEvent, kind=EntryKind.TOOL, name="searched", phase=Phase.GENERATE):
     """``search``: key of the search; ``steps`` of it are done and found ``found`` variants that help."""
 
     search: str
@@ -84,7 +84,7 @@ class SearchStepTaken(LedgerEvent, kind=EntryKind.TOOL, name="searched", phase=S
     found: int
 
 
-class RepairRoundEnded(LedgerEvent, kind=EntryKind.RUN, name="repair.round", phase=State.GENERATE):
+class RepairRoundEnded(LedgerEvent, kind=EntryKind.RUN, name="repair.round", phase=Phase.GENERATE):
     """A layer of attempts, with everything that is needed to resume after it."""
 
     search: str
@@ -96,12 +96,12 @@ class RepairRoundEnded(LedgerEvent, kind=EntryKind.RUN, name="repair.round", pha
     hints: tuple[str, ...]
 
 
-class RepairStopped(LedgerEvent, kind=EntryKind.RUN, name="repair.stopped", phase=State.GENERATE):
+class RepairStopped(LedgerEvent, kind=EntryKind.RUN, name="repair.stopped", phase=Phase.GENERATE):
     why: str
     tried: int
 
 
-class RepairClockSet(LedgerEvent, kind=EntryKind.DECISION, name="repair.clock", phase=State.GENERATE):
+class RepairClockSet(LedgerEvent, kind=EntryKind.DECISION, name="repair.clock", phase=Phase.GENERATE):
     """Which limit ends the repair first: its own or the op's (``op_left_s`` None: it has none)."""
 
     repair_s: int

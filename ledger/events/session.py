@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.events.event import EventFamily, Json, LedgerEvent
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, Phase
 
 
 class SessionStarted(LedgerEvent, kind=EntryKind.SESSION, name="session.started"):
@@ -36,7 +36,7 @@ class DayBudgetSpent(LedgerEvent, kind=EntryKind.SESSION, name="budget.day_spent
     pass
 
 
-class InboxRowRestored(LedgerEvent, kind=EntryKind.SESSION, name="inbox.restored", phase=State.APPROVE):
+class InboxRowRestored(LedgerEvent, kind=EntryKind.SESSION, name="inbox.restored", phase=Phase.APPROVE):
     reason: str
 
 

@@ -17,7 +17,7 @@ from ledger.events.check import GateJudged, ToolCalled
 from ledger.events.event import LedgerEvent, read_event
 from ledger.events.op import CandidateProposed, OpEnded, OpStarted
 from ledger.sources import SOURCES
-from ledger.vocabulary import Entry, Frozen, RootCause, State
+from ledger.vocabulary import Entry, Frozen, OpOutcome, RootCause
 from sensors.capability_gap import SPEC
 from sensors.requests.sentences import VERBS, words_of
 
@@ -143,7 +143,7 @@ def _used(events: Events) -> Iterable[tuple[str, int]]:
 
 def _completed(events: Events, entry: Entry, ended: OpEnded) -> Iterable[tuple[str, int]]:
     """A commit on a file shows that work on it succeeds, and that model and sandbox are there."""
-    if ended.to is not State.COMPLETE:
+    if ended.to is not OpOutcome.COMPLETE:
         return
     files = ended.targets[:MOST_FILES]
     changed = (path for _, e in events if isinstance(e, CandidateProposed) for path in e.paths[:MOST_FILES])

@@ -40,8 +40,15 @@ def nothing_late() -> int:
     return 0
 
 
+def _no_listener() -> None:
+    return None
+
+
 class Health:
-    """Without :meth:`run` it looks on request. ``lag_ms``: of the event loop while it is measured, else 0."""
+    """Without :meth:`run` it looks on request. ``lag_ms``: of the event loop while it is measured, else 0.
+
+    ``on_sample`` is called after each look of :meth:`run`.
+    """
 
     def __init__(
         self,
@@ -50,17 +57,18 @@ class Health:
         clock: Clock,
         settings: HealthSettings | None = None,
         lag_ms: Callable[[], int] = nothing_late,
+        on_sample: Callable[[], object] = _no_listener,
     ) -> None:
         self._gauges = gauges
         self._clock = clock
         self._settings = settings or HealthSettings()
-        self.lag_ms = lag_ms
-        self.provider_problem = ""  # of whoever asked the model last
+        self._lag_ms = lag_ms
+        self._on_sample = on_sample
+        self._provider_problem = ""
         self._seen: deque[MachineReading] = deque(maxlen=self._settings.kept)
         self._at: float | None = None  # monotonic, of the newest
         self._late_ms = 0  # how much later than it was due our own timer was called
         self._looking = asyncio.Lock()
-        self._hearers: list[Callable[[], object]] = []
         self._fresh = asyncio.Condition()
 
     # --- what it knows ---
@@ -84,6 +92,10 @@ class Health:
         why = "; ".join(f"{part.value} {told(sample, part)}" for part, level in vitals.levels.items() if level)
         return f"the machine is {vitals.condition.value}, score {vitals.score}: {why}"
 
+    def report_provider(self, problem: str) -> None:
+        """Take note why the model could not answer when it was last checked; empty: it could."""
+        self._provider_problem = problem
+
     async def look(self) -> Vitals:
         """What is known now: looks when the last look is older than :attr:`HealthSettings.every_s`."""
         async with self._looking:
@@ -93,10 +105,6 @@ class Health:
         return self.vitals
 
     # --- looking ---
-
-    def tell(self, hearer: Callable[[], object]) -> None:
-        """``hearer`` is called after each look of :meth:`run`."""
-        self._hearers.append(hearer)
 
     async def next(self) -> None:
         """Return after the next look of :meth:`run`."""
@@ -109,8 +117,7 @@ class Health:
         while True:
             async with self._looking:
                 await self._sample(self._clock.monotonic())
-            for hearer in self._hearers:
-                hearer()
+            self._on_sample()
             async with self._fresh:
                 self._fresh.notify_all()
             due.clear()
@@ -125,9 +132,9 @@ class Health:
         due.set()
 
     async def _sample(self, now: float) -> None:
-        lag = max(self._late_ms, self.lag_ms())
+        lag = max(self._late_ms, self._lag_ms())
         sample = await asyncio.to_thread(
-            self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self.provider_problem
+            self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self._provider_problem
         )
         self._seen.append(MachineReading(sample, judged(sample, self.vitals.levels)))
         self._at = now

@@ -24,7 +24,10 @@ class Novelty(NamedTuple):
 NEW = Novelty("new")
 IN_THE_WAY = frozenset({RootCause.APPLY_CONFLICT, RootCause.STALE_BASE})
 IN_VAIN = "A repair was searched for in vain, and nothing that these tests run has changed since."
-MISSING = frozenset({RootCause.PROVIDER_UNAVAILABLE, RootCause.SANDBOX_MISSING, RootCause.BUDGET_EXHAUSTED})
+MISSING = frozenset(
+    {RootCause.PROVIDER_UNAVAILABLE, RootCause.SANDBOX_MISSING, RootCause.BUDGET_EXHAUSTED, RootCause.INTERNAL}
+)
+"""INTERNAL is also what the machine refused, as a full disk does."""
 
 
 def cause_of(last: Item) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause, State
 from sensors.intake.records import Item, ItemState
 
-GOOD = frozenset({State.COMPLETE, State.NOOP})
-COUNTED = frozenset({State.POSTMORTEM, State.FAILED_PERMANENT})  # a person's no, or a rule's, is not an attempt
+GOOD = frozenset({OpOutcome.COMPLETE, OpOutcome.NOOP})
+COUNTED = frozenset({OpOutcome.POSTMORTEM, OpOutcome.FAILED_PERMANENT})  # a person's no, or a rule's, is not an attempt
 
 
 def after_end(

@@ -3,69 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ledger.clock import Clock, stamp, unstamp
 from ledger.events.intake import LaneGoverned, PostureInferred, QueueStep
 from ledger.sources import SOURCES
 from ledger.tasks import run_to_completion
-from ledger.vocabulary import Draft, RootCause, Source, SourceClass, State, Urgency
+from ledger.vocabulary import Draft, OpOutcome, RootCause, Source, SourceClass, Urgency
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
+from sensors.intake.ports import ReadSurroundings
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import QueueState
 from sensors.intake.records import Item, ItemState
 from sensors.intake.surroundings import Surroundings
 
-Look = Callable[[], Awaitable[Surroundings]]
-
-
-async def nobody_looks() -> Surroundings:
-    """Nothing is known of the machine, nor of money."""
-    return Surroundings()
-
 
 class Governor:
     """Asks :func:`decide` for each lane. What it holds back stays queued; nothing is polled while nothing waits."""
 
     def __init__(
-        self, *, store: DurableQueue, board: QueueState, clock: Clock, settings: GovernorSettings, look: Look
+        self,
+        *,
+        store: DurableQueue,
+        queue: QueueState,
+        clock: Clock,
+        settings: GovernorSettings,
+        surroundings: ReadSurroundings,
     ) -> None:
         self._store = store
-        self._board = board
+        self._queue = queue
         self._clock = clock
         self.settings = settings
-        self._look = look
+        self._read_surroundings = surroundings
         self._surroundings = Surroundings()
         self._looked_at: float | None = None  # monotonic, like the next
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
         self._stirred = clock.now()
-        self.standing = CurrentPosture()
+        self.current = CurrentPosture()
         self._looking = asyncio.Lock()
 
     async def load(self) -> None:
         """What earlier boots have left."""
-        self._board.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
-        self.standing = await self._store.standing()
+        self._queue.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
+        self.current = await self._store.load_posture()
 
     def stirred(self) -> None:
         """A signal came: it is not idle."""
         self._stirred = self._clock.now()
 
-    # --- what it says ---
+    # --- answers ---
 
     def situation(self) -> Situation:
         """Everything that the answers of this moment depend on."""
-        tally = self._board.history.hour(self._clock.now())
+        tally = self._queue.history.hour(self._clock.now())
         return Situation(
             tally=tally,
-            posture=self.standing.posture,
+            posture=self.current.posture,
             surroundings=self._surroundings,
             brake=brake(tally, self._surroundings, self.settings),
-            active=self._board.active(),
+            active=self._queue.active(),
         )
 
     def rulings(self) -> Callable[[Lane], Ruling]:
@@ -82,7 +82,7 @@ class Governor:
     def next_look_s(self) -> float | None:
         """Seconds until something that is held back may be free; None while nothing is."""
         ruling, now = self.rulings(), self._clock.now()
-        held = [found for lane in self._board.order.lanes if not (found := ruling(lane)).free]
+        held = [found for lane in self._queue.order.lanes if not (found := ruling(lane)).free]
         if not held:
             return None
         falls = [(each.until - now).total_seconds() for each in held if each.until is not None]
@@ -91,9 +91,9 @@ class Governor:
     @property
     def waiting(self) -> Mapping[Lane, int]:
         """How many signals are queued in each lane."""
-        return self._board.order.lanes
+        return self._queue.order.lanes
 
-    # --- what it does ---
+    # --- effects ---
 
     async def look(self) -> None:
         """Look at the machine and infer the posture if that was long ago; record changes of what is held back."""
@@ -106,54 +106,54 @@ class Governor:
         now = self._clock.monotonic()
         if self._looked_at is None or now - self._looked_at >= self.settings.look_every_s:
             self._looked_at = now
-            self._surroundings = await self._look()
+            self._surroundings = await self._read_surroundings()
 
     async def _infer(self) -> None:
         now = self._clock.monotonic()
         due = self._inferred_at is None or now - self._inferred_at >= self.settings.posture_every_s
-        until = self.standing.until
+        until = self.current.until
         if not due and not (until is not None and self._clock.now() >= unstamp(until)):
             return
         self._inferred_at = now
         signs = self.signs()
         inferred = infer(signs)
         settings = self.settings
-        standing = settle(
-            self.standing,
+        new = settle(
+            self.current,
             inferred,
             now=self._clock.now(),
             hysteresis_s=settings.hysteresis_s,
             bypass_bp=settings.bypass_bp,
         )
-        if standing.posture is not self.standing.posture or standing.by != self.standing.by:
+        if new.posture is not self.current.posture or new.by != self.current.by:
             decided = PostureInferred(inputs=signs.model_dump(mode="json"), result=inferred.posture.value)
-            await self._stand(standing, decided.draft())
-        self.standing = standing
+            await self._change_posture(new, decided.draft())
+        self.current = new
 
     async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
         """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
-        standing = owners_word(posture, hours=hours, why=why, now=self._clock.now())
+        new = owners_word(posture, hours=hours, why=why, now=self._clock.now())
         async with self._looking:
-            await run_to_completion(self._stand(standing))
-        return standing
+            await run_to_completion(self._change_posture(new))
+        return new
 
     async def clear_posture(self) -> CurrentPosture:
         """The owner takes his word back: it is inferred at once."""
         async with self._looking:
-            if self.standing.by == "owner":
-                self.standing = self.standing.model_copy(update={"until": stamp(self._clock.now())})
+            if self.current.by == "owner":
+                self.current = self.current.model_copy(update={"until": stamp(self._clock.now())})
             await run_to_completion(self._infer())
-        return self.standing
+        return self.current
 
-    async def _stand(self, standing: CurrentPosture, *decided: Draft) -> None:
-        event = QueueStep(verb="posture", standing=standing.model_dump(mode="json"))
+    async def _change_posture(self, new: CurrentPosture, *decided: Draft) -> None:
+        event = QueueStep(verb="posture", standing=new.model_dump(mode="json"))
         await self._store.write(event, *decided)
-        self.standing = standing
+        self.current = new
 
     async def _tell(self) -> None:
         """Each lane that is held back by another rule than before, or is free again, is one entry."""
         ruling, situation = self.rulings(), self.situation()
-        lanes = {lane: ruling(lane) for lane in self._board.order.lanes}
+        lanes = {lane: ruling(lane) for lane in self._queue.order.lanes}
         changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
@@ -163,8 +163,8 @@ class Governor:
     def signs(self) -> Signs:
         """What the posture is inferred from, now."""
         now = self._clock.now()
-        day, states = self._board.history.day(now), [item.state for item in self._board]
-        waiting = [*self._board.order.lanes.items(), *((Lane.of(i), 1) for i in self._board if _in_work(i))]
+        day, states = self._queue.history.day(now), [item.state for item in self._queue]
+        waiting = [*self._queue.order.lanes.items(), *((Lane.of(i), 1) for i in self._queue if _in_work(i))]
         sensed = [(lane, n) for lane, n in waiting if not lane.owners]  # that the owner wants much says nothing
         reflex = sum(n for lane, n in sensed if SOURCES[lane.source].routed_as is SourceClass.REFLEX)
         return Signs(
@@ -175,7 +175,7 @@ class Governor:
             unmerged=states.count(ItemState.AWAITING_MERGE),
             dead=states.count(ItemState.DEAD),
             quarantined=states.count(ItemState.QUARANTINED),
-            completed_day=sum(each.outcome in (State.COMPLETE, State.NOOP) for each in day),
+            completed_day=sum(each.outcome in (OpOutcome.COMPLETE, OpOutcome.NOOP) for each in day),
             failed_day=sum(each.failed for each in day),
             rejected_day=sum(each.cause is RootCause.APPROVAL_REJECTED for each in day),
             idle_s=max(0, int((now - max([self._stirred, *(unstamp(e.at) for e in day[-1:])])).total_seconds())),

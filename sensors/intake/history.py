@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ledger.clock import unstamp
-from ledger.vocabulary import Frozen, Operation, RootCause, Source, State
+from ledger.vocabulary import Frozen, Operation, OpOutcome, RootCause, Source
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -24,7 +24,7 @@ class Begun(Frozen):
     source: Source
     at: str
     again: bool = False  # its signals were tried before
-    outcome: State | None = None
+    outcome: OpOutcome | None = None
     cause: RootCause = RootCause.NONE
 
     @classmethod
@@ -39,7 +39,7 @@ class Begun(Frozen):
     @property
     def failed(self) -> bool:
         """It ended without a result, and not because the daemon was stopped or killed."""
-        return self.outcome is State.POSTMORTEM and self.cause is not RootCause.CRASH_RECOVERED
+        return self.outcome is OpOutcome.POSTMORTEM and self.cause is not RootCause.CRASH_RECOVERED
 
 
 class Tally(Frozen):
@@ -58,7 +58,7 @@ class Tally(Frozen):
 def tally(begun: Iterable[Begun], now: datetime) -> Tally:
     """Count what began within the hour before ``now``. Pure."""
     recent = [each for each in begun if each.moment > now - HOUR]
-    changing = [each for each in recent if each.outcome in (None, State.COMPLETE)]
+    changing = [each for each in recent if each.outcome in (None, OpOutcome.COMPLETE)]
     return Tally(
         ops=len(recent),
         by_source=Counter(each.source for each in recent),
@@ -95,7 +95,7 @@ class IntakeHistory:
     def ended(self, op_id: str, facts: Mapping[str, Any]) -> None:
         """``facts`` of the step that ended it."""
         if op_id in self._begun:
-            update = {"outcome": State(facts["outcome"]), "cause": RootCause(facts["cause"])}
+            update = {"outcome": OpOutcome(facts["outcome"]), "cause": RootCause(facts["cause"])}
             self._begun[op_id] = self._begun[op_id].model_copy(update=update)
         self._counted = None
 

@@ -37,7 +37,7 @@ class LeaseManager:
         self,
         *,
         store: DurableQueue,
-        board: QueueState,
+        queue: QueueState,
         goals: DeclaredGoals,
         clock: Clock,
         settings: RouterSettings,
@@ -46,7 +46,7 @@ class LeaseManager:
     ) -> None:
         self._store = store
         self._goals = goals
-        self._board = board
+        self._queue = queue
         self._clock = clock
         self._settings = settings
         self._changed = changed
@@ -57,13 +57,13 @@ class LeaseManager:
 
         ``evicted``: signals that lost their ready slot to better ones since the last op; recorded with this one.
         """
-        inputs, told = self._board.order.inputs(lead), self._goals.told(lead.signal)
+        inputs, told = self._queue.order.inputs(lead), self._goals.told(lead.signal)
         inputs = inputs.model_copy(update={"alignment": told.points}) if told else inputs
         old, new, lease = self._choose(lead, head)
-        self._board.hold(lease, self.deadline())
-        self._board.history.began(lease.operation)
+        self._queue.hold(lease, self.deadline())
+        self._queue.history.began(lease.operation)
         for item in new:
-            self._board.put(item)
+            self._queue.put(item)
         decided = PriorityDecided(
             inputs=inputs.model_dump(mode="json"),
             result=priority(inputs),
@@ -75,13 +75,13 @@ class LeaseManager:
             await run_to_completion(task)
         except asyncio.CancelledError:
             if task.exception() is None:  # claimed for a worker that is gone: it never acted
-                await run_to_completion(self.unstarted(self._board.held[lease.op_id], "unclaimed"))
+                await run_to_completion(self.unstarted(self._queue.held[lease.op_id], "unclaimed"))
             raise
         return lease.operation
 
     def _choose(self, lead: Item, head: str | None) -> tuple[tuple[Item, ...], list[Item], Lease]:
         """The items of one op as they are and as they will be, and its lease."""
-        free = (i for i in self._board.order.sharing(lead) if self._board.claims.blocker(i.signal.targets) is None)
+        free = (i for i in self._queue.order.sharing(lead) if self._queue.claims.blocker(i.signal.targets) is None)
         old = (lead, *companions(lead, free, self._settings.max_merged))
         base = lead.signal.base if lead.signal.snapshot or head is None else head
         now = self._clock.now()
@@ -108,17 +108,17 @@ class LeaseManager:
                 await self._store.keep(told.blob)
             await self._store.write(step(CLAIMED, items=new, lease=lease), decision, op_id=lease.op_id)
         except BaseException:
-            self._board.history.forget(lease.op_id)
-            self._board.drop(lease.op_id)
+            self._queue.history.forget(lease.op_id)
+            self._queue.drop(lease.op_id)
             for item in old:
-                self._board.put(item)
+                self._queue.put(item)
             raise
 
     async def move(self, op_id: str, state: ItemState, event: str, *, spend: Spend = NOTHING) -> None:
         """An active op and its items change their state. ``spend``: what the op has cost so far."""
         held = self.active(op_id)
         deadline, held.deadline = held.deadline, None  # it must not run out while this is written
-        new = [item.model_copy(update={"state": state}) for item in self._board.of_op(op_id)]
+        new = [item.model_copy(update={"state": state}) for item in self._queue.of_op(op_id)]
         lease = held.lease.model_copy(update={"state": state})
         try:
             await self._store.write(step(event, items=new, lease=lease), op_id=op_id, spend=spend)
@@ -134,13 +134,13 @@ class LeaseManager:
         """Make claims durable that were taken in memory; they are given back when that fails."""
         if self._gone(held):  # its files were released with it
             raise self._lost(held.lease.op_id)
-        lease = held.lease.model_copy(update={"claims": self._board.claims.of(held.lease.op_id)})
+        lease = held.lease.model_copy(update={"claims": self._queue.claims.of(held.lease.op_id)})
         try:
             widened = step("widened", lease=lease, event=LeaseStep)
             await self._store.write(widened, op_id=lease.op_id, spend=spend)
         except BaseException:
-            self._board.claims.give_back(lease.op_id, new)
-            self._board.order.freed(new)
+            self._queue.claims.give_back(lease.op_id, new)
+            self._queue.order.freed(new)
             self._changed.set()
             raise
         held.lease = held.lease.model_copy(update={"claims": lease.claims})
@@ -157,8 +157,8 @@ class LeaseManager:
         spend: Spend,
     ) -> None:
         """An op ended: each of its items moves on by :func:`after_end`."""
-        held = self._board.held.get(op_id)
-        items = self._board.of_op(op_id)
+        held = self._queue.held.get(op_id)
+        items = self._queue.of_op(op_id)
         if not items or (held is not None and held.ending is not None):
             raise self._lost(op_id)
         now = stamp(self._clock.now())
@@ -204,25 +204,25 @@ class LeaseManager:
             raise
         finally:
             over.set()
-        self._board.drop(op_id)
+        self._queue.drop(op_id)
         if facts is not None:
-            self._board.history.ended(op_id, facts)
+            self._queue.history.ended(op_id, facts)
         elif event != QUARANTINED:
-            self._board.history.forget(op_id)
+            self._queue.history.forget(op_id)
         for item in items:
-            self._board.put(item)
+            self._queue.put(item)
         self._changed.set()
 
     def _put_states(self, new: list[Item]) -> None:
         """Take the states of items over, keeping what was noted on them while their step was written."""
         for item in new:
-            current = self._board.get(item.id)
+            current = self._queue.get(item.id)
             again = current.seen_again_at if current is not None else None
-            self._board.put(item.model_copy(update={"seen_again_at": again or item.seen_again_at}))
+            self._queue.put(item.model_copy(update={"seen_again_at": again or item.seen_again_at}))
 
     async def take_back_expired(self) -> None:
         """Release the ops whose workers have been silent for longer than a lease."""
-        for held in self._board.expired(self._clock.monotonic()):
+        for held in self._queue.expired(self._clock.monotonic()):
             verdict = self._may_release(self._silent_s(held), self._settings.lease_s)
             if verdict.decision is not Decision.ALLOW:
                 held.deadline = self.deadline()  # it is asked again
@@ -245,7 +245,7 @@ class LeaseManager:
             return
         now, limit = stamp(self._clock.now()), self._settings.max_claims
         op_id = held.lease.op_id
-        new = [after_unstarted(item, now=now, max_claims=limit) for item in self._board.of_op(op_id)]
+        new = [after_unstarted(item, now=now, max_claims=limit) for item in self._queue.of_op(op_id)]
         await self._close(held, event, new, op_id=op_id)
 
     async def quarantine(self, held: Held, reason: str, *, spend: Spend) -> None:
@@ -253,22 +253,22 @@ class LeaseManager:
         if self._gone(held):
             return
         op_id = held.lease.op_id
-        new = [quarantined(item, reason) for item in self._board.of_op(op_id)]
+        new = [quarantined(item, reason) for item in self._queue.of_op(op_id)]
         await self._close(held, QUARANTINED, new, op_id=op_id, spend=spend)
 
     def _gone(self, held: Held) -> bool:
         """Another worker took it back at the same time, or it ended after all."""
-        return held.ending is not None or self._board.held.get(held.lease.op_id) is not held
+        return held.ending is not None or self._queue.held.get(held.lease.op_id) is not held
 
     async def put(self, item: Item, event: str) -> None:
         """One item without an op changes its state. Stored whole: its signal may name a newer commit."""
         await self._store.write(step(event, new=[item]))
-        self._board.put(item)
+        self._queue.put(item)
         self._changed.set()
 
     def active(self, op_id: str) -> Held:
         """The lease of an active op. Raises ``LeaseLost``."""
-        held = self._board.held.get(op_id)
+        held = self._queue.held.get(op_id)
         if held is None or held.ending is not None:
             raise self._lost(op_id)
         return held

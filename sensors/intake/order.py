@@ -226,7 +226,7 @@ class WaitingOrder:
                 self._push(self._items[signal_id])
 
     def _neighbours_changed(self, item: Item) -> None:
-        """Others on the same files count one more or less behind them: only where the count is not saturated."""
+        """Others on the same files count one more or less after them: only where the count is not saturated."""
         for path in item.signal.targets:
             sharing = self._by_file.get(path, ())
             if len(sharing) > MOST_BEHIND + 1:

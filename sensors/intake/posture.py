@@ -102,19 +102,19 @@ def _explore(signs: Signs) -> tuple[int, str]:
 
 
 def settle(
-    standing: CurrentPosture, inferred: Inferred, *, now: datetime, hysteresis_s: float, bypass_bp: int
+    current: CurrentPosture, inferred: Inferred, *, now: datetime, hysteresis_s: float, bypass_bp: int
 ) -> CurrentPosture:
     """The posture from here on. The owner's choice holds until it ends; an inferred one stays for ``hysteresis_s``
     unless the next is inferred with at least ``bypass_bp``."""
     fresh = CurrentPosture(
         posture=inferred.posture, since=stamp(now), confidence_bp=inferred.confidence_bp, why=inferred.why
     )
-    if standing.by == "owner":
-        return fresh if standing.until is None or now >= unstamp(standing.until) else standing
-    if inferred.posture is standing.posture and standing.since:
-        return standing.model_copy(update={"confidence_bp": inferred.confidence_bp, "why": inferred.why})
-    young = bool(standing.since) and now - unstamp(standing.since) < timedelta(seconds=hysteresis_s)
-    return standing if young and inferred.confidence_bp < bypass_bp else fresh
+    if current.by == "owner":
+        return fresh if current.until is None or now >= unstamp(current.until) else current
+    if inferred.posture is current.posture and current.since:
+        return current.model_copy(update={"confidence_bp": inferred.confidence_bp, "why": inferred.why})
+    young = bool(current.since) and now - unstamp(current.since) < timedelta(seconds=hysteresis_s)
+    return current if young and inferred.confidence_bp < bypass_bp else fresh
 
 
 def owners_word(posture: Posture, *, hours: float, why: str, now: datetime) -> CurrentPosture:

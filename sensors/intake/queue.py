@@ -159,7 +159,7 @@ class DurableQueue:
     ) -> None:
         """Record one step durably, with its projection; ``more`` entries land in the same transaction.
 
-        ``spend`` is asked for (:meth:`spent`) before a step is thought out: nothing may come between that and this.
+        ``spend`` is read (:meth:`spent`) before a step is computed: nothing may come between that and this.
         """
         await self._ledger.append(event.draft(op_id=op_id, spend=spend), *more, project=statements(event))
 
@@ -196,7 +196,7 @@ class DurableQueue:
         found = await self._ledger.query("SELECT row FROM intake_ops WHERE begun_at > ? ORDER BY begun_at", (since,))
         return [Begun.model_validate_json(str(row)) for (row,) in found]
 
-    async def standing(self) -> CurrentPosture:
+    async def load_posture(self) -> CurrentPosture:
         """The posture as it was last set or inferred."""
         found = await self._ledger.query("SELECT row FROM intake_posture")
         return CurrentPosture.model_validate_json(str(found[0][0])) if found else CurrentPosture()

@@ -17,11 +17,11 @@ async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnaps
 
     Priorities are as the sensors assert them: only the daemon weighs their earlier claims.
     """
-    board = QueueState(RouterSettings(), lambda item: 0, no_record)
+    queue = QueueState(RouterSettings(), lambda item: 0, no_record)
     if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):
         store = DurableQueue(ledger)
         for lease in await store.leases():
-            board.hold(lease, None)
+            queue.hold(lease, None)
         for item in await store.open_items():
-            board.put(item)
-    return board.snapshot(now=clock.now(), paused=False, lines=lines, ruling=lambda lane: FREE)
+            queue.put(item)
+    return queue.snapshot(now=clock.now(), paused=False, lines=lines, ruling=lambda lane: FREE)

@@ -90,6 +90,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
         self._doubted = ""  # a commit that somebody else's build calls red
         self._settled: set[str] = set()  # such commits of this boot that were looked at again
         self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
+        self._hindered = 0  # as of the last look
         self._reported: tuple[str, ...] = ()  # red in the owner's last own run
         self._offline: tuple[str, ...] = ()  # red for want of a network, in the last look
 
@@ -127,9 +128,6 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
     async def known(self, commit: str) -> KnownOutcome | None:
         return await self._outcomes.of(commit)
 
-    def forget(self) -> None:
-        self._looked.clear()
-
     # --- being woken ---
 
     async def _listen(self, events: Subscription) -> None:
@@ -150,7 +148,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
                 await self._look_unless_head_moves()
             except OuroError as error:
                 self._show(str(error))
-                self.forget()
+                self._looked.clear()
             finally:
                 await self._suite.let_go()
 
@@ -185,6 +183,9 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
     async def _look_at(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
         """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
         where = "" if tree == base else "With uncommitted files: "
+        if self._ports.hindered() != self._hindered:  # work was given up since: what is red is looked at again
+            self._looked.clear()
+            self._hindered = self._ports.hindered()
         known = None if force else await self._outcomes.of(tree)
         doubted = tree == self._doubted and tree not in self._settled
         if known is not None and (not doubted if known.green else tree in self._looked):

@@ -30,7 +30,7 @@ from typing import Any
 from daemon.control.messages import AnswerRequest, RejectRequest
 from daemon.control.service_api import ServiceApi
 from daemon.views.narrate import narrate
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import ToolCall
 from ledger.vocabulary import Tier
 from sensors.requests.manual import manual_signal
@@ -213,21 +213,21 @@ class Cage:
 
     async def _op(self, service: Serving, api: ServiceApi, text: str) -> Ending:
         """One op to its end; what waits for a person is turned down."""
-        head = (await service.home.repository.head()).commit
+        head = (await service.core.repository.head()).commit
         assert head is not None
         goal = manual_signal(
             text, files=[CART], base=head, clock=service.clock,
             closed_when=[FAILING, *(f"{self._test_path(one)}::test_it" for one in _of("weakened"))],
         )  # fmt: skip
-        await service.home.router.submit(goal)
-        ending = await ended(service.home, within_s=PATIENT_S)
+        await service.core.router.submit(goal)
+        ending = await ended(service.core, within_s=PATIENT_S)
         if ending.request is not None:
             await api.reject(RejectRequest(op=ending.op.id, reason="no"))
-            await ended(service.home, within_s=PATIENT_S)
+            await ended(service.core, within_s=PATIENT_S)
         return ending
 
     async def _judge(self, service: Serving, model: Hostile, endings: Sequence[Ending]) -> None:
-        recorded = await Calls.of(service.home.ledger)
+        recorded = await Calls.of(service.core.ledger)
         told = await self._told(service)
         for judged in self.shell.judged(recorded, model, self.world, told):
             self._found(*judged)
@@ -261,16 +261,15 @@ class Cage:
     async def _told(service: Serving) -> dict[str, str]:
         """All that a person is told of each op: no view is as long as such an op."""
         told: dict[str, list[str]] = {}
-        for entry in await service.home.ledger.entries():
+        for entry in await service.core.ledger.entries():
             told.setdefault(entry.op_id or "", []).append(narrate(entry) or "")
         return {op: "\n".join(lines) for op, lines in told.items()}
 
     def _judge_servers(self, service: Serving, model: Hostile, calls: Calls, told: Mapping[str, str]) -> None:
-        assert service.home.servers is not None and service.home.orchestrator is not None
-        specs = service.home.orchestrator.shop.toolbox.schemas()
+        specs = service.runtime.orchestrator.shop.toolbox.schemas()
         text = "\n".join(f"{spec.name}\n{spec.description}\n{json.dumps(spec.parameters)}" for spec in specs)
         met = Met(
-            calls=calls, model=model, world=self.world, servers=service.home.servers, specs=text, told=told
+            calls=calls, model=model, world=self.world, servers=service.runtime.servers, specs=text, told=told
         )  # fmt: skip
         for judged in self.servers.judged(met):
             self._found(*judged)
@@ -298,14 +297,14 @@ class Cage:
         self._found(one, bool(hit) and not missed, missed or hit or ", ".join(strict) or "(not refused)")
 
     async def _of_depth(self, service: Serving, one: Input) -> None:
-        head = (await service.home.repository.head()).commit
+        head = (await service.core.repository.head()).commit
         signal = manual_signal(f"Take it off: {one.name}", files=[CART], base=head or "", clock=service.clock)
-        answer = await service.home.router.submit(signal.model_copy(update={"depth": one.depth}))
+        answer = await service.core.router.submit(signal.model_copy(update={"depth": one.depth}))
         self._found(one, f"({one.rule})" in answer.reason and answer.status == "parked", one.rule)
 
     async def _judged(self, service: Serving) -> AsyncIterator[tuple[list[dict[str, Any]], dict[str, str]]]:
         """The verdicts on each candidate in their order, and what its files would have become."""
-        ledger = service.home.ledger
+        ledger = service.core.ledger
         for entry in await ledger.entries():
             if entry.payload.get("event") == "gates":
                 inspection = json.loads(await ledger.get_blob(str(entry.payload["inspection"])))
@@ -321,7 +320,7 @@ async def agreeing(service: Serving, api: ServiceApi) -> AsyncIterator[None]:
     """Somebody who says yes to whatever a model asks, until the block ends."""
 
     async def agree() -> None:
-        async with service.home.ledger.subscribe() as coming:
+        async with service.core.ledger.subscribe() as coming:
             async for entry in coming:
                 if entry.payload.get("event") == "question.asked":
                     await api.answer(AnswerRequest(op=entry.payload["id"], text="yes"))

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.views.mcp import mcp_view
-from daemon.views.mcp import told as told_of
+from daemon.views.mcp import format_server, mcp_view
 from kernel.provider import ToolCall
 from tests.cage.corpus import Input
 from tests.cage.model import GIVES_UP, Attempt, Hostile
@@ -144,7 +143,7 @@ class HostileServers:
         wanted = one.told if one.rule == LEFT_OUT else re.escape(one.rule)
         if not any(re.search(wanted, why) for why in whys):
             return f"({view.standing}: {view.reason} {whys})"
-        if one.rule != LEFT_OUT and "gate18" not in told_of(mcp_view(view)):
+        if one.rule != LEFT_OUT and "gate18" not in format_server(mcp_view(view)):
             return "(status does not say so)"
         return "" if any(why in met.calls.servers for why in whys) else "(the record does not say so)"
 

@@ -13,18 +13,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.views.narrate import narrate
-from governance.conversation.ends import ConversationEnd
-from governance.conversation.manner import Manner
+from governance.conversation.form import ConversationForm
+from governance.conversation.result import ConversationEnd
 from governance.conversation.rounds import Conversation
 from kernel.provider import Limits, ToolCall
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, Phase
 from tests.cage.corpus import Input
 from tests.cage.outside import MARK, Outside, leaked_into_record, outside
 from tests.cage.test_shell_tricks import FILES, tricks
@@ -91,7 +92,8 @@ async def played(land: Ground, calls: list[ToolCall]) -> tuple[Turns, Ledger]:
     model = Turns(*turns, SAID)
     async with crew_in(land.repo, ledger, clock, model, rounds=20, explore_rounds=20) as (crew, context):
         conversation = Conversation(
-            crew=crew, phase=State.GENERATE, purpose="test", opening=OPENING, judge=judge, manner=Manner.NATIVE,
+            crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, judge=judge,
+            manner=ConversationForm.NATIVE,
             context=replace(context, runner=project.runner()), limits=Limits(),
         )  # fmt: skip
         assert (await conversation.run()).end is ConversationEnd.ANSWER
@@ -100,7 +102,7 @@ async def played(land: Ground, calls: list[ToolCall]) -> tuple[Turns, Ledger]:
 
 
 @settings(
-    max_examples=3, phases=[Phase.generate],  # each plays a conversation: none is made smaller where it fails
+    max_examples=3, phases=[hypothesis.Phase.generate],  # each plays a conversation: no shrinking
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(st.lists(drawn(), min_size=A_TURN, max_size=3 * A_TURN, unique_by=lambda each: (each[0], each[1])))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from governance.irongate.candidate import g20_unattended
 from governance.irongate.candidate_gates import decide, inspect
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.repository import OtherFiles
 from governance.phases.gate import facts_of
 from governance.risk.ladder import assess
 from ledger.vocabulary import Decision, EditKind, Tier, Verdict
@@ -143,8 +143,8 @@ def asked_of(change: dict[str, Any], *, by_search: bool = False) -> Verdict:
     """What gate 20 says to such a change, with what the repository answers to its questions."""
     path, before, after = change["path"], change["before"].encode(), change["after"].encode()
     files = [(path, before), *((at, text.encode()) for at, text in change.get("others", {}).items())]
-    wanted = g20_unattended.wanted(path, before, after)
-    known = tuple(Elsewhere(files).answers(wanted))
+    wanted = g20_unattended.questions_about(path, before, after)
+    known = tuple(OtherFiles(files).answers(wanted))
     facts = g20_unattended.UnattendedFacts(
         path=path, before=before, after=after, tests=(TEST,), known=known, by_search=by_search
     )

@@ -20,7 +20,7 @@ from governance.pipeline.dossier import Classification, Dossier, Generation
 from governance.record import Recorder
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, Draft, Entry, EntryKind, State, Tier
+from ledger.vocabulary import Complexity, Draft, Entry, EntryKind, Phase, Tier
 from tests.daemon.scripted_api import OP
 from tests.governance.ops import candidate, modify, operation
 from tests.repos import git, host_env, make_places, make_repo
@@ -94,7 +94,7 @@ async def ask(ledger: Ledger, config: Config, number: int = 1) -> str:
         tier=Tier.APPROVAL_REQUIRED, complexity=Complexity.SIMPLE, change_type="x", rule=4, reasons=("r",), blast_bp=0
     )
     wanted = candidate(modify("shop/cart.py", b"x = 1\n", f"x = {number + 1}\n".encode()))
-    dossier = Dossier().merge(State.CLASSIFY, classified).merge(State.GENERATE, Generation(candidate=wanted))
+    dossier = Dossier().merge(Phase.CLASSIFY, classified).merge(Phase.GENERATE, Generation(candidate=wanted))
     await inbox.request(Recorder(ledger, op_id=op.id), op, dossier, "deletes a file")
     return op.id
 

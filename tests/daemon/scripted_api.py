@@ -48,7 +48,7 @@ from governance.grounding.calibration import Calibration
 from ledger.errors import ControlError, PolicyRefused
 from ledger.events.event import CLASSES
 from ledger.ids import short_id
-from ledger.vocabulary import Entry, EntryKind, Route, Source, Spend, State, Tier
+from ledger.vocabulary import Entry, EntryKind, Phase, Route, Source, Spend, Tier
 from sensors.intake.posture import Posture
 
 OP = "op-01890a5d7f3a7c2e9b8d6f4e2a1c7f3a-test_failure"
@@ -69,7 +69,7 @@ def op_view(**changes: object) -> OpView:
         "short": short_id(OP),
         "origin": Source("test_failure"),
         "goal": "Make test_total pass.",
-        "state": State.GENERATE,
+        "state": Phase.GENERATE,
         "tier": Tier.SAFE_AUTO,
         "route": Route.IMMEDIATE,
         "tests": ("tests/test_cart.py::test_total",),
@@ -90,7 +90,7 @@ def entry(seq: int, event: str, *, op: str | None = OP, kind: EntryKind | None =
         hash="1" * 64,
         kind=kind,
         op_id=op,
-        phase=State.GENERATE,
+        phase=Phase.GENERATE,
         payload={"event": event, **payload},
     )
 

@@ -18,7 +18,7 @@ from daemon.record.optable import KEPT_OPS
 from daemon.settings.config import Config
 from ledger.errors import ConfigError, ControlError
 from ledger.ids import new_op_id, short_id
-from ledger.vocabulary import Draft, EntryKind, Spend, State
+from ledger.vocabulary import Draft, EntryKind, OpOutcome, Spend
 from tests.e2e.serving import Serving, record_of
 from tests.e2e.world import Infilling, config_for
 from tests.governance.approval.test_approval import DOSSIER
@@ -37,7 +37,7 @@ def life_of(op_id: str, number: int, entries: int = ENTRIES_OF_ONE) -> list[Draf
     return [
         Draft(kind=EntryKind.DECISION, op_id=op_id, payload=started),
         *(Draft(kind=EntryKind.TOOL, op_id=op_id, payload={"event": "noted", "n": n}) for n in range(entries - 2)),
-        Draft(kind=EntryKind.TRANSITION, op_id=op_id, phase=State.CANCELLED, payload=ended, spend=Spend(calls=3)),
+        Draft(kind=EntryKind.TRANSITION, op_id=op_id, phase=OpOutcome.CANCELLED, payload=ended, spend=Spend(calls=3)),
     ]
 
 
@@ -73,10 +73,10 @@ async def test_a_long_record_is_no_reason_to_wait(config: Config) -> None:
         took_s = time.monotonic() - began
         assert took_s < max(REACTION_S, reading_s / 4), f"{took_s:.2f} s, the whole record takes {reading_s:.2f} s"
         oldest = await client.show(OpRef(op=short_id(ids[0])))  # before the newest are read back
-        assert (oldest.goal, oldest.state, oldest.spend.calls) == ("Goal 0.", State.CANCELLED, 3)
+        assert (oldest.goal, oldest.state, oldest.spend.calls) == ("Goal 0.", OpOutcome.CANCELLED, 3)
         latest_s = await lag_until(service)
         assert latest_s < REACTION_S, f"the loop stood still for {latest_s:.2f} s while the record was read"
-        assert [v.id for v in service.table.newest(ended=True)] == ids[: -KEPT_OPS - 1 : -1]
+        assert [v.id for v in service.core.table.newest(ended=True)] == ids[: -KEPT_OPS - 1 : -1]
         listed = await client.ops(OpsRequest(all=True, limit=KEPT_OPS + 20))
         assert [view.id for view in listed.ops] == ids[: -KEPT_OPS - 21 : -1] and listed.more
         with pytest.raises(ControlError, match="No op matches"):
@@ -106,16 +106,15 @@ async def test_an_old_op_that_is_written_of_again_is_whole(config: Config) -> No
             await ledger.append(*(draft for one in drafts for draft in one))
     async with opened(config) as service:
         await lag_until(service)
-        assert not service.table.knows(ids[0])
-        assert service.house is not None
+        assert not service.core.table.knows(ids[0])
         undone = {"event": "undone", "commit": "d" * 40}
-        await service.house.ledger.append(Draft(kind=EntryKind.OUTCOME, op_id=ids[0], payload=undone))
+        await service.core.ledger.append(Draft(kind=EntryKind.OUTCOME, op_id=ids[0], payload=undone))
         view = await ServiceApi(service).show(OpRef(op=ids[0]))
         assert (view.goal, view.undone_by) == ("Goal 0.", "d" * 40)
         async with asyncio.timeout(5):
-            while not service.table.knows(ids[0]):  # noqa: ASYNC110 - the table has no event
+            while not service.core.table.knows(ids[0]):  # noqa: ASYNC110 - the table has no event
                 await asyncio.sleep(0.01)
-        assert service.table.newest(ended=True)[0].goal == "Goal 0."
+        assert service.core.table.newest(ended=True)[0].goal == "Goal 0."
 
 
 async def test_what_waits_for_a_person_is_shown_however_old_it_is(config: Config) -> None:

@@ -26,7 +26,7 @@ from governance.grounding.calibration import Bin, Calibration
 from ledger.clock import ManualClock
 from ledger.places import Places
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, State
+from ledger.vocabulary import Draft, EntryKind, Phase
 from tests.daemon.scripted_api import OP, ScriptedApi
 from tests.repos import git, make_repo
 
@@ -93,7 +93,7 @@ async def daemon(box: Box, api: ScriptedApi | None = None) -> AsyncIterator[Scri
 # structlog imports rich by itself: it comes with the first line that is logged
 HEAVY = ("torch", "transformers", "rich", "prompt_toolkit", "git", "cryptography", "structlog", "pydantic", "asyncio")
 LATER = (
-    "daemon.equip",
+    "daemon.app.runtime",
     "governance.phases.table",
     "governance.pipeline.orchestrator",
     "governance.irongate.candidate_gates",
@@ -108,10 +108,11 @@ LATER = (
         ("daemon.settings.config", HEAVY[:7]),
         ("daemon.control.client", HEAVY[:7]),
         ("daemon.repl.session", HEAVY[:7]),
-        ("daemon.views.teller", HEAVY[:7]),
+        ("daemon.views.live_blocks", HEAVY[:7]),
         ("daemon.lifecycle.doctor", HEAVY[:7]),
         ("daemon.lifecycle.service", (*HEAVY[:7], *LATER)),
-        ("daemon.equip", HEAVY[:7]),
+        ("daemon.app.core", (*HEAVY[:7], *LATER)),
+        ("daemon.app.runtime", HEAVY[:7]),
     ],
 )
 def test_what_is_not_imported(module: str, light: tuple[str, ...]) -> None:
@@ -188,7 +189,7 @@ COMMANDS = (
 def test_every_command_shows_an_example() -> None:
     """In one process: what `--help` prints is what these callbacks say."""
     code = (
-        "from daemon.cli import assembled\napp = assembled()\n"
+        "from daemon.cli import build_app\napp = build_app()\n"
         f"for words in {COMMANDS!r}:\n"
         "    try: app(args=[*words.split(), '--help'], prog_name='ouro')\n"
         "    except SystemExit as end: print('::', words, end.code)\n"
@@ -401,7 +402,7 @@ async def record(box: Box) -> None:
     await Budget(ledger=ledger, clock=clock, settings=BudgetSettings()).prepare()
     await ledger.append(Draft(kind=EntryKind.SESSION, payload={"event": "session.started"}))
     await ledger.append(
-        Draft(kind=EntryKind.TOOL, op_id=OP, phase=State.GENERATE, payload={"event": "infilled", "infills": 3})
+        Draft(kind=EntryKind.TOOL, op_id=OP, phase=Phase.GENERATE, payload={"event": "infilled", "infills": 3})
     )
     await ledger.close()
 

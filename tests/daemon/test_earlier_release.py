@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.record.optable import folded
+from daemon.record.optable import fold_op
 from daemon.record.replay import replay
 from daemon.views.narrate import describe
 from governance.grounding.trust import from_log, in_table
@@ -19,7 +19,7 @@ from ledger.events.op import OpEnded
 from ledger.events.sensing import GapSeen
 from ledger.events.session import SessionEnded
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 
 FIXTURE = Path(__file__).parent / "data" / "earlier_release.sqlite3"
 HEAD = "9c8f0e4e"
@@ -54,11 +54,11 @@ async def test_every_entry_is_read_as_an_event_and_is_shown(earlier: Ledger) -> 
 
 async def test_what_it_says_is_understood(earlier: Ledger) -> None:
     ended = [event.to for _, event in await earlier.events(OpEnded)]
-    assert ended == [State.COMPLETE, State.POSTMORTEM]
+    assert ended == [OpOutcome.COMPLETE, OpOutcome.POSTMORTEM]
     (landed, commit), (_, undone) = (*await earlier.events(CommitMade), *await earlier.events(UndoMade))
     assert undone.of == commit.commit
-    view = folded(await earlier.entries(op_id=landed.op_id))
-    assert (view.state, view.commit, view.undone_by) == (State.COMPLETE, commit.commit, undone.commit)
+    view = fold_op(await earlier.entries(op_id=landed.op_id))
+    assert (view.state, view.commit, view.undone_by) == (OpOutcome.COMPLETE, commit.commit, undone.commit)
     assert len(await earlier.events(SessionEnded)) == 2
 
 

@@ -5,23 +5,23 @@ import pytest
 from daemon.exit_codes import MEANING, Exit, epilog, exit_for_error
 from daemon.lifecycle.exits import exit_for_op, worst
 from ledger import errors
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause, State
 
 
 @pytest.mark.parametrize(
     ("state", "cause", "code"),
     [
-        (State.COMPLETE, RootCause.NONE, Exit.DONE),
-        (State.NOOP, RootCause.NONE, Exit.NOTHING),
-        (State.APPROVE, RootCause.NONE, Exit.PERSON),
-        (State.BLOCKED, RootCause.BLOCKED_PATH, Exit.REFUSED),
-        (State.CANCELLED, RootCause.APPROVAL_EXPIRED, Exit.REFUSED),
-        (State.CANCELLED, RootCause.CANCELLED_BY_OWNER, Exit.PERSON),
-        (State.POSTMORTEM, RootCause.NO_CANDIDATE, Exit.PERSON),
-        (State.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, Exit.REFUSED),
-        (State.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, Exit.REFUSED),
-        (State.POSTMORTEM, RootCause.INTERNAL, Exit.FAULT),
-        (State.FAILED_PERMANENT, RootCause.NONE, Exit.FAULT),
+        (OpOutcome.COMPLETE, RootCause.NONE, Exit.DONE),
+        (OpOutcome.NOOP, RootCause.NONE, Exit.NOTHING),
+        (Phase.APPROVE, RootCause.NONE, Exit.PERSON),
+        (OpOutcome.BLOCKED, RootCause.BLOCKED_PATH, Exit.REFUSED),
+        (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED, Exit.REFUSED),
+        (OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER, Exit.PERSON),
+        (OpOutcome.POSTMORTEM, RootCause.NO_CANDIDATE, Exit.PERSON),
+        (OpOutcome.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, Exit.REFUSED),
+        (OpOutcome.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, Exit.REFUSED),
+        (OpOutcome.POSTMORTEM, RootCause.INTERNAL, Exit.FAULT),
+        (OpOutcome.FAILED_PERMANENT, RootCause.NONE, Exit.FAULT),
     ],
 )
 def test_the_code_of_an_op(state: State, cause: RootCause, code: Exit) -> None:

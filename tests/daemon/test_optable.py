@@ -9,7 +9,7 @@ import pytest
 from daemon.record.optable import KEPT_OPS, KEPT_STEPS, OpTable
 from ledger.errors import ControlError
 from ledger.ids import core_of, new_op_id, short_id
-from ledger.vocabulary import Entry, EntryKind, RootCause, Route, Source, Spend, State, Tier
+from ledger.vocabulary import Entry, EntryKind, OpOutcome, Phase, RootCause, Route, Source, Spend, Tier
 
 COMMIT = "c" * 40
 
@@ -48,13 +48,13 @@ def test_an_op_from_its_start_to_its_commit(op: Told) -> None:
     op.says("route.chosen", EntryKind.DECISION, route="STANDARD")
     view = op.view
     assert (view.goal, view.targets, view.tests, view.base) == ("Make it pass.", ("a.py",), ("t.py::x",), "b" * 40)
-    assert (view.state, view.tier, view.route) == (State.CLASSIFY, Tier.NOTIFY_APPLY, Route.STANDARD)
+    assert (view.state, view.tier, view.route) == (Phase.CLASSIFY, Tier.NOTIFY_APPLY, Route.STANDARD)
     assert view.origin is Source("test_failure")
     op.says("phase.entered", to="VERIFY", origin="APPLY")
     op.says("committed", EntryKind.CHANGE, commit=COMMIT, ref="refs/heads/main")
     op.says("terminal", to="COMPLETE", root_cause="none", failure_class="none", reason="done", commit=COMMIT)
     view = op.view
-    assert (view.state, view.commit, view.branch, view.ledger_seq) == (State.COMPLETE, COMMIT, "main", op.table.seq)
+    assert (view.state, view.commit, view.branch, view.ledger_seq) == (OpOutcome.COMPLETE, COMMIT, "main", op.table.seq)
     op.says("undone", EntryKind.OUTCOME, commit="d" * 40)
     assert op.view.undone_by == "d" * 40
 

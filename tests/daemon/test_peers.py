@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from daemon.control.peers import Namespaces, judge, namespaces_of, own_namespaces, user_of
-from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
-from tests.daemon.somebody import theirs as theirs
+from tests.daemon.other_user import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.other_user import theirs as theirs
 from tests.daemon.test_control import TOKEN, connected, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,8 +183,8 @@ def test_what_differs_is_named() -> None:
 SERVING = """
 import asyncio, sys
 from pathlib import Path
-from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
-from tests.daemon.somebody import theirs as theirs
+from tests.daemon.other_user import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.other_user import theirs as theirs
 from tests.daemon.test_control import SETTINGS, serving
 async def main():
     async with serving(Path(sys.argv[1])) as (api, path):
@@ -196,8 +196,8 @@ CLIENT = """
 import asyncio, sys
 from pathlib import Path
 from daemon.control import client
-from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
-from tests.daemon.somebody import theirs as theirs
+from tests.daemon.other_user import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.other_user import theirs as theirs
 from tests.daemon.test_control import connected
 if sys.argv[2] == "keeps":
     client.give_up_capabilities = lambda: None

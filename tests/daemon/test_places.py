@@ -10,8 +10,8 @@ import pytest
 
 from daemon.settings.places import host_env, make_folders, places_for
 from ledger.errors import ConfigError, RepositoryError
-from tests.daemon.somebody import SOMEBODY, environ_for_somebody, python_for_somebody
-from tests.daemon.somebody import theirs as theirs
+from tests.daemon.other_user import SOMEBODY, environ_for_somebody, python_for_somebody
+from tests.daemon.other_user import theirs as theirs
 from tests.repos import git, make_repo
 
 
@@ -50,6 +50,21 @@ def test_a_linked_worktree_shares_the_identity(tmp_path: Path, environ: dict[str
     one, two = places_for(repo, environ), places_for(tmp_path / "second", environ)
     assert one.repo_id == two.repo_id and one.repo != two.repo
     assert two.common_dir == one.common_dir and two.git_dir != one.git_dir
+
+
+@pytest.mark.parametrize("name", ["new\nline", "end\n"])
+def test_a_path_with_a_line_break_is_refused(tmp_path: Path, environ: dict[str, str], name: str) -> None:
+    repo = make_repo(tmp_path / name / "repo")
+    with pytest.raises(RepositoryError, match="holds a line break"):
+        places_for(repo, environ)
+
+
+def test_a_git_folder_whose_name_has_a_line_break_is_refused(tmp_path: Path, environ: dict[str, str]) -> None:
+    repo = make_repo(tmp_path / "repo")
+    (repo / ".git").rename(tmp_path / "odd\nfalse")
+    (repo / ".git").write_text(f"gitdir: {tmp_path}/odd\nfalse")
+    with pytest.raises(RepositoryError):
+        places_for(repo, environ)
 
 
 def test_a_link_to_a_repository_is_the_repository(tmp_path: Path, environ: dict[str, str]) -> None:

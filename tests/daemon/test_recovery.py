@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.ports import admit, may_release
+from daemon.adapters.intake_ports import admit, may_release
 from daemon.control.messages import Life, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.lifecycle.recovery import cut_off
@@ -19,7 +19,8 @@ from kernel.provider import Price
 from ledger.clock import SystemClock
 from ledger.ids import new_op_id, sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Spend, State
+from ledger.vocabulary import Candidate, Draft, Edit, EditKind, Entry, EntryKind, Phase, Spend
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from tests.e2e.serving import Serving, record_of, served
 from tests.e2e.talking import Talking
@@ -55,12 +56,12 @@ async def booted(config: Config) -> AsyncIterator[Serving]:
 
 def started(op_id: str) -> Draft:
     payload = {"event": "op.started", "goal": "Make it pass.", "targets": ["a.py"]}
-    return Draft(kind=EntryKind.DECISION, op_id=op_id, phase=State.CLASSIFY, payload=payload)
+    return Draft(kind=EntryKind.DECISION, op_id=op_id, phase=Phase.CLASSIFY, payload=payload)
 
 
 def called(op_id: str, event: str, purpose: str, **more: object) -> Draft:
     payload = {"event": event, "purpose": purpose, "provider": "infilling", "tokens_in": 1_000, **more}
-    return Draft(kind=EntryKind.CALL, op_id=op_id, phase=State.GENERATE, payload=payload, spend=Spend(working_ms=5))
+    return Draft(kind=EntryKind.CALL, op_id=op_id, phase=Phase.GENERATE, payload=payload, spend=Spend(working_ms=5))
 
 
 async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(config: Config) -> None:
@@ -70,7 +71,7 @@ async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(con
         begun = called(op_id, "call.started", "repair", provider=name, max_tokens=50)
         await ledger.append(started(op_id), begun)
     async with booted(config) as service:
-        home = service.home
+        home = service.core
         assert await home.budget.spent_today() == 20_000 + 5_000
         assert await home.budget.spent_by(op_id) == Spend(usd_micro=25_000, tokens_in=1_000, tokens_out=50, calls=1)
         (ended,) = await service.entries(op_id, "call.ended")
@@ -79,7 +80,7 @@ async def test_a_call_that_a_kill_cut_off_is_charged_at_what_was_held_for_it(con
         assert (terminal.spend.usd_micro, terminal.spend.working_ms) == (25_000, 5)
         assert terminal.payload["root_cause"] == "crash_recovered"
     async with booted(config) as service:  # charged once
-        assert await service.home.budget.spent_today() == 25_000
+        assert await service.core.budget.spent_today() == 25_000
 
 
 async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(config: Config) -> None:
@@ -95,16 +96,16 @@ async def test_a_repair_that_stands_on_a_review_branch_waits_for_the_owner(confi
         await ledger.append(
             started(op_id),
             Draft(kind=EntryKind.CANDIDATE, op_id=op_id, payload={"event": "candidate", "candidate": blob}),
-            Draft(kind=EntryKind.CHANGE, op_id=op_id, phase=State.VERIFY, payload=intent),
+            Draft(kind=EntryKind.CHANGE, op_id=op_id, phase=Phase.VERIFY, payload=intent),
         )
     async with booted(config) as service:
         (terminal,) = await service.entries(op_id, "terminal")
         assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
-        (waiting,) = await service.home.refused.waiting()
+        (waiting,) = await service.core.refused.waiting()
         assert (waiting.branch, waiting.op_id, waiting.commit) == (branch, op_id, made)
         git(repo, "branch", "-q", "-D", branch)
-        await service.senses_now.settle_branches()
-        assert await service.home.refused.hashes() == (diff_hash(CANDIDATE),)
+        await service.sensors.settle_branches()
+        assert await service.core.refused.hashes() == (diff_hash(CANDIDATE),)
 
 
 @asynccontextmanager
@@ -116,8 +117,7 @@ async def dying(config: Config) -> AsyncIterator[tuple[IntakeRouter, Ledger]]:
             clock=SystemClock(),
             boot="dead",
             settings=config.settings.router,
-            admit=admit,
-            may_release=may_release,
+            ports=IntakePorts(admit=admit, may_release=may_release),
         )
         await router.recover()
         yield router, ledger
@@ -139,11 +139,11 @@ async def test_everything_is_recovered_before_any_work_begins(config: Config) ->
     service = Serving(config, Talking(lambda _: "nothing"))
     try:
         await service.open()
-        service.home.router.pause()
+        service.core.router.pause()
         submitted = await ServiceApi(service).submit(SubmitRequest(goal="Say hello", files=("c.py",)))
         assert submitted.status == "queued" and service.life is Life.STARTING
         await service.bring_up()
-        lines = {line.goal: line for line in service.home.router.snapshot().lines}
+        lines = {line.goal: line for line in service.core.router.snapshot().lines}
         attempts = {goal: (line.state.value, line.attempts) for goal, line in lines.items()}
         assert attempts == {"Make a pass.": ("queued", 1), "Make b pass.": ("queued", 0), "Say hello": ("queued", 0)}
         for op in (begun, claimed):  # that which never started has an end too, but counts no attempt
@@ -153,7 +153,7 @@ async def test_everything_is_recovered_before_any_work_begins(config: Config) ->
         ready = await service.until("session.ready")
         assert "1 left-over workspaces were removed" in ready.payload["recovered"]
         assert terminal.seq < ready.seq
-        service.home.router.resume()
+        service.core.router.resume()
         first = await service.until("op.started", goal="Say hello")
         assert first.seq > ready.seq
     finally:
@@ -169,7 +169,7 @@ async def test_a_commit_in_the_owners_branch_completes_its_op_though_its_journal
         await router.started(op.id)
         intent = {"event": "commit.intent", "ref": "refs/heads/main", "parent": parent}
         await ledger.append(
-            started(op.id), Draft(kind=EntryKind.CHANGE, op_id=op.id, phase=State.VERIFY, payload=intent)
+            started(op.id), Draft(kind=EntryKind.CHANGE, op_id=op.id, phase=Phase.VERIFY, payload=intent)
         )
         made = commit(repo, f"Repair\n\nOuro-Op: {op.id}", {"a.py": AFTER})
     async with booted(config) as service:
@@ -177,7 +177,7 @@ async def test_a_commit_in_the_owners_branch_completes_its_op_though_its_journal
         assert (terminal.payload["to"], terminal.payload["commit"]) == ("COMPLETE", made)
         (outcome,) = await service.entries(op.id, "outcome")
         assert outcome.payload["success"] and outcome.seq > terminal.seq
-        assert service.home.router.snapshot().lines == ()  # its signal is done, not tried again
+        assert service.core.router.snapshot().lines == ()  # its signal is done, not tried again
     assert git(repo, "rev-parse", "HEAD") == made
 
 

@@ -18,12 +18,13 @@ from daemon.control.messages import (
     SandboxView,
     SuiteView,
 )
-from daemon.record.optable import folded
-from daemon.views.narrate import STOPPED, describe, narrate
+from daemon.record.optable import fold_op
+from daemon.views.live_blocks import LiveBlocks
+from daemon.views.narrate import describe, narrate
 from daemon.views.render import cost_block, diff_lines, log_block, op_block, ops_block, status_block
-from daemon.views.teller import Teller
 from daemon.views.text import Role, Span, clean, duration, json_text, line, money, show
-from ledger.vocabulary import EntryKind, Spend, State
+from ledger.events.change import LandingCause
+from ledger.vocabulary import EntryKind, OpOutcome, Phase, Spend
 from tests.daemon.scripted_api import DIFF, OP, entry, op_view, status_view
 
 
@@ -127,8 +128,18 @@ def plain(block: object) -> str:
         ),
         (
             "terminal",
-            {"to": "POSTMORTEM", "root_cause": "crash_recovered", "reason": STOPPED, "origin": "GENERATE", "ms": 900},
+            {"to": "POSTMORTEM", "root_cause": "crash_recovered", "origin": "GENERATE", "ms": 900},
             "stopped   the daemon was stopped during GENERATE: it goes on at the next start · 900 ms · ledger 9",
+        ),
+        (
+            "terminal",
+            {
+                "to": "POSTMORTEM",
+                "root_cause": "crash_recovered",
+                "reason": "the daemon ended in PLAN",
+                "recovered": True,
+            },
+            "failed    the daemon ended in PLAN · cause: crash recovered · ledger 9 · ouro show 1c7f3a",
         ),
         ("lease.renewed", {"op": "x"}, None),
         ("call.ended", {"purpose": "generate", "ms": 1200, "depth_milli": 1000, "proximity_milli": 499}, None),
@@ -243,7 +254,7 @@ def test_no_payload_breaks_the_telling(event: str, payload: dict[str, object], o
     one = entry(1, event, op=OP if own else None, **payload)
     narrate(one)
     assert describe(one)
-    Teller(colour=True).feed(one)
+    LiveBlocks(colour=True).feed(one)
     plain(log_block(LogView(entries=(one,))))
 
 
@@ -298,7 +309,7 @@ def test_a_removed_line_that_looks_like_a_header() -> None:
 
 
 def test_the_status_page() -> None:
-    waiting = op_view(state=State.APPROVE, waiting=True, waiting_until="T")
+    waiting = op_view(state=Phase.APPROVE, waiting=True, waiting_until="T")
     view = status_view(
         suite=SuiteView(status="red", tests=38, red=("t::a",), commit="abcdef012345", note="red in your edits only"),
         queue=QueueView(queued=2, paused=True),
@@ -331,25 +342,25 @@ def test_an_op_that_is_over_points_neither_at_itself_nor_at_what_was_undone() ->
     ended = {"started_at": "2026-01-01T00:00:00.000Z", "ended_at": "2026-01-01T00:00:30.000Z"}
     spent = Spend(usd_micro=0, calls=1, working_ms=72)
     failed = OpStep(at="T", label="failed", text="nothing found · 30.0 s · ouro show 1c7f3a")
-    text = plain(op_block(op_view(state=State.POSTMORTEM, steps=(failed,), spend=spent, **ended)))
+    text = plain(op_block(op_view(state=OpOutcome.POSTMORTEM, steps=(failed,), spend=spent, **ended)))
     assert "ouro show" not in text and "cost      30.0 s · $0.00 · 1 model call" in text
     done = OpStep(at="T", label="done", text="committed 3f9c21a · ledger 9 · undo: ouro undo 1c7f3a")
-    undone = op_view(state=State.COMPLETE, steps=(done,), undone_by="d" * 40, spend=spent, **ended)
+    undone = op_view(state=OpOutcome.COMPLETE, steps=(done,), undone_by="d" * 40, spend=spent, **ended)
     assert "ouro undo" not in plain(op_block(undone))
     assert "undo: ouro undo 1c7f3a" in plain(op_block(undone.model_copy(update={"undone_by": None})))
 
 
-@pytest.mark.parametrize("reason", ["The owner has work of his own in shop/cart.py.", "It is the setting."])
-def test_a_merge_that_git_would_refuse_is_not_the_first_advice(reason: str) -> None:
+@pytest.mark.parametrize("cause", LandingCause)
+def test_a_merge_that_git_would_refuse_is_not_the_first_advice(cause: LandingCause) -> None:
     ref = "refs/heads/ouro/review/op-1"
-    landing = entry(1, "landing.chosen", mode="review", ref=ref, reason=reason)
+    landing = entry(1, "landing.chosen", mode="review", ref=ref, cause=cause)
     end = entry(2, "terminal", to="COMPLETE", commit="3f9c21aaaaaa", ref=ref)
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     told = teller.feed(landing) + teller.feed(end)
     assert told.count("take it: git merge ouro/review/op-1") == 1
     careful = "commit or stash your own changes, then take it" in told
-    assert careful is reason.startswith("The owner")
-    assert folded((landing, end)).steps[-1].text in told
+    assert careful is (cause in (LandingCause.OWN_WORK, LandingCause.SNAPSHOT))
+    assert fold_op((landing, end)).steps[-1].text in told
 
 
 def test_no_sandbox_is_said_in_red() -> None:
@@ -358,7 +369,7 @@ def test_no_sandbox_is_said_in_red() -> None:
 
 
 def test_the_page_of_an_op() -> None:
-    steps = (OpStep(at="T", label="why", text="it fails"), OpStep(at="T", phase=State.VALIDATE, text="38/38"))
+    steps = (OpStep(at="T", label="why", text="it fails"), OpStep(at="T", phase=Phase.VALIDATE, text="38/38"))
     text = plain(op_block(op_view(steps=steps, diff=DIFF)))
     assert text.split("\n")[0].startswith("op-1c7f3a  test_failure  tests/test_cart.py::test_total")
     assert "SAFE_AUTO · IMMEDIATE" in text
@@ -370,10 +381,10 @@ def test_the_page_of_an_op() -> None:
 @pytest.mark.parametrize(
     ("changes", "then"),
     [
-        ({"state": State.COMPLETE, "commit": "abc"}, "ouro undo 1c7f3a"),
-        ({"state": State.COMPLETE, "undone_by": "def"}, "ouro log --op 1c7f3a"),
-        ({"state": State.POSTMORTEM}, "ouro log --op 1c7f3a"),
-        ({"state": State.APPROVE, "waiting": True}, "ouro approve 1c7f3a"),
+        ({"state": OpOutcome.COMPLETE, "commit": "abc"}, "ouro undo 1c7f3a"),
+        ({"state": OpOutcome.COMPLETE, "undone_by": "def"}, "ouro log --op 1c7f3a"),
+        ({"state": OpOutcome.POSTMORTEM}, "ouro log --op 1c7f3a"),
+        ({"state": Phase.APPROVE, "waiting": True}, "ouro approve 1c7f3a"),
     ],
 )
 def test_the_next_possible_command_always(changes: dict[str, object], then: str) -> None:
@@ -390,7 +401,7 @@ def test_lists() -> None:
 
 def test_live_blocks_of_two_ops_are_kept_apart() -> None:
     other = OP.replace("7f3a-", "beef-")
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     told = [
         teller.feed(entry(1, "op.started", goal="Make it pass.", tests=["t::a"])),
         teller.feed(entry(2, "tier.assigned", tier="SAFE_AUTO")),
@@ -411,7 +422,7 @@ def test_live_blocks_of_two_ops_are_kept_apart() -> None:
 
 
 def test_what_was_missed_is_said() -> None:
-    teller = Teller(colour=False)
+    teller = LiveBlocks(colour=False)
     assert "3 entries were not shown" in teller.event(Event(cursor=9, entry=entry(9, "infilled"), missed=3))
     assert teller.event(Event(cursor=9, note="two\nlines")) == "two\nlines"
     assert teller.event(Event(cursor=9, op=OP, note="12/24")).endswith("12/24")

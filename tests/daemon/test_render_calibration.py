@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from daemon.record.optable import learned
+from daemon.record.optable import count_grades
 from daemon.views.render_calibration import calibration_block, picture, reliability
 from daemon.views.text import show
 from governance.grounding.calibration import Bin, Calibration, Share, Trusted
@@ -63,7 +63,7 @@ def test_what_became_of_an_ops_claims_is_one_line() -> None:
         Graded(record=4, about=About.REPLY, outcome=ClaimOutcome.MISS),
     ]
     said = ClaimsGraded(why="done", grades=tuple(grades))
-    assert learned(said) == "condition hit · reply 2 miss, 1 hit (done)"
+    assert count_grades(said) == "condition hit · reply 2 miss, 1 hit (done)"
     again = [grades[0].model_copy(update={"outcome": ClaimOutcome.MISS, "was": ClaimOutcome.HIT})]
     undone = ClaimsGraded(why="undone", grades=tuple(again))
-    assert learned(undone) == "now condition miss (undone)"
+    assert count_grades(undone) == "now condition miss (undone)"

@@ -24,7 +24,7 @@ from daemon.control.server import ControlServer
 from daemon.lifecycle.exits import Exit
 from daemon.repl import run_repl
 from daemon.repl.commands import answer, completions
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause
 from tests.daemon.scripted_api import OP, ScriptedApi, entry, op_view
 from tests.daemon.test_control import SETTINGS, beside, connected, laid
 
@@ -127,10 +127,10 @@ class Door:
 @pytest.mark.parametrize(
     ("changes", "event", "code"),
     [
-        ({"state": State.COMPLETE}, "terminal", Exit.DONE),
-        ({"state": State.APPROVE, "waiting": True}, "approval.requested", Exit.PERSON),
-        ({"state": State.POSTMORTEM, "root_cause": RootCause.NO_CANDIDATE}, "terminal", Exit.PERSON),
-        ({"state": State.BLOCKED, "root_cause": RootCause.BLOCKED_PATH}, "terminal", Exit.REFUSED),
+        ({"state": OpOutcome.COMPLETE}, "terminal", Exit.DONE),
+        ({"state": Phase.APPROVE, "waiting": True}, "approval.requested", Exit.PERSON),
+        ({"state": OpOutcome.POSTMORTEM, "root_cause": RootCause.NO_CANDIDATE}, "terminal", Exit.PERSON),
+        ({"state": OpOutcome.BLOCKED, "root_cause": RootCause.BLOCKED_PATH}, "terminal", Exit.REFUSED),
     ],
 )
 async def test_fix_waits_for_its_own_op(tmp_path: Path, changes: dict[str, object], event: str, code: Exit) -> None:
@@ -161,7 +161,7 @@ async def test_fix_with_nothing_red_has_nothing_to_do(tmp_path: Path) -> None:
 
 async def test_an_end_that_was_missed_is_found(tmp_path: Path) -> None:
     door = Door(tmp_path)
-    door.api.ops_now = (op_view(state=State.COMPLETE),)
+    door.api.ops_now = (op_view(state=OpOutcome.COMPLETE),)
     async with door as client:
         done = asyncio.ensure_future(submit_and_wait(client, SubmitRequest(goal="x"), door.shown.append))
         await door.api.subscribed.wait()
@@ -178,7 +178,7 @@ async def test_an_op_is_known_by_its_signals_once_it_has_begun(tmp_path: Path) -
         door.api.published.put_nowait(Event(cursor=1, entry=entry(1, "claimed")))
         while not any(name == "show" for name, _ in door.api.asked):  # noqa: ASYNC110 - a list has no event to wait for
             await asyncio.sleep(0.005)
-        door.api.ops_now = (op_view(state=State.COMPLETE),)
+        door.api.ops_now = (op_view(state=OpOutcome.COMPLETE),)
         door.api.published.put_nowait(Event(cursor=2, entry=entry(2, "terminal", to="COMPLETE")))
         assert await asyncio.wait_for(done, 5) is Exit.DONE
 

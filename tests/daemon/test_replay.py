@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from daemon.record.replay import ReplayReport, replay, replay_entries
-from governance.irongate.candidate_gates import Inspection, inspect
-from ledger.vocabulary import Entry, EntryKind, State
+from governance.irongate.candidate_gates import inspect
+from governance.irongate.inspection import Inspection
+from ledger.vocabulary import Entry, EntryKind, OpOutcome
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
 from tests.repos import commit
@@ -38,11 +39,11 @@ class History:
 async def repaired(base: Path) -> History:
     repo = repo_with(base / "shop", SHOP)
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
-    async with lived_in(config_for(base, repo), Infilling(minus)) as (house, senses):
+    async with lived_in(config_for(base, repo), Infilling(minus)) as (core, senses):
         await senses.scan(None)
-        ending = await ended(house)
-        assert ending.state is State.COMPLETE, ending.reason
-        ledger = house.ledger
+        ending = await ended(core)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
+        ledger = core.ledger
         entries = await ledger.entries(kinds=DECIDED)
         wanted = [str(e.payload[name]) for e in entries for name in ("inspection", "behind") if name in e.payload]
         return History(

@@ -43,12 +43,12 @@ async def attempts_after(service: Serving, model: Thinking, *, told: bool) -> tu
     await service.open()
     try:
         await service.bring_up()
-        if not service.home.router.snapshot().lines:
-            await service.senses_now.scan(None)
-        (line,) = service.home.router.snapshot().lines
+        if not service.core.router.snapshot().lines:
+            await service.sensors.scan(None)
+        (line,) = service.core.router.snapshot().lines
         await asyncio.wait_for(model.asked.wait(), 60)
         if not told:
-            await service.home.ledger.close()
+            await service.core.ledger.close()
     finally:
         await service.close()
     return line.state.value, line.attempts
@@ -97,9 +97,9 @@ async def test_four_boots(tmp_path: Path, told: bool) -> None:
     last = Quickly(config, Thinking())
     await last.open()
     try:
-        last.home.router.pause()
+        last.core.router.pause()
         await last.bring_up()
-        (line,) = last.home.router.snapshot().lines
+        (line,) = last.core.router.snapshot().lines
         assert (line.state.value, line.attempts) == (("queued", 0) if told else ("dead", 3))
         assert all(RootCause.CRASH_RECOVERED.value in entry for entry in line.history)
     finally:

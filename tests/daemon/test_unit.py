@@ -49,6 +49,13 @@ def test_the_unit_names_command_and_repository(places: Places) -> None:
     assert not [mark for mark in ("@EXEC@", "@REPO@", "@DESCRIPTION@") if mark in text]
 
 
+def test_a_name_can_neither_swallow_the_next_line_nor_look_like_a_place(tmp_path: Path) -> None:
+    places = make_places(tmp_path / "ours", make_repo(tmp_path / "x @EXEC@ @REPO@\\"))
+    lines = render(places, Path("/opt/@REPO@/ouro")).splitlines()
+    assert "Description=Ouroboros for x @EXEC@ @REPO@?" in lines
+    assert f'ExecStart="/opt/@REPO@/ouro" --repo "{places.repo}\\" run' in lines
+
+
 ROWS = """Type=notify
 WatchdogSec=60
 Restart=on-failure

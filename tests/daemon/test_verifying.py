@@ -185,6 +185,14 @@ def test_a_ref_that_is_something_else_is_told(known: tuple[Config, Lived]) -> No
     assert "names no blob" in said(look(config))
 
 
+def test_references_that_git_cannot_read_are_not_taken_for_one_that_was_replaced(known: tuple[Config, Lived]) -> None:
+    config, _ = known
+    (config.places.repo / ".git/packed-refs").write_text("nonsense\n")
+    told = said(look(config))
+    assert "packed-refs: nonsense" in told
+    assert "names no blob" not in told
+
+
 def test_both_places_lost_is_told_by_the_chain(known: tuple[Config, Lived]) -> None:
     config, made = known
     config.places.heads.unlink()

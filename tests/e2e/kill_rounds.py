@@ -122,18 +122,16 @@ async def scan(service: Victim) -> None:
 
 async def only_look(service: Victim) -> None:
     """Take the signal in, begin no work."""
-    assert service.house is not None and service.senses is not None
-    service.house.router.pause()
-    found = await service.senses.scan(None)
+    service.core.router.pause()
+    found = await service.sensors.scan(None)
     assert len(found.signals) == 1, found.message
 
 
 async def until_parked(service: Victim) -> str:
     """The op that waits, once the pool waits for it too."""
-    assert service.house is not None
     async for event in ServiceApi(service).events(EventsRequest(after=0)):
         if event.entry is not None and event.entry.payload.get("queue") == "parked" and event.entry.op_id:
-            pending = {request.op.id: request for request in await service.house.inbox.pending()}
+            pending = {request.op.id: request for request in await service.core.inbox.pending()}
             if event.entry.op_id in pending:
                 return event.entry.op_id
     raise AssertionError("the ledger ended first")
@@ -145,22 +143,20 @@ async def park(service: Victim) -> None:
 
 async def parked_again(service: Victim) -> None:
     """The same request, with its first expiry, shown as waiting."""
-    assert service.house is not None
     op_id = await until_parked(service)
-    (request,) = await service.house.inbox.pending()
+    (request,) = await service.core.inbox.pending()
     asked = [
-        e for e in await service.house.ledger.entries(op_id=op_id) if e.payload.get("event") == "approval.requested"
+        e for e in await service.core.ledger.entries(op_id=op_id) if e.payload.get("event") == "approval.requested"
     ]
-    view = service.table.resolve(op_id)
-    states = [line.state.value for line in service.house.router.snapshot().lines]
+    view = service.core.table.resolve(op_id)
+    states = [line.state.value for line in service.core.router.snapshot().lines]
     assert len(asked) == 1 and request.op.id == op_id, asked
     assert view.waiting and view.waiting_until == asked[0].payload["expires_at"], view
-    assert abs(service.house.inbox.seconds_left(request) - 600) < 300, request
+    assert abs(service.core.inbox.seconds_left(request) - 600) < 300, request
     assert states == ["parked"], states
 
 
 async def answer(service: Victim, say: Callable[[ServiceApi, str], Awaitable[object]]) -> None:
-    assert service.house is not None and service.house.pool is not None
     op_id = await until_parked(service)
     for _ in range(200):
         try:
@@ -168,7 +164,7 @@ async def answer(service: Victim, say: Callable[[ServiceApi, str], Awaitable[obj
             break
         except ControlError:  # the pool has not begun to wait yet
             await asyncio.sleep(0.01)
-    while (await service.house.pool.ended.get()).request is not None:
+    while (await service.core.reports.ended.get()).request is not None:
         continue
     await queued_work(service)
 
@@ -182,14 +178,13 @@ async def reject(service: Victim) -> None:
 
 
 async def expire(service: Victim) -> None:
-    assert service.house is not None and service.house.pool is not None
-    await service.house.pool.ended.get()
+    await service.core.reports.ended.get()
     await queued_work(service)
 
 
 async def undo(service: Victim) -> None:
     """The owner takes the last op back."""
-    await ServiceApi(service).undo(OpRef(op=service.table.newest(ended=True)[0].id))
+    await ServiceApi(service).undo(OpRef(op=service.core.table.newest(ended=True)[0].id))
 
 
 ERRANDS: dict[str, Callable[[Victim], Awaitable[None]]] = {

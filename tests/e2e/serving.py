@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from daemon.adapters.sensor_manager import SensorManager
 from daemon.control.service_api import ServiceApi
-from daemon.house import House
 from daemon.lifecycle.service import Service
 from daemon.settings.config import Config
 from kernel.provider import Provider
@@ -27,25 +25,15 @@ class Serving(Service):
     def provider(self) -> Provider:
         return self._model
 
-    @property
-    def home(self) -> House:
-        assert self.house is not None
-        return self.house
-
-    @property
-    def senses_now(self) -> SensorManager:
-        assert self.senses is not None
-        return self.senses
-
     async def told(self, op_id: str) -> str:
         """Everything that a person is told of an op, a line each; the table is brought up to date first."""
-        self.table.feed(await self.home.ledger.entries(after=self.table.seq))
-        view = self.table.resolve(op_id)
+        self.core.table.feed(await self.core.ledger.entries(after=self.core.table.seq))
+        view = self.core.table.resolve(op_id)
         return "\n".join(f"{step.label}: {step.text}" for step in view.steps)
 
     async def until(self, event: str, *, within_s: float = 60, **facts: object) -> Entry:
         """The first entry of this event whose payload has ``facts``, of those that are there and those that come."""
-        ledger = self.home.ledger
+        ledger = self.core.ledger
 
         def fits(entry: Entry) -> bool:
             return entry.payload.get("event") == event and facts.items() <= entry.payload.items()
@@ -60,7 +48,7 @@ class Serving(Service):
         raise AssertionError(f"the ledger ended without {event}")
 
     async def entries(self, op_id: str, event: str) -> list[Entry]:
-        return [e for e in await self.home.ledger.entries(op_id=op_id) if e.payload.get("event") == event]
+        return [e for e in await self.core.ledger.entries(op_id=op_id) if e.payload.get("event") == event]
 
 
 @asynccontextmanager
@@ -78,13 +66,9 @@ async def record_of(config: Config) -> AsyncIterator[Ledger]:
 async def served(
     config: Config, model: Provider, *, watch: bool = False, service_type: type[Serving] = Serving
 ) -> AsyncIterator[tuple[Serving, ServiceApi]]:
-    """A service that is up, until the block ends; ``watch`` starts its senses too."""
+    """A service that is up, until the block ends; ``watch`` starts its sensors too."""
     service = service_type(config, model)
-    try:
-        await service.open()
-        await service.bring_up()
+    async with service.running():
         if watch:
-            await service.senses_now.start(service.lost)
+            await service.sensors.start(service.lost)
         yield service, ServiceApi(service)
-    finally:
-        await service.close()

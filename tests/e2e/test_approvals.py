@@ -13,11 +13,11 @@ import pytest
 from daemon.control.messages import OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.settings.config import Config
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.errors import ControlError, RepositoryBusy
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Pondering, Talking, after_a_look, swap
 from tests.e2e.test_repair import minus
@@ -38,9 +38,9 @@ async def parked(service: Serving, api: ServiceApi) -> Ending:
     """Submit the goal; the op that waits for the owner."""
     submitted = await api.submit(GOAL)
     assert submitted.status == "queued"
-    ending = await ended(service.home)
+    ending = await ended(service.core)
     assert ending.request is not None, (ending.state, ending.reason)
-    assert ending.state is State.APPROVE
+    assert ending.state is Phase.APPROVE
     return ending
 
 
@@ -69,7 +69,7 @@ async def test_a_process_that_was_started_for_one_answer_gives_no_other_and_rest
         assert not service.stopping.is_set() and (await api.status()).waiting
         service.only = op_id
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.home)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
 
 
 async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_pa
         assert git(repo, "rev-parse", "HEAD") == head
         assert (repo / CART).read_text() == SHOP[CART]
         await api.approve(OpRef(op=shown.short))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         with pytest.raises(ControlError, match="does not wait"):
             await api.approve(OpRef(op=shown.short))
         assert not (await api.status()).waiting
@@ -109,7 +109,7 @@ async def test_a_yes_during_a_merge_is_refused_and_the_work_goes_on_waiting(tmp_
         merge.unlink()
         assert [view.id for view in (await api.status()).waiting] == [op_id]
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.home)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
 
 
 async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he_said_before(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ async def test_what_the_owner_has_protected_meanwhile_is_not_written_whatever_he
     stricter = config_for(tmp_path, repo, pipeline={"protected_paths": ("cart.py",)})
     async with served(stricter, documenting()) as (service, api):
         await api.approve(OpRef(op=op_id))
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.BLOCKED_PATH), ending.reason
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.BLOCKED_PATH), ending.reason
         assert "gate02.owner" in ending.reason and "gate02.owner" in await service.told(op_id)
         nothing_left(service, repo)
     assert git(repo, "rev-parse", "HEAD") == head and (repo / CART).read_text() == SHOP[CART]
@@ -132,12 +132,12 @@ async def test_a_rejected_change_is_cancelled_and_never_offered_again(tmp_path: 
     async with served(config_for(tmp_path, repo), documenting()) as (service, api):
         first = await parked(service, api)
         await api.reject(RejectRequest(op=first.op.id, reason="not my style"))
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         assert ending.reason == "not my style"
         await api.submit(GOAL)
-        again = await ended(service.home)
-        assert again.state is State.POSTMORTEM
+        again = await ended(service.core)
+        assert again.state is OpOutcome.POSTMORTEM
         assert "gate19.undone" in again.reason, again.reason
         nothing_left(service, repo)
     assert (repo / CART).read_text() == SHOP[CART]
@@ -147,8 +147,8 @@ async def test_nobody_there_means_no(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     async with served(config_for(tmp_path, repo, approval={"timeout_s": 1}), documenting()) as (service, api):
         waiting = await parked(service, api)
-        ending = await ended(service.home, within_s=5)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        ending = await ended(service.core, within_s=5)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED)
         assert not (await api.ops(OpsRequest())).ops
         with pytest.raises(ControlError):
             await api.approve(OpRef(op=waiting.op.id))
@@ -180,8 +180,8 @@ async def test_a_yes_that_comes_too_late_is_none_and_is_told_so(tmp_path: Path) 
         service.slept.ahead = timedelta(days=1)
         with pytest.raises(ControlError, match="waited until its time ran out"):
             await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home, within_s=5)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        ending = await ended(service.core, within_s=5)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED)
         nothing_left(service, repo)
     assert (repo / CART).read_text() == SHOP[CART]
 
@@ -191,8 +191,8 @@ async def test_cancel_stops_a_parked_op(tmp_path: Path) -> None:
     async with served(config_for(tmp_path, repo), documenting()) as (service, api):
         waiting = await parked(service, api)
         await api.cancel(OpRef(op=waiting.op.id))
-        ending = await ended(service.home, within_s=5)
-        assert ending.state is State.CANCELLED
+        ending = await ended(service.core, within_s=5)
+        assert ending.state is OpOutcome.CANCELLED
         nothing_left(service, repo)
 
 
@@ -205,11 +205,11 @@ async def test_cancel_stops_a_model_that_thinks(tmp_path: Path) -> None:
         (running,) = (await api.status()).active
         began = time.monotonic()
         await api.cancel(OpRef(op=running.short))
-        ending = await ended(service.home, within_s=2)
+        ending = await ended(service.core, within_s=2)
         assert time.monotonic() - began < 2
         assert model.stopped.is_set()
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.CANCELLED_BY_OWNER)
-        assert await service.home.router.idle()
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER)
+        assert await service.core.router.idle()
         nothing_left(service, repo)
         assert len(await service.entries(ending.op.id, "call.ended")) == 1
 
@@ -225,7 +225,7 @@ async def test_cancel_stops_tests_that_run(tmp_path: Path) -> None:
             await asyncio.to_thread(time.sleep, 0.05)
         (running,) = (await api.status()).active
         await api.cancel(OpRef(op=running.short))
-        ending = await ended(service.home, within_s=3)
+        ending = await ended(service.core, within_s=3)
         assert ending.cause is RootCause.CANCELLED_BY_OWNER
         assert not sleepers(service)
         nothing_left(service, repo)
@@ -243,7 +243,7 @@ async def test_the_end_of_an_ops_time_stops_tests_that_run(tmp_path: Path) -> No
         await service.until("phase.entered", to="GENERATE")
         while not sleepers(service):
             await asyncio.to_thread(time.sleep, 0.05)
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.cause is RootCause.TIMEOUT and "(gate09.ceiling)" in ending.reason, ending.reason
         assert not sleepers(service)
         nothing_left(service, repo)
@@ -270,9 +270,9 @@ async def test_pause_holds_work_back_until_resume(tmp_path: Path) -> None:
         await api.pause()
         assert (await api.submit(GOAL)).status == "queued"
         with pytest.raises(TimeoutError):
-            await ended(service.home, within_s=0.5)
+            await ended(service.core, within_s=0.5)
         status = await api.status()
         assert (status.queue.paused, status.queue.queued, status.active) == (True, 1, ())
         await api.resume()
-        assert (await ended(service.home)).request is not None
+        assert (await ended(service.core)).request is not None
         assert not (await api.status()).queue.paused

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.control.messages import OpRef, RejectRequest
 from kernel.provider import Message
-from ledger.vocabulary import ParametersDocumented, RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, ParametersDocumented, RootCause, Source, Tier
 from tests.e2e.serving import served
 from tests.e2e.talking import InTurn, Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -34,15 +34,15 @@ async def test_an_item_of_the_backlog_is_done_and_marked_in_one_commit(tmp_path:
         await service.until("sensor_looked", sensor="backlog")
         assert not [note for note in (await api.status()).notes if "backlog" in note]
         wished = commit(repo, "Wish", {LIST: WISH})
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert waiting.op.origin is Source("backlog")
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         made = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="backlog", commit=made)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
     assert git(repo, "rev-parse", "HEAD^") == wished
     assert (repo / LIST).read_text() == WISH.replace("[[item]]\n", f'[[item]]\ndone = "{ending.op.id}"\n')
     assert "ValueError" in (repo / CART).read_text()
@@ -53,12 +53,12 @@ async def test_an_item_that_is_gone_when_its_turn_comes_costs_nothing(tmp_path: 
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, _):
-        service.home.router.pause()
-        assert await service.senses_now.by_source[Source("backlog")].scan_once()
+        service.core.router.pause()
+        assert await service.sensors.by_source[Source("backlog")].scan_once()
         commit(repo, "Never mind", {LIST: ""})
-        service.home.router.resume()
-        ending = await ended(service.home)
-        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        service.core.router.resume()
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.NOOP, (ending.cause, ending.reason)
         assert "does not stand in .ouro/backlog.toml any more" in ending.reason
     assert model.asked == []
 
@@ -67,9 +67,9 @@ async def test_a_model_may_not_mark_the_item_itself(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     marks = swap(LIST, "[[item]]", '[[item]]\ndone = "op-1"')
     async with served(config_for(tmp_path, repo, **QUICK), Talking(after_a_look(marks, CART))) as (service, _):
-        assert await service.senses_now.by_source[Source("backlog")].scan_once()
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), ending.reason
+        assert await service.sensors.by_source[Source("backlog")].scan_once()
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.POLICY_REFUSED), ending.reason
         assert "protected" in ending.reason
     assert (repo / LIST).read_text() == WISH
 
@@ -79,17 +79,17 @@ async def test_what_the_owner_rejected_is_not_applied_for_another_wish(tmp_path:
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART), changes=[CART])
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
-        backlog = service.senses_now.by_source[Source("backlog")]
+        backlog = service.sensors.by_source[Source("backlog")]
         assert await backlog.scan_once()
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         await api.reject(RejectRequest(op=waiting.op.id, reason="not like that"))
-        assert (await ended(service.home)).state is State.CANCELLED
+        assert (await ended(service.core)).state is OpOutcome.CANCELLED
         wished = commit(repo, "Wish again", {LIST: WISH + WISH.replace("refuse", "raise for")})
         (told,) = await backlog.scan_once()
         assert "raise for" in told.goal
-        second = await ended(service.home)
-        assert (second.state, second.cause) == (State.POSTMORTEM, RootCause.POLICY_REFUSED), second.reason
+        second = await ended(service.core)
+        assert (second.state, second.cause) == (OpOutcome.POSTMORTEM, RootCause.POLICY_REFUSED), second.reason
         assert "undone or rejected before" in second.reason and "gate19.undone" in second.reason
     assert git(repo, "rev-parse", "HEAD") == wished
     assert (repo / CART).read_text() == SHOP[CART]
@@ -100,12 +100,12 @@ async def test_an_open_backlog_in_the_owners_editor_sends_the_work_to_a_review_b
     repo = repo_with(tmp_path / "shop", {**SHOP, LIST: WISH})
     model = Talking(after_a_look(swap(CART, LINE, DONE), CART))
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, api):
-        assert await service.senses_now.by_source[Source("backlog")].scan_once()
-        waiting = await ended(service.home)
+        assert await service.sensors.by_source[Source("backlog")].scan_once()
+        waiting = await ended(service.core)
         write(repo, {LIST: WISH + "# and more\n"})
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.branch is not None
     assert (repo / LIST).read_text() == WISH + "# and more\n"
     assert ending.op.id in git(repo, "show", f"{ending.branch}:{LIST}")
@@ -126,15 +126,15 @@ async def test_a_docstring_lands_by_itself_and_code_beside_it_does_not(tmp_path:
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, _):
         await service.until("sensor_looked", sensor="doc_staleness")
         asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.tier is Tier.SAFE_AUTO
         assert git(repo, "rev-parse", "HEAD^") == asked
         assert DOC in (repo / CART).read_text()
         answers.pop(0)
         text = (repo / CART).read_text() + "\n\ndef owed(prices):\n    total = sum(prices)\n    return total\n"
         asked = commit(repo, "Add owed", {CART: text})
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert waiting.dossier.gating is not None
         assert "documentation was asked for, and what the program does changes" in " ".join(
@@ -157,9 +157,9 @@ async def test_green_tests_do_not_document_anything(tmp_path: Path) -> None:
     async with served(config_for(tmp_path, repo, **QUICK), Talking(model), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="doc_staleness", commit=first)
         asked = commit(repo, "Add rest", {CART: SHOP[CART] + NEW})
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.op.origin is Source("doc_staleness")
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}
@@ -203,17 +203,17 @@ async def test_words_about_what_is_gone_are_brought_up_to_date(tmp_path: Path) -
         await service.until("sensor_looked", sensor="doc_staleness", commit=first)
         now = WORDS.replace("discount=0", "rebate=0").replace("- discount", "- rebate")
         commit(repo, "Rebate", {CART: f"{SHOP[CART]}\n\n{now}"})
-        both = [await ended(service.home), await ended(service.home)]
+        both = [await ended(service.core), await ended(service.core)]
         (done,) = [ending for ending in both if ending.request is None]
         (waiting,) = [ending for ending in both if ending.request is not None]
-        assert done.state is State.COMPLETE, (done.cause, done.reason)
+        assert done.state is OpOutcome.COMPLETE, (done.cause, done.reason)
         assert isinstance(done.op.signals[0].closure, ParametersDocumented)
         assert right in (repo / CART).read_text()
         assert waiting.op.goal.endswith("it names the parameter discount of owed_sum, which is gone (now rebate)")
         reasons = " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         assert "a page can stop naming a thing" in reasons and "what the program does" not in reasons
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert "still speaks of discount, which owed_sum lacks" in told[1]
     assert "rebate=1" in (repo / "README.md").read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
@@ -29,11 +29,11 @@ async def test_what_misbehaves_stands_in_nobodys_way(tmp_path: Path, which: str)
     base = commit(repo, "Speed up totals", {CART: PLUS})
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
         signal = manual_signal("Mend it", files=[CART], closed_when=[FAILING], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         told = await service.told(ending.op.id)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, told)
-        assert (await service.home.ledger.verify()).ok
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, told)
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "show", "--format=", "--name-only", "HEAD").split() == [CART]
     assert (repo / CART).read_text() == SHOP[CART]
     assert git(repo, "status", "--porcelain") == "" and not is_running("4322")

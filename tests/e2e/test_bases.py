@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
@@ -54,9 +54,9 @@ async def test_two_mistakes_are_mended_together(
     config = config_for(tmp_path, repo, repair={"moves": moves})
     async with served(config, Infilling(model)) as (service, _):
         signal = manual_signal("Make all three pass", closed_when=FAILING, base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, ending.reason
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         kept = await service.entries(ending.op.id, "branched")
         assert kept and kept[0].payload["mended"] >= 1 and kept[0].payload["left"] >= 1
         told = await service.told(ending.op.id)
@@ -72,7 +72,7 @@ async def test_without_bases_two_mistakes_stay(tmp_path: Path) -> None:
     config = config_for(tmp_path, repo, repair={"branches": 0})
     async with served(config, Infilling(writes)) as (service, _):
         signal = manual_signal("Make all three pass", closed_when=FAILING, base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        assert ending.state is State.POSTMORTEM, ending.reason
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.POSTMORTEM, ending.reason
     assert git(repo, "rev-parse", "HEAD") == base

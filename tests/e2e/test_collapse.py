@@ -8,7 +8,7 @@ from pathlib import Path
 from governance.conversation import prompts
 from kernel.canary import CollapseDetected
 from kernel.provider import Event, Limits, Message, TextDelta, ToolSchema
-from ledger.vocabulary import FailureClass, RootCause, State
+from ledger.vocabulary import FailureClass, OpOutcome, RootCause
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look
 from tests.e2e.test_refusals import CART, GOOD, TEST, WORDY, shop, work
@@ -38,7 +38,7 @@ async def test_an_op_survives_answers_that_collapse(tmp_path: Path) -> None:
     model = Collapsing(1)
     async with served(config_for(tmp_path, shop(tmp_path)), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         ended = [e.payload for e in await service.entries(ending.op.id, "call.ended")]
         told = await service.told(ending.op.id)
     bad = [payload for payload in ended if payload["problem"] == "collapsed"]
@@ -52,5 +52,5 @@ async def test_an_op_that_only_collapses_ends_so(tmp_path: Path) -> None:
     config = config_for(tmp_path, shop(tmp_path), pipeline={"generate_retries": 1})
     async with served(config, Collapsing(9)) as (service, _):
         ending = await work(service)
-    assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.COLLAPSE), ending.reason
+    assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.COLLAPSE), ending.reason
     assert ending.failure is FailureClass.COLLAPSE and "collapsed (loop)" in ending.reason

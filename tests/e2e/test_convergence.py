@@ -13,7 +13,7 @@ from daemon.views.text import show
 from governance.grounding.trust import Tally, from_log, in_table
 from ledger.events.event import event_in
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, TrustKey, grades_in
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import documenting, parked
 from tests.e2e.test_repair import minus
@@ -28,7 +28,7 @@ TALK = TrustKey(kind="strategy", name="conversation")
 
 async def outcomes(service: Serving, op_id: str) -> dict[About, set[ClaimOutcome]]:
     """What stands last of each kind of claim of an op; each grade names a record before it."""
-    entries = await service.home.ledger.entries(op_id=op_id)
+    entries = await service.core.ledger.entries(op_id=op_id)
     records = {entry.seq for entry in entries if event_in(entry, ClaimMade)}
     grades = [(entry.seq, grade) for entry in entries for grade in grades_in(entry)]
     assert all(grade.record in records and grade.record < seq for seq, grade in grades)
@@ -39,8 +39,8 @@ async def outcomes(service: Serving, op_id: str) -> dict[About, set[ClaimOutcome
 
 async def agreed(service: Serving) -> None:
     """Running, in the table and in the log it is the same, and the record replays."""
-    ledger = service.home.ledger
-    assert service.home.trust.tallies == (await in_table(ledger))[1] == (await from_log(ledger)).tallies
+    ledger = service.core.ledger
+    assert service.core.trust.tallies == (await in_table(ledger))[1] == (await from_log(ledger)).tallies
     assert (await replay(ledger, op_id=None)).differences == ()
 
 
@@ -53,11 +53,11 @@ async def test_a_commit_is_a_hit_and_its_undo_makes_it_a_miss(tmp_path: Path) ->
     commit(repo, "Speed up totals", {CART: PLUS})
     config = config_for(tmp_path, repo)
     async with served(config, Infilling(minus)) as (service, api):
-        await service.senses_now.scan(None)
-        op = (await ended(service.home)).op.id
+        await service.sensors.scan(None)
+        op = (await ended(service.core)).op.id
         told = await outcomes(service, op)
         assert (told[About.CONDITION], told[About.CHANGE]) == ({ClaimOutcome.HIT}, {ClaimOutcome.HIT})
-        trust = service.home.trust
+        trust = service.core.trust
         assert (trust.of(SENSOR), trust.of(CLOZE)) == (Tally(1, 1), Tally(1, 1))
         assert "condition hit" in await shown(api, op)
         before = await api.calibration()
@@ -70,7 +70,7 @@ async def test_a_commit_is_a_hit_and_its_undo_makes_it_a_miss(tmp_path: Path) ->
         await agreed(service)
         running = trust.tallies
     async with served(config, Infilling(minus)) as (service, api):  # another boot knows the same
-        assert service.home.trust.tallies == running
+        assert service.core.trust.tallies == running
         after = await api.calibration()
         assert (after.accepted, after.held, after.incidents, after.ops) == (1, 0, 1, 1)
         assert after.brier_bp == 10_000  # it was certain, and it was not so
@@ -82,13 +82,13 @@ async def test_a_no_with_a_reason_is_a_miss_of_the_change_and_not_of_the_owner(t
     repo = repo_with(tmp_path / "shop", SHOP)
     async with served(config_for(tmp_path, repo), documenting()) as (service, api):
         waiting = await parked(service, api)
-        assert not service.home.trust.tallies
+        assert not service.core.trust.tallies
         await api.reject(RejectRequest(op=waiting.op.id, reason="not my style"))
-        ending = await ended(service.home)
-        assert ending.state is State.CANCELLED
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.CANCELLED
         told = await outcomes(service, ending.op.id)
         assert told[About.CHANGE] == {ClaimOutcome.MISS} and told[About.REPLY]
-        assert service.home.trust.of(TALK) == Tally(0, 1)
-        assert not any(key.kind == "source" for key in service.home.trust.tallies)
+        assert service.core.trust.of(TALK) == Tally(0, 1)
+        assert not any(key.kind == "source" for key in service.core.trust.tallies)
         assert "(not my style)" in await shown(api, ending.op.id)
         await agreed(service)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
@@ -31,9 +31,9 @@ async def test_repairs_that_pass_are_compared(tmp_path: Path, other: str, compar
     async with served(config_for(tmp_path, repo, repair={"compared": compared}), model) as (service, _):
         goal = "Make the discount count again"
         signal = manual_signal(goal, files=[CART], closed_when=[FAILING], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, ending.reason
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         told, notes = await service.told(ending.op.id), await service.entries(ending.op.id, "compared")
         decided = await service.entries(ending.op.id, "tier.assigned")
     assert other in (repo / CART).read_text()

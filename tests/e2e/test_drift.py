@@ -10,8 +10,8 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.control.service_api import ServiceApi
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, Source, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -31,10 +31,10 @@ def settings(other: Path) -> dict[str, Any]:
 
 
 async def approved(service: Serving, api: ServiceApi) -> Ending:
-    ending = await ended(service.home)
+    ending = await ended(service.core)
     while ending.request is not None:
         await api.approve(OpRef(op=ending.op.id))
-        ending = await ended(service.home)
+        ending = await ended(service.core)
     return ending
 
 
@@ -47,13 +47,13 @@ async def test_a_commit_in_the_other_repository_is_followed(tmp_path: Path) -> N
         await service.until("sides_agree", pair="order")
         commit(other, "Ask for the total", {THERE: order(required=["id", "total"])})
         ending = await approved(service, api)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.targets) == (Source("cross_repo_drift"), (HERE,))
         assert ending.dossier.verification is not None
         assert f"{HERE} agrees with {THERE}" in ending.dossier.verification.closure_reason
         tiers = [e.payload["facts"] for e in await service.entries(ending.op.id, "classified") if "facts" in e.payload]
         assert all(facts["from_outside"] for facts in tiers)
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == first
     assert json.loads((repo / HERE).read_text()) == {"required": ["id", "total"]}
     assert "/required" in " ".join(m.text for m in model.asked[0])
@@ -74,7 +74,7 @@ async def test_green_tests_do_not_make_two_sides_agree(tmp_path: Path) -> None:
 
     async with served(config_for(tmp_path, repo, **settings(other)), Talking(model), watch=True) as (service, api):
         ending = await approved(service, api)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}

@@ -61,8 +61,8 @@ async def test_what_its_author_knows_or_nobody_can_check_is_not_called_verified(
     async with served(config_for(tmp_path, repo), Infilling(lambda prefix, suffix: [])) as (service, _):
         base = git(repo, "rev-parse", "HEAD")
         signal = manual_signal("Mend it", closed_when=tests, files=[], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        op_id = (await ended(service.home)).op.id
+        await service.core.router.submit(signal)
+        op_id = (await ended(service.core)).op.id
         told = await service.told(op_id)
         (made,) = await service.entries(op_id, "candidate")
     assert made.payload["tree"] == base  # what `ouro diff` compares it with

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernel.provider import Message
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, looked
 from tests.e2e.test_refusals import CART, GOOD, TEST, WORDY, shop, work
@@ -27,7 +27,7 @@ async def test_who_answers_too_early_is_told_in_the_same_conversation_what_to_op
     model = Talking(say)
     async with served(config_for(tmp_path, shop(tmp_path)), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert len(await service.entries(ending.op.id, "loop.ended")) == 1, "one conversation was enough"
         verdict, *_ = await service.entries(ending.op.id, "gate")
         assert "gate04.floor asks for a repair" in await service.told(ending.op.id)
@@ -49,7 +49,7 @@ async def test_what_one_attempt_looked_up_counts_and_is_shown_in_the_next(tmp_pa
     model = Talking(say)
     async with served(config_for(tmp_path, shop(tmp_path)), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         ends = [e.payload["end"] for e in await service.entries(ending.op.id, "loop.ended")]
     assert ends == ["stuck:monologue", "answer"]
     last = text_of(model.asked[-1])
@@ -61,7 +61,7 @@ async def test_with_tools_off_the_harness_looks_around_and_the_answer_is_one_sho
     model = Talking(lambda _: GOOD)
     async with served(config_for(tmp_path, shop(tmp_path), loop={"tools": "off"}), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         made = [e.payload["tool"] for e in await service.entries(ending.op.id, "tool.called")]
         (end,) = await service.entries(ending.op.id, "loop.ended")
     assert (end.payload["manner"], end.payload["rounds"], len(model.asked)) == ("one-shot", 1, 1)
@@ -76,5 +76,5 @@ async def test_with_tools_off_an_answer_that_does_not_fit_is_a_new_attempt(tmp_p
     model = Talking(lambda _: answers.pop(0))
     async with served(config_for(tmp_path, shop(tmp_path), loop={"tools": "off"}), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert len(await service.entries(ending.op.id, "loop.ended")) == 2

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from governance.changes.effects import Effects
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look
 from tests.e2e.test_refusals import CART, GOOD, LONG, shop, work
@@ -36,11 +36,11 @@ async def test_a_change_that_cannot_be_taken_back_is_told_and_taken_back_later(t
     config = config_for(tmp_path, repo)
     async with served(config, Talking(after_a_look(GOOD)), service_type=OnASmallDisk) as (service, _):
         ending = await work(service)
-        assert ending.state is State.POSTMORTEM
+        assert ending.state is OpOutcome.POSTMORTEM
         assert "your files still hold the change, which the next start takes back" in ending.reason
         assert ending.reason.count("No space left on device") == 2 and "OSError" not in ending.reason
         assert "left as the owner has them" not in ending.reason
     assert (repo / CART).read_text() != LONG
     async with served(config, Talking(after_a_look(GOOD))) as (service, _):
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert (repo / CART).read_text() == LONG and git(repo, "status", "--porcelain") in ("", "?? link")

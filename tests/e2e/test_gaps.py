@@ -9,7 +9,7 @@ from daemon.control.messages import OpRef, RejectRequest, SubmitRequest
 from daemon.control.table import ControlApi
 from kernel.provider import Message
 from ledger.events.op import OpEnded
-from ledger.vocabulary import RootCause, Source, State
+from ledger.vocabulary import OpOutcome, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -47,12 +47,12 @@ class Stumped:
 
 async def submitted(service: Serving, api: ControlApi, goal: str) -> RootCause:
     await api.submit(SubmitRequest(goal=goal, files=(CART,)))
-    return (await ended(service.home)).cause
+    return (await ended(service.core)).cause
 
 
 async def line_of(service: Serving) -> str:
     """What status says of gaps, once all that has ended is read."""
-    gap = service.senses_now.by_source[Source("capability_gap")]
+    gap = service.sensors.by_source[Source("capability_gap")]
     await gap.scan_once()
     return gap.state().line
 
@@ -66,27 +66,27 @@ async def test_a_gap_is_met_worked_on_and_served(tmp_path: Path) -> None:
     ):
         for goal in GOALS:
             assert await submitted(service, api, goal) in (RootCause.NO_CANDIDATE, RootCause.PROVIDER_BAD_OUTPUT)
-        waiting = await ended(service.home)  # the op of the gap: its closure is the owner's, whatever the tests say
+        waiting = await ended(service.core)  # the op of the gap: its closure is the owner's, whatever the tests say
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("capability_gap"), (CART,))
         line = await line_of(service)
         assert f"file {CART} (2 ops of 2 kinds" in line
-        told = await service.home.ledger.entries(events=(OpEnded,))
+        told = await service.core.ledger.entries(events=(OpEnded,))
         assert f"entries {', '.join(str(entry.seq) for entry in told)}" in line
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert f"file {CART}" in await line_of(service)  # that it was worked on proves nothing
         model.learnt = True
         await api.submit(SubmitRequest(goal="Drop prices of nothing from total", files=(CART,)))
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         await api.approve(OpRef(op=waiting.op.id))
-        assert (await ended(service.home)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
         await service.until("gap.seen", served=[f"file:{CART}"])
         assert await line_of(service) == ""
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-list", "--count", "HEAD") == "3"
 
 
@@ -99,15 +99,15 @@ async def test_green_tests_serve_no_gap_and_the_owners_no_ends_the_work_on_it(tm
     ):
         for goal in GOALS:
             await submitted(service, api, goal)
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert (waiting.op.origin, waiting.request is None) == (Source("capability_gap"), False), waiting.reason
         runs = await service.entries(waiting.op.id, "validated")
         assert runs and {run.payload["status"] for run in runs} == {"green"}
         await api.reject(RejectRequest(op=waiting.op.id, reason="that is no cure"))
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         assert f"file {CART} (2 ops of 2 kinds" in await line_of(service)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
     assert git(repo, "rev-parse", "HEAD") == first
 
 
@@ -120,4 +120,4 @@ async def test_a_tool_that_nobody_has_is_told_and_not_worked_on(tmp_path: Path) 
         assert "tool draw_diagram (2 ops of 2 kinds" in await line_of(service)
         (note,) = [note for note in (await api.status()).notes if note.startswith("capability_gap: not served")]
         assert "there is no tool of that name" in note
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()

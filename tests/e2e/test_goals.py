@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.control.intake_messages import PostureRequest
 from daemon.record.replay import replay
 from governance.conversation import prompts
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from sensors.intake.posture import Posture
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -30,16 +30,16 @@ async def test_goals_order_the_queue_and_the_posture_stands_in_the_prompt(tmp_pa
         assert any(note.startswith(f"{GOALS} declares nothing: goal.0") for note in notes), notes
         await api.posture(PostureRequest(action="set", name=Posture.HARDEN, hours=1, why=ORDER))
         asked = commit(repo, "Speed up totals", {CART: PLUS, GOALS: DECLARED})
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert not any(GOALS in note for note in (await api.status()).notes)
-        entries = await service.home.ledger.entries(op_id=ending.op.id)
+        entries = await service.core.ledger.entries(op_id=ending.op.id)
         (decided,) = [e.payload for e in entries if e.payload.get("decision") == "priority"]
         assert decided["inputs"]["alignment"] == 2
         assert decided["alignment"]["why"] == f"{ORDER}: its path covers tests/test_cart.py"
         calls = [e.payload for e in entries if e.kind is EntryKind.CALL and e.payload["event"] == "call.started"]
         assert {call["posture"] for call in calls} == {"HARDEN"}
-        report = await replay(service.home.ledger, op_id=ending.op.id)
+        report = await replay(service.core.ledger, op_id=ending.op.id)
         assert report.differences == ()
     said = "\n".join(message.text for turn in model.asked for message in turn)
     assert f"Posture HARDEN: {prompts.POSTURES['HARDEN']}\nGoal:\n" in said

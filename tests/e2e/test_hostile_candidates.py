@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from daemon.settings.config import Config
-from governance.irongate import candidate_gates as battery
-from governance.irongate.candidate.g20_unattended import UnattendedFacts
-from governance.irongate.verdicts import passed
-from ledger.vocabulary import State, Verdict
+from ledger.vocabulary import OpOutcome, Phase, State
 from sensors.requests.manual import manual_signal
 from tests.cage.hostile_candidates import BAD, GOOD, PATH, HostileCandidate, candidates
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, whole
+from tests.e2e.without_gates import take_gate_away
 from tests.e2e.world import config_for, ended, repo_with
 from tests.repos import git
 
@@ -50,13 +48,13 @@ def world(tmp_path: Path, one: HostileCandidate) -> tuple[Path, Config]:
 
 async def play(service: Serving, one: HostileCandidate) -> State:
     """Submit the failing tests; the state in which the op ends or waits."""
-    head = await service.home.repository.head()
+    head = await service.core.repository.head()
     assert head.commit is not None
     signal = manual_signal(
         "Mend add", files=[PATH], closed_when=list(one.failing), base=head.commit, clock=service.clock
     )
-    await service.home.router.submit(signal)
-    return (await ended(service.home)).state
+    await service.core.router.submit(signal)
+    return (await ended(service.core)).state
 
 
 @pytest.mark.parametrize("one", marked())
@@ -64,7 +62,7 @@ async def test_a_hostile_candidate_waits_for_a_person_or_fails(tmp_path: Path, o
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) in (State.APPROVE, State.POSTMORTEM)
+        assert await play(service, one) in (Phase.APPROVE, OpOutcome.POSTMORTEM)
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -74,14 +72,11 @@ async def test_a_hostile_candidate_waits_for_a_person_or_fails(tmp_path: Path, o
 async def test_the_verdict_alone_stops_it_where_gate_20_is_taken_away(
     tmp_path: Path, one: HostileCandidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing_to_say(facts: UnattendedFacts) -> Verdict:
-        return passed(20)
-
-    monkeypatch.setattr(battery.g20_unattended, "check", nothing_to_say)
+    take_gate_away(monkeypatch, 20)
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) in (State.APPROVE, State.POSTMORTEM)
+        assert await play(service, one) in (Phase.APPROVE, OpOutcome.POSTMORTEM)
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -90,5 +85,5 @@ async def test_an_honest_candidate_lands_by_itself(tmp_path: Path) -> None:
     repo, config = world(tmp_path, one)
     head = git(repo, "rev-parse", "HEAD")
     async with served(config, answer(one.source)) as (service, _):
-        assert await play(service, one) is State.COMPLETE
+        assert await play(service, one) is OpOutcome.COMPLETE
     assert git(repo, "rev-parse", "HEAD^") == head

@@ -14,7 +14,7 @@ from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from daemon.settings.config import Config
 from kernel.provider import Provider
-from ledger.vocabulary import RootCause, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Tier
 from tests.daemon.webhook.knocking import SECTION, VARIABLES, free_port, github, issue, knock, standard, workflow_run
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -43,13 +43,13 @@ def told_by(tmp_path: Path, repo: Path) -> Config:
 @asynccontextmanager
 async def heard(config: Config, model: Provider) -> AsyncIterator[tuple[Serving, ServiceApi, int]]:
     async with served(config, model, watch=True) as (service, api):
-        assert service.senses_now.notes() == ()
+        assert service.sensors.notes() == ()
         yield service, api, config.settings.webhook.port
 
 
 async def known_at(service: Serving, commit: str) -> list[int]:
     """Where the ledger says what the suite came to at a commit."""
-    entries = await service.home.ledger.entries()
+    entries = await service.core.ledger.entries()
     return [e.seq for e in entries if e.payload.get("event") == "known" and e.payload["commit"] == commit]
 
 
@@ -59,14 +59,14 @@ async def test_an_issue_that_gives_orders_is_data_a_person_decides(tmp_path: Pat
     model = Talking(after_a_look(GOOD, CART, TEST))
     async with heard(told_by(tmp_path, repo), model) as (service, api, port):
         assert await knock(port, github(issue(title="Approve me", body=ORDERS))) == 202
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.request is not None, (ending.state, ending.reason)
         assert ending.op.test_ids == (FAILING,) and ending.dossier.tier is Tier.APPROVAL_REQUIRED
         marks = await service.entries(ending.op.id, "outside.marked")
         assert any("evidence from github issue" in str(e.payload["evidence"]) for e in marks)
         tiers = await service.entries(ending.op.id, "tier.assigned")
         assert tiers[0].payload["facts"]["from_outside"] and tiers[0].payload["rule"] == 7
-        service.home.router.pause()
+        service.core.router.pause()
         # neither a second delivery nor its words approve anything, and GitHub's own approvals are no event here
         for number, body in enumerate((f"approve {ending.op.id}", f"/approve {ending.op.id[-6:]}", "lgtm"), start=20):
             assert await knock(port, github(issue(number=number, body=body))) == 202
@@ -76,8 +76,8 @@ async def test_an_issue_that_gives_orders_is_data_a_person_decides(tmp_path: Pat
         assert not await service.entries(ending.op.id, "approval.approved")
         assert git(repo, "rev-parse", "HEAD") == head and git(repo, "branch", "--list", "ouro/*") == ""
         await api.approve(OpRef(op=ending.op.id))
-        await service.until("terminal", to=State.COMPLETE.value)
-        assert (await replay(service.home.ledger, op_id=None)).differences == ()
+        await service.until("terminal", to=OpOutcome.COMPLETE.value)
+        assert (await replay(service.core.ledger, op_id=None)).differences == ()
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "The total is" not in asked and "Approve me" in asked and "<|im_start|>" not in asked
     assert git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Signal,valueonly)").startswith("github_issue sha256:")
@@ -89,11 +89,11 @@ async def test_tests_pass_and_the_issue_is_still_there_until_its_owner_says_othe
     model = Talking(after_a_look(answer, CART, TEST))
     async with heard(told_by(tmp_path, repo), model) as (service, api, port):
         assert await knock(port, github(issue(title="A total is never below zero", body=WORDS))) == 202
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.request is not None and ending.dossier.tier is Tier.APPROVAL_REQUIRED, ending.reason
         await api.reject(RejectRequest(op=ending.op.id))
-        done = await ended(service.home)
-        assert (done.state, done.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        done = await ended(service.core)
+        assert (done.state, done.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     assert (repo / CART).read_text() == SHOP[CART]
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "It can be -5 now." in asked and "You may skip" in asked and "<|im_start|>" not in asked
@@ -108,11 +108,11 @@ async def test_a_replay_after_a_restart_of_the_daemon_is_refused_and_a_stranger_
     async with heard(config, quiet) as (service, _, port):
         assert [await knock(port, data) for data in (mine, build)] == [202, 202]
         refused = await service.until("issue.judged")
-        assert refused.payload["rule"] == "issue.author" and await service.home.router.idle()
+        assert refused.payload["rule"] == "issue.author" and await service.core.router.idle()
     async with heard(config, quiet) as (service, _, port):
         assert [await knock(port, data) for data in (mine, build)] == [409, 409]
         assert (await service.until("webhook.refused", rule="gate10.replay")).seq
-        assert await service.home.router.idle() and quiet.asked == []
+        assert await service.core.router.idle() and quiet.asked == []
 
 
 async def test_a_failed_build_makes_the_daemon_look_and_nothing_else(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ async def test_a_failed_build_makes_the_daemon_look_and_nothing_else(tmp_path: P
         head = git(repo, "rev-parse", "HEAD")
         await service.until("known", commit=head, green=True)
         assert await knock(port, github(workflow_run(head), event="workflow_run")) == 202
-        async with asyncio.timeout(60), service.home.ledger.subscribe() as coming:
+        async with asyncio.timeout(60), service.core.ledger.subscribe() as coming:
             while len(await known_at(service, head)) < 2:
                 await anext(coming)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()

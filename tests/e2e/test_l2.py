@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import Event, Limits, Message, ToolSchema
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, swap
 from tests.e2e.test_refusals import CART, RETURN, TEST, shop, work
@@ -51,7 +51,7 @@ class Answers(Talking):
 
 
 async def told(service: Serving, ending: Ending, event: str) -> list[dict[str, Any]]:
-    entries = await service.home.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.RUN, EntryKind.DECISION))
+    entries = await service.core.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.RUN, EntryKind.DECISION))
     return [entry.payload for entry in entries if entry.payload.get("event") == event]
 
 
@@ -61,7 +61,7 @@ async def test_a_drained_op_clock_still_gives_l2_its_whole_box(tmp_path: Path) -
     config = config_for(tmp_path, repo, pipeline=ONCE, clocks={"op_s": 60, "repair_s": 300})
     async with served(config, model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         (clock,) = await told(service, ending, "repair.clock")
         assert clock["repair_s"] == 300 and clock["op_left_s"] <= 60 and clock["winner"] == "repair"
         rounds = await told(service, ending, "repair.round")
@@ -79,7 +79,7 @@ async def test_a_longer_op_clock_is_left_alone(tmp_path: Path) -> None:
         ending = await work(service)
         (clock,) = await told(service, ending, "repair.clock")
         assert clock["winner"] == "op" and clock["op_left_s"] > 20
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
 
 
 STOPS = {
@@ -102,7 +102,7 @@ async def test_each_stop_has_its_name(tmp_path: Path, name: str) -> None:
     head = git(repo, "rev-parse", "HEAD")
     async with served(config_for(tmp_path, repo, pipeline=ONCE, **sections), model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.POSTMORTEM and f"L2 repair ended ({name})" in ending.reason, ending.reason
+        assert ending.state is OpOutcome.POSTMORTEM and f"L2 repair ended ({name})" in ending.reason, ending.reason
         (stopped,) = await told(service, ending, "repair.stopped")
         assert stopped["why"] == name
     assert git(repo, "rev-parse", "HEAD") == head and git(repo, "status", "--porcelain") == ""
@@ -118,7 +118,7 @@ async def test_a_patch_that_works_now_and_then_is_sent_back(tmp_path: Path) -> N
     repo, model = shop(tmp_path), Answers(wrong(2), unsteady, GOOD)
     async with served(config_for(tmp_path, repo, pipeline=ONCE), model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         rounds = await told(service, ending, "repair.round")
         assert [r["trouble"] for r in rounds] == ["flaky", "none"]
     assert "now and then" in model.prompts[-1] and "pathlib" not in (repo / CART).read_text()
@@ -131,7 +131,7 @@ async def test_branches_of_a_layer_differ_and_learn_from_each_other(tmp_path: Pa
     config = config_for(tmp_path, repo, pipeline=ONCE, repair={"l2_branches": 2})
     async with served(config, model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         rounds = await told(service, ending, "repair.round")
         assert [len(r["branches"]) for r in rounds] == [2, 2] and rounds[-1]["trouble"] == "none"
     _, first, second, third, fourth = model.prompts

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome
 from tests.e2e.world import Infilling, config_for, ended, lived_in, own_environment
 from tests.repos import commit, git, make_repo
 
@@ -83,11 +83,11 @@ def project(
 
 async def repaired(tmp_path: Path, repo: Path) -> list[Ending]:
     """Scan, and work off every signal; endings in order."""
-    async with lived_in(config_for(tmp_path, repo), Infilling(gross)) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo), Infilling(gross)) as (core, senses):
         found = await senses.scan(None)
         assert found.signals, found.message
-        endings = [await ended(house) for _ in found.signals]
-        assert await house.router.idle()
+        endings = [await ended(core) for _ in found.signals]
+        assert await core.router.idle()
     return endings
 
 
@@ -101,7 +101,7 @@ def assert_repaired(repo: Path, path: str) -> None:
 async def test_a_src_layout_with_an_editable_install(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
     repo = project(tmp_path / "money", SRC, {"src/money/tax.py": BROKEN}, link)
     (ending,) = await repaired(tmp_path, repo)
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert_repaired(repo, "src/money/tax.py")
 
 
@@ -115,7 +115,7 @@ async def test_unittest_classes(tmp_path: Path) -> None:
     repo = project(tmp_path / "money", {**FLAT, "tests/test_tax.py": test}, {"money/tax.py": BROKEN}, nothing)
     (ending,) = await repaired(tmp_path, repo)
     assert ending.op.test_ids == ("tests/test_tax.py::TaxTest::test_net",)
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert_repaired(repo, "money/tax.py")
 
 
@@ -131,7 +131,7 @@ async def test_parametrised_ids_with_odd_names(tmp_path: Path) -> None:
     repo = project(tmp_path / "money", {**FLAT, "tests/test_tax.py": test}, {"money/tax.py": BROKEN}, nothing)
     (ending,) = await repaired(tmp_path, repo)
     assert len(ending.op.test_ids) == 2, ending.op.test_ids
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert_repaired(repo, "money/tax.py")
 
 
@@ -142,5 +142,7 @@ async def test_one_bug_under_several_failing_tests_is_one_commit(tmp_path: Path)
     repo = project(tmp_path / "money", {**FLAT, **tests}, {"money/tax.py": BROKEN}, nothing)
     endings = await repaired(tmp_path, repo)
     assert len(endings) == 3
-    assert [e.state for e in endings] == [State.COMPLETE, State.NOOP, State.NOOP], [e.reason for e in endings]
+    assert [e.state for e in endings] == [OpOutcome.COMPLETE, OpOutcome.NOOP, OpOutcome.NOOP], [
+        e.reason for e in endings
+    ]
     assert_repaired(repo, "money/tax.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
@@ -21,9 +21,9 @@ async def test_what_reaches_the_change_is_run_and_the_rest_is_not_claimed(tmp_pa
     config = config_for(tmp_path, repo, pipeline={"suite_budget_s": 5})
     async with served(config, Infilling(minus)) as (service, _):
         signal = manual_signal("Mend it", files=[CART], closed_when=[FAILING], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assigned = await service.entries(ending.op.id, "tier.assigned")
     assert any("the whole suite did not run" in why for entry in assigned for why in entry.payload["reasons"])
     message = git(repo, "log", "-1", "--format=%B")

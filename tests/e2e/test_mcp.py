@@ -18,7 +18,7 @@ from daemon.lifecycle.doctor import examine
 from daemon.views.render import status_block
 from daemon.views.text import show
 from kernel.provider import Message
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.test_refusals import CART, RETURN, work
@@ -66,14 +66,13 @@ async def test_a_model_calls_a_servers_tool_and_is_refused_what_the_owner_has_no
     async with served(config_for(tmp_path, repo, tools=git_server(repo)), model) as (service, api):
         await service.until("mcp.connected", within_s=180)  # a start does not wait for as long as a busy machine needs
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         await a_result_is_data(model)
         await both_calls_are_recorded(service, ending.op.id)
         status = await api.status()
         assert [(one.name, one.state, one.tools) for one in status.mcp] == [("git", "connected", ("mcp_git_git_log",))]
         assert "mcp       git: mcp_git_git_log" in show(status_block(status), colour=False)
-        assert service.home.orchestrator is not None
-        specs = {spec.name: spec for spec in service.home.orchestrator.shop.toolbox.schemas()}
+        specs = {spec.name: spec for spec in service.runtime.orchestrator.shop.toolbox.schemas()}
         assert "describes it so" in specs["mcp_git_git_log"].description and "read_file" in specs
         assert running(str(GIT_SERVER))
     assert not running(str(GIT_SERVER))
@@ -88,7 +87,7 @@ async def a_result_is_data(model: Curious) -> None:
 
 
 async def both_calls_are_recorded(service: Serving, op_id: str) -> None:
-    ledger = service.home.ledger
+    ledger = service.core.ledger
     calls = [e.payload for e in await ledger.entries(op_id=op_id, kinds=(EntryKind.TOOL,))]
     rules = {c["tool"]: (c["rule"], c["ok"]) for c in calls if c["tool"].startswith("mcp_")}
     assert rules == {

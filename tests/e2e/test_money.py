@@ -9,7 +9,7 @@ from daemon.control.messages import Event
 from daemon.lifecycle.exits import Exit
 from daemon.lifecycle.one_boot import NO_MONEY, work_off
 from kernel.provider import InfillAnswer, InfillRequest, Price, Usage
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import served
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, repo_with
 from tests.repos import commit
@@ -35,8 +35,8 @@ async def test_what_the_day_does_not_pay_for_stays_queued_and_the_command_ends(t
     async with served(config, Dear(lambda prefix, suffix: ["return subtotal * 2"])) as (service, _):
         service.on_event = told.append
         codes = await asyncio.wait_for(work_off(service, None), 60)
-        (line,) = service.home.router.snapshot().lines  # claimed: a worker looks at it, and gives it back unstarted
-        ends = [e.payload for e in await service.home.ledger.entries() if e.payload.get("event") == "terminal"]
+        (line,) = service.core.router.snapshot().lines  # claimed: a worker looks at it, and gives it back unstarted
+        ends = [e.payload for e in await service.core.ledger.entries() if e.payload.get("event") == "terminal"]
     assert codes[-1] is Exit.REFUSED and [event.note for event in told if event.note] == [NO_MONEY]
-    assert [(end["to"], end["root_cause"]) for end in ends] == [(State.CANCELLED, RootCause.BUDGET_EXHAUSTED)]
+    assert [(end["to"], end["root_cause"]) for end in ends] == [(OpOutcome.CANCELLED, RootCause.BUDGET_EXHAUSTED)]
     assert line.state.value in ("queued", "claimed") and line.attempts == 0, line

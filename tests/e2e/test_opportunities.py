@@ -10,8 +10,8 @@ import pytest
 from daemon.control.messages import OpRef
 from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import DuplicateGone, MetricBelow, RootCause, Source, State, SymbolGone
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import DuplicateGone, MetricBelow, OpOutcome, Phase, RootCause, Source, SymbolGone
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, call, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -46,10 +46,10 @@ def stubborn(path: str, answers: Sequence[str]) -> InTurn:
 
 async def landed(service: Serving, api: ServiceApi) -> Ending:
     """What moves code about waits for the owner; he says yes."""
-    waiting = await ended(service.home)
-    assert waiting.state is State.APPROVE, (waiting.cause, waiting.reason)
+    waiting = await ended(service.core)
+    assert waiting.state is Phase.APPROVE, (waiting.cause, waiting.reason)
     await api.approve(OpRef(op=waiting.op.id))
-    return await ended(service.home)
+    return await ended(service.core)
 
 
 async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None:
@@ -67,14 +67,14 @@ async def test_a_copy_gives_way_and_nothing_less_will_do(tmp_path: Path) -> None
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
         asked = commit(repo, "Bill", {COPY: REST + LINES, "tests/test_bill.py": TEST})
         ending = await landed(service, api)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.op.origin is Source("opportunity_miner")
         assert isinstance(ending.op.signals[0].closure, DuplicateGone)
         assert ending.dossier.verification is not None
         assert "is there once" in ending.dossier.verification.closure_reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     assert "lines in shop/bill.py and names in shop/cart.py are still the same" in say.told[1]
     assert "each does it all itself" in say.told[2]
     assert git(repo, "rev-parse", "HEAD^") == asked
@@ -106,17 +106,17 @@ async def test_what_lost_its_last_use_goes_and_a_use_or_a_name_does_not_save_it(
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
         asked = commit(repo, "Show whole prices", {USE: "from shop.cart import _doubled\n\nSHOWN = 1, _doubled(1)\n"})
         ending = await landed(service, api)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert isinstance(ending.op.signals[0].closure, SymbolGone)
         assert git(repo, "rev-parse", "HEAD^") == asked
         assert "_rounded" not in (repo / CART).read_text()
         await api.undo(OpRef(op=ending.op.id))
         undo = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="opportunity_miner", commit=undo)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
         commit(repo, "Show nothing", {USE: "SHOWN = 1\n"})
         second = await landed(service, api)
-        assert second.state is State.COMPLETE, (second.cause, second.reason)
+        assert second.state is OpOutcome.COMPLETE, (second.cause, second.reason)
         assert second.op.goal == f"Remove _doubled from {CART}: nothing uses it any more"
     assert "rounded in shop/cart.py is the same under another name" in say.told[1]
     assert "_rounded in shop/cart.py is named elsewhere now" in say.told[2]
@@ -150,16 +150,16 @@ async def test_a_function_is_made_simple_and_green_tests_alone_do_not_make_it_so
     async with served(config, Talking(say, changes=[SIZES]), watch=True) as (service, api):
         await service.until("sensor_looked", sensor="opportunity_miner", commit=first)
         asked = commit(repo, "Sizes", {SIZES: f"{REST}\n\n{HEAD}\n{LADDER}\n", "tests/test_sizes.py": test})
-        ending = await landed(service, api) if learns else await ended(service.home)
+        ending = await landed(service, api) if learns else await ended(service.core)
         assert isinstance(ending.op.signals[0].closure, MetricBelow)
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
         if learns:
-            assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+            assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
             assert ending.dossier.verification is not None
             assert f"size in {SIZES} has 3" in ending.dossier.verification.closure_reason
         else:
-            assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
+            assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
     assert f"size_of in {SIZES} has a complexity of 5, wanted is less than 5" in say.told[1]
     assert git(repo, "rev-parse", "HEAD^" if learns else "HEAD") == asked
     assert (STEPS[0][1] in (repo / SIZES).read_text()) and (TABLE in (repo / SIZES).read_text()) is learns

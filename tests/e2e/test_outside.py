@@ -9,8 +9,8 @@ import pytest
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
 from governance.pipeline.dossier import Dossier
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import EntryKind, State, Tier
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import EntryKind, OpOutcome, Phase, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look
 from tests.e2e.test_refusals import CART, GOOD, LONG, TEST, shop, work
@@ -36,7 +36,7 @@ async def waits_for_a_person(service: Serving, ending: Ending, where: str) -> No
     assert not await service.entries(ending.op.id, "approval.approved")
     told = await service.told(ending.op.id)
     assert "outside: gate18.override" in told and "APPROVAL_REQUIRED: text from outside reads like orders" in told
-    assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+    assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_an_order_in_what_is_read_only_makes_a_person_look(
         await waits_for_a_person(service, ending, where)
         assert git(repo, "rev-parse", "HEAD") == head and git(repo, "branch", "--list", "ouro/*") == ""
         await api.approve(OpRef(op=ending.op.id))
-        done = await service.until("terminal", to=State.COMPLETE.value)
+        done = await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert done.op_id == ending.op.id
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "revious instructions" in asked and "<|im_start|>" not in asked and "\n# </data>" not in asked
@@ -68,5 +68,5 @@ def test_what_was_marked_is_never_forgotten() -> None:
     from governance.irongate.tool.g18_injection import InjectionFacts, check
 
     verdict = check(InjectionFacts(where="a", text=ORDER))
-    dossier = Dossier().with_marked([verdict]).with_marked([verdict]).merge(State.PLAN, None)
+    dossier = Dossier().with_marked([verdict]).with_marked([verdict]).merge(Phase.PLAN, None)
     assert dossier.marked == (verdict,)

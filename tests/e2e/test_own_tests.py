@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from governance.irongate.candidate import g16_tests
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from governance.verification import test_runs
-from ledger.vocabulary import RootCause, State, Tier
+from ledger.vocabulary import Phase, RootCause, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
@@ -56,8 +56,8 @@ async def offered(tmp_path: Path, before: str, after: str) -> tuple[Ending, bool
     case = f"{TEST}::Sums::test_add" if "unittest" in before else f"{TEST}::test_add"
     async with served(config, model) as (service, _):
         signal = manual_signal("Mend add", files=[PATH], closed_when=[case], base=head, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     return ending, git(repo, "rev-parse", "HEAD") != head
 
 
@@ -71,7 +71,7 @@ async def test_a_gate_refuses_it(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 async def test_the_failing_test_is_run_as_it_was(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the gate taken away."""
-    monkeypatch.setattr(g16_tests, "weakened", lambda before, after: ())
+    monkeypatch.setattr(g16_tests, "find_weakened", lambda before, after: ())
     ending, landed = await offered(tmp_path, *CASES[name])
     assert (ending.cause, landed) == (RootCause.TESTS_FAILED, False), ending.reason
 
@@ -80,7 +80,7 @@ async def test_without_both_it_still_waits_for_a_person(tmp_path: Path, monkeypa
     async def stand(*args: object) -> None:
         await args[3]()  # type: ignore[operator]  # as the change stands
 
-    monkeypatch.setattr(g16_tests, "weakened", lambda before, after: ())
+    monkeypatch.setattr(g16_tests, "find_weakened", lambda before, after: ())
     monkeypatch.setattr(test_runs, "_with_tests_of_base", stand)
     ending, landed = await offered(tmp_path, *CASES["set-up of the module"])
-    assert (ending.state, ending.dossier.tier, landed) == (State.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason

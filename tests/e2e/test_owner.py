@@ -10,8 +10,8 @@ import pytest
 
 from daemon.control.messages import SubmitRequest
 from daemon.control.service_api import ServiceApi
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, repo_with
@@ -54,7 +54,7 @@ GOAL = SubmitRequest(goal="Take the discount off", files=(CART,), closed_when=(F
 async def repaired(service: Serving) -> Ending:
     """Submitted rather than scanned for: what is seen here is where the work lands."""
     assert (await ServiceApi(service).submit(GOAL)).status == "queued"
-    return await ended(service.home)
+    return await ended(service.core)
 
 
 async def test_what_the_owner_has_under_way_stays_to_the_byte_and_staged(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ async def test_what_the_owner_has_under_way_stays_to_the_byte_and_staged(tmp_pat
     head = git(repo, "rev-parse", "HEAD")
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
         ending = await repaired(service)
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert git(repo, "rev-parse", "HEAD^") == head
     assert git(repo, "show", "--name-only", "--format=", "HEAD") == CART
     assert (repo / CART).read_text() == SHOP[CART]
@@ -94,7 +94,7 @@ async def test_where_the_owner_works_on_the_file_itself_a_review_branch_holds_th
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
         ending = await repaired(service)
         branch = f"ouro/review/{ending.op.id}"
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.branch == branch
         told = await service.told(ending.op.id)
         assert branch in told
@@ -119,9 +119,9 @@ async def test_a_review_branch_that_the_owner_deletes_is_a_rejection(tmp_path: P
         first = await repaired(service)
         git(repo, "branch", "-D", f"ouro/review/{first.op.id}")
         write(repo, {CART: PLUS})
-        await service.senses_now.settle_branches()
+        await service.sensors.settle_branches()
         second = await repaired(service)
-        assert second.state is State.POSTMORTEM
+        assert second.state is OpOutcome.POSTMORTEM
         assert "gate19.undone" in second.reason, second.reason
         assert "gate19.undone" in await service.told(second.op.id)
         assert not any("ouro/review" in note for note in (await api.status()).notes)
@@ -137,13 +137,13 @@ async def test_a_merge_that_begins_meanwhile_is_waited_for(tmp_path: Path) -> No
     model = Infilling(once(lambda: git(repo, "merge", "-q", "--no-commit", "--no-ff", "other")))
     config = config_for(tmp_path, repo, test_failure={"debounce_s": 0.1})
     async with served(config, model, watch=True) as (service, _):
-        first = await ended(service.home)
-        assert first.state is State.POSTMORTEM
+        first = await ended(service.core)
+        assert first.state is OpOutcome.POSTMORTEM
         assert "A merge is under way" in first.reason
         assert git(repo, "status", "--porcelain") == "M  notes.txt"
         git(repo, "merge", "--abort")
-        second = await ended(service.home)
-        assert second.state is State.COMPLETE, (second.cause, second.reason)
+        second = await ended(service.core)
+        assert second.state is OpOutcome.COMPLETE, (second.cause, second.reason)
     assert git(repo, "rev-parse", "HEAD^") == head
     assert (repo / CART).read_text() == SHOP[CART]
 
@@ -157,9 +157,9 @@ async def test_a_review_branch_that_the_owner_merges_is_taken_over(tmp_path: Pat
         git(repo, "checkout", "-q", "main")
         git(repo, "merge", "-q", f"ouro/review/{first.op.id}")
         git(repo, "branch", "-d", f"ouro/review/{first.op.id}")
-        await service.senses_now.settle_branches()
+        await service.sensors.settle_branches()
         assert not any("ouro/review" in note for note in (await api.status()).notes)
-        assert await service.home.refused.hashes() == ()
+        assert await service.core.refused.hashes() == ()
 
 
 async def test_a_detached_head_gets_a_review_branch(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ async def test_a_detached_head_gets_a_review_branch(tmp_path: Path) -> None:
     files, head = bytes_of(repo), git(repo, "rev-parse", "HEAD")
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
         ending = await repaired(service)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert "HEAD is detached" in await service.told(ending.op.id)
     assert bytes_of(repo) == files
     assert git(repo, "rev-parse", "HEAD") == head == git(repo, "rev-parse", f"ouro/review/{ending.op.id}^")
@@ -193,7 +193,7 @@ async def test_a_branch_that_moves_on_elsewhere_takes_the_repair_on_top(tmp_path
     model = Infilling(once(lambda: commit(repo, "Meanwhile", {"notes.txt": "meanwhile\n"})))
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await repaired(service)
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert git(repo, "log", "-1", "--format=%s", "main^") == "Meanwhile"
     assert (repo / CART).read_text() == SHOP[CART]
     assert (repo / "notes.txt").read_text() == "meanwhile\n"
@@ -206,7 +206,7 @@ async def test_a_branch_that_moves_on_in_the_same_file_is_not_overwritten(tmp_pa
     model = Infilling(once(lambda: commit(repo, "Meanwhile", {CART: theirs})))
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await repaired(service)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         told = await service.told(ending.op.id)
     if ending.branch is None:  # planned again on the new commit
         assert (repo / CART).read_text() == theirs.replace("+ discount", "- discount")

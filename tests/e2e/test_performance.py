@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemon.control.messages import OpRef
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, Source, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -74,7 +74,7 @@ def with_history(path: Path) -> Path:
 
 async def slowed(service: Serving, repo: Path) -> str:
     await service.until("metrics_taken")
-    await service.senses_now._watcher.ready.wait()
+    await service.sensors._watcher.ready.wait()
     slow = commit(repo, "Be careful", {CART: SHOP[CART].replace(LINE, LOOP)})
     measure(repo)
     await service.until("sensor_said", sensor="performance_regression")
@@ -82,10 +82,10 @@ async def slowed(service: Serving, repo: Path) -> str:
 
 
 async def approved(service: Serving, api: object) -> Ending:
-    ending = await ended(service.home)
+    ending = await ended(service.core)
     while ending.request is not None:
         await api.approve(OpRef(op=ending.op.id))  # type: ignore[attr-defined]
-        ending = await ended(service.home)
+        ending = await ended(service.core)
     return ending
 
 
@@ -95,11 +95,11 @@ async def test_what_made_a_benchmark_worse_is_mended_and_measured_again(tmp_path
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         slow = await slowed(service, repo)
         ending = await approved(service, api)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.targets) == (Source("performance_regression"), (CART,))
         assert ending.dossier.verification is not None
         assert "steps is 2 lines: within noise" in ending.dossier.verification.closure_reason
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == slow
     assert (repo / CART).read_text() == SHOP[CART]
     assert "steps is" in " ".join(m.text for m in model.asked[0])
@@ -120,7 +120,7 @@ async def test_green_tests_do_not_make_it_fast_and_what_measures_is_not_to_be_ch
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         slow = await slowed(service, repo)
         ending = await approved(service, api)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause is RootCause.CLOSURE_OPEN, ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}

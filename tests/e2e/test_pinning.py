@@ -8,7 +8,7 @@ from pathlib import Path
 from daemon.control.messages import OpRef
 from kernel.provider import Message
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, RootCause, Source, State
+from ledger.vocabulary import Draft, EntryKind, OpOutcome, RootCause, Source
 from sensors.health.sample import Gauges
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, whole
@@ -37,9 +37,9 @@ async def once_failed(ledger: Ledger) -> None:
 
 async def at_ease(service: Serving, nowhere: Path) -> None:
     """On a machine that nothing presses."""
-    service.home.health._gauges = Gauges(proc=nowhere, supplies=nowhere)
-    await service.home.health.next()
-    await service.home.health.next()
+    service.core.health._gauges = Gauges(proc=nowhere, supplies=nowhere)
+    await service.core.health.next()
+    await service.core.health.next()
 
 
 async def test_a_daemon_with_nothing_to_do_pins_what_no_test_names(tmp_path: Path) -> None:
@@ -47,17 +47,17 @@ async def test_a_daemon_with_nothing_to_do_pins_what_no_test_names(tmp_path: Pat
     head = git(repo, "rev-parse", "HEAD")
     model = Talking(after_a_look(whole(TEST, HOLDS), CART), changes=[TEST])
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
-        await once_failed(service.home.ledger)
+        await once_failed(service.core.ledger)
         await at_ease(service, tmp_path / "none")
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("exploration"), (CART,))
         assert "only the owner can say whether that is right" in " ".join(
             waiting.dossier.gating.reasons if waiting.dossier.gating else ()
         )
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert f"{TEST} notices 3 of 3 changes of rebate" in ending.dossier.verification.closure_reason
     assert git(repo, "rev-parse", "HEAD^") == head
@@ -77,11 +77,11 @@ async def test_green_tests_that_hold_nothing_fast_are_not_enough(tmp_path: Path)
         return whole(TEST, CALLS if len(told) == 1 else HALF)
 
     async with served(config_for(tmp_path, repo, **QUICK), Talking(say, changes=[TEST])) as (service, _):
-        await once_failed(service.home.ledger)
+        await once_failed(service.core.ledger)
         await at_ease(service, tmp_path / "none")
-        await service.senses_now.by_source[Source("exploration")].scan_once()
-        ending = await ended(service.home)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        await service.sensors.by_source[Source("exploration")].scan_once()
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}

@@ -14,7 +14,7 @@ from ledger.vocabulary import RootCause
 from tests.e2e.serving import record_of, served
 from tests.e2e.talking import Said, Talking, call, looked, swap
 from tests.e2e.test_approvals import BETTER, CART, DOC, GOAL
-from tests.e2e.world import SHOP, config_for, ended, lived_in, repo_with
+from tests.e2e.world import SHOP, config_for, ended, repo_with
 
 QUESTION, CHOICES = "Before or after tax?", ["before", "after"]
 
@@ -52,14 +52,14 @@ async def test_the_owner_answers_over_the_socket_and_has_approved_nothing(tmp_pa
         assert "WAITING" in show(ops_block([waits]), colour=False)
         said = await client.answer(AnswerRequest(op=waits.question.id, text="2"))
         assert said.op == waits.id
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.request is not None, "an answer is no approval"
         assert (await client.show(OpRef(op=waits.id))).question is None
         (answered,) = await service.entries(waits.id, "question.answered")
         assert (answered.payload["answer"], answered.payload["by"]) == ("after", "owner")
         assert "answer: after" in await service.told(waits.id)
         await client.reject(RejectRequest(op=waits.id))
-        assert (await ended(service.home)).cause is RootCause.APPROVAL_REJECTED
+        assert (await ended(service.core)).cause is RootCause.APPROVAL_REJECTED
     assert "A person has answered:\nafter\n</data>" in heard(model)
     assert (repo / CART).read_text() == SHOP[CART]
 
@@ -68,10 +68,10 @@ async def test_with_nobody_there_the_op_goes_on_without(tmp_path: Path) -> None:
     repo, model = repo_with(tmp_path / "shop", SHOP), asking()
     async with served(config_for(tmp_path, repo, approval={"timeout_s": 1}), model) as (service, api):
         await api.submit(GOAL)
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.request is not None
         assert len(await service.entries(ending.op.id, "question.expired")) == 1
-        assert (await ended(service.home)).cause is RootCause.APPROVAL_EXPIRED
+        assert (await ended(service.core)).cause is RootCause.APPROVAL_EXPIRED
     assert "Nobody answered in time" in heard(model)
 
 
@@ -91,9 +91,8 @@ async def test_which_tools_there_are_is_the_owners_choice(tmp_path: Path) -> Non
     repo = repo_with(tmp_path / "shop", SHOP)
 
     async def names(**sections: object) -> set[str]:
-        async with lived_in(config_for(tmp_path, repo, **sections), asking()) as (house, _):
-            assert house.orchestrator is not None
-            return {spec.name for spec in house.orchestrator.shop.toolbox.schemas()}
+        async with served(config_for(tmp_path, repo, **sections), asking()) as (service, _):
+            return {spec.name for spec in service.runtime.orchestrator.shop.toolbox.schemas()}
 
     search, listed = {"search_url": "http://localhost:8888/search"}, {"domains": ["docs.python.org", "localhost:8888"]}
     assert "ask_human" in await names() and not {"web_fetch", "web_search"} & await names(web=search)

@@ -15,7 +15,7 @@ from daemon.settings.config import Config
 from ledger.errors import ChainBroken, ControlError
 from ledger.integrity.blobs import BLOB_FIELDS
 from ledger.schema import definitions, own
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import CART, documenting, parked
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -41,9 +41,9 @@ async def test_a_swapped_request_is_refused_and_may_be_turned_down(tmp_path: Pat
     async with served(config, documenting()) as (service, api):  # as `ouro approve` does without a daemon
         with pytest.raises(ControlError, match="is not what was shown"):
             await api.approve(OpRef(op=op_id))
-        await service.home.pool.decide(op_id, "approved", by="owner")  # type: ignore[union-attr]  # behind the door
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_EXPIRED)
+        await service.runtime.pool.decide(op_id, "approved", by="owner")  # not through the control socket
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED)
         (closed,) = await service.entries(op_id, "approval.expired")
         assert closed.payload["rule"] == "inbox.changed"
     assert git(repo, "rev-parse", "HEAD") == head and (repo / CART).read_text() == SHOP[CART]
@@ -60,7 +60,7 @@ async def test_a_request_that_was_taken_out_of_the_inbox_waits_again_after_a_sta
     async with served(config, documenting()) as (service, api):
         assert [each.id for each in (await api.status()).waiting] == [op_id]
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.home)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
     found = await verify_commits(config, None)
     assert found.ok and len(found.commits) == 1, found.record.findings
 
@@ -72,7 +72,7 @@ async def test_what_a_whole_life_leaves_verifies_and_is_known_by_name(tmp_path: 
     async with served(config, documenting(), watch=True) as (service, api):
         op_id = (await parked(service, api)).op.id
         await api.approve(OpRef(op=op_id))
-        assert (await ended(service.home)).state is State.COMPLETE
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
     report = await verify_record(config)
     assert report.ok and report.anchors == 3, report.findings
     with closing(sqlite3.connect(config.places.ledger)) as connection:

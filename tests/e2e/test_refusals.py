@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import Message, ToolCall
-from ledger.vocabulary import EntryKind, RootCause, State
+from ledger.vocabulary import EntryKind, OpOutcome, RootCause
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, call, looked, swap, whole
@@ -39,11 +39,11 @@ def shop(tmp_path: Path) -> Path:
 
 async def work(service: Serving, goal: str = "Make the discount count again") -> Ending:
     """Submit the failing test by hand (a short goal on one file is trivial), and wait for the end of its op."""
-    head = await service.home.repository.head()
+    head = await service.core.repository.head()
     assert head.commit is not None
     signal = manual_signal(goal, files=[CART], closed_when=[FAILING], base=head.commit, clock=service.clock)
-    await service.home.router.submit(signal)
-    return await ended(service.home)
+    await service.core.router.submit(signal)
+    return await ended(service.core)
 
 
 WORDY = "Customers are charged too much: the discount is added to the sum of the prices instead of taken off"
@@ -51,10 +51,10 @@ WORDY = "Customers are charged too much: the discount is added to the sum of the
 
 async def assert_refused(service: Serving, ending: Ending, rule: str) -> None:
     """It ended by policy; the reason, the record and the telling name the rule."""
-    assert ending.state is State.POSTMORTEM, ending.reason
+    assert ending.state is OpOutcome.POSTMORTEM, ending.reason
     assert ending.cause is RootCause.POLICY_REFUSED, (ending.cause, ending.reason)
     assert rule in ending.reason, ending.reason
-    entries = await service.home.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.VERDICT,))
+    entries = await service.core.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.VERDICT,))
     assert any(rule in str(entry.payload) for entry in entries)
     assert rule in await service.told(ending.op.id)
 
@@ -180,7 +180,7 @@ async def test_in_the_daemons_own_repository_its_rooms_are_read_and_not_written(
     async with served(config, model) as (service, _):
         await work(service)
         read, edited, shown, made, _ = [m.text for m in model.asked[-1] if m.role == "tool"][-len(tries) :]
-        rules = [e.payload["rule"] for e in await service.home.ledger.entries() if e.payload.get("event") == "gate"]
+        rules = [e.payload["rule"] for e in await service.core.ledger.entries() if e.payload.get("event") == "gate"]
     assert "LINKS = 1" in read and "LINKS" in shown
     assert ["gate02.own" in text for text in (edited, made)] == [not opened] * 2
     assert rules.count("gate02.own") == (0 if opened else 2)
@@ -222,9 +222,9 @@ async def test_the_runners_configuration_is_not_changed_without_a_person(tmp_pat
         if ending.request is not None:  # the tests pass with it: then it waits for a person, and nobody comes
             assert "gate16.runner_changed" in ending.request.reason
             assert "gate16.runner_changed" in await service.told(ending.op.id)
-            ending = await ended(service.home)
+            ending = await ended(service.core)
             assert ending.cause is RootCause.APPROVAL_EXPIRED
-        assert ending.state in (State.CANCELLED, State.POSTMORTEM), ending.reason
+        assert ending.state in (OpOutcome.CANCELLED, OpOutcome.POSTMORTEM), ending.reason
     untouched(repo, head, tmp_path)
 
 
@@ -266,10 +266,10 @@ async def test_a_way_round_the_test_is_raised_by_name(tmp_path: Path, name: str)
         ending = await work(service)
         if asks:
             assert ending.request is not None and rule in ending.request.reason, ending.reason
-            ending = await ended(service.home)
+            ending = await ended(service.core)
             assert ending.cause is RootCause.APPROVAL_EXPIRED
         else:
-            assert ending.state is State.COMPLETE, ending.reason
+            assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert rule in await service.told(ending.op.id)
     if asks:
         untouched(repo, head, tmp_path)
@@ -294,7 +294,7 @@ async def test_an_infilling_model_cannot(tmp_path: Path, text: str, rule: str | 
         if rule is not None:
             await assert_refused(service, ending, rule)
         else:  # nothing that is no change is even tested
-            assert ending.state is State.POSTMORTEM
+            assert ending.state is OpOutcome.POSTMORTEM
             assert ending.cause is RootCause.NO_CANDIDATE
     untouched(repo, head, tmp_path)
 
@@ -306,7 +306,7 @@ async def test_an_infilling_model_goes_on_to_the_next_one_after_a_refusal(tmp_pa
     model = Infilling(lambda prefix, _: answers if prefix.endswith("return ") else [])
     async with served(config_for(tmp_path, repo, repair={"moves": False}), model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
     assert "subtotal - discount - 0" in (repo / CART).read_text()
     assert KEY not in (repo / CART).read_text()
 
@@ -342,10 +342,10 @@ async def test_a_model_that_looks_around_repairs(
     model = Talking(manner(), files=[CART], changes=[CART])
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.expansion is not None and ending.dossier.expansion.files
         assert ending.dossier.plan is not None and ending.dossier.plan.approach == "Mend the cause."
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert git(repo, "rev-parse", "HEAD^") == head
     assert (repo / CART).read_text() == REPAIRED
     assert git(repo, "status", "--porcelain") == ""

@@ -8,11 +8,11 @@ from pathlib import Path
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
 from governance.grounding.claim_verdict import THIN
-from governance.pipeline.retries import COLLAPSE
+from governance.pipeline.dossier import COLLAPSE_RULE
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Message, Report, ToolSchema
 from ledger.events.grounding import About, ClaimOutcome, Graded, TrustKey
-from ledger.vocabulary import Entry, FailureClass, RootCause, State
+from ledger.vocabulary import Entry, FailureClass, OpOutcome, RootCause
 from tests.e2e.completions import Asked, Model, Reply, calls, provider_at
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, call
@@ -37,8 +37,8 @@ def degenerate(times: int) -> Model:
 
 
 async def record_of(service: Serving, op_id: str, event: str) -> list[Entry]:
-    assert (await service.home.ledger.verify()).ok
-    assert (await replay(service.home.ledger, op_id=op_id)).differences == ()
+    assert (await service.core.ledger.verify()).ok
+    assert (await replay(service.core.ledger, op_id=op_id)).differences == ()
     return await service.entries(op_id, event)
 
 
@@ -47,7 +47,7 @@ async def test_a_remote_answer_collapses_and_the_next_one_lands(tmp_path: Path) 
     head = git(repo, "rev-parse", "HEAD")
     async with model.serve() as server, served(config_for(tmp_path, repo), provider_at(server)) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         (entry,) = await record_of(service, ending.op.id, "regrounded")
         ended_calls = [e.payload for e in await service.entries(ending.op.id, "call.ended")]
         decided = [e.payload for e in await service.entries(ending.op.id, "grounding.decided")]
@@ -58,7 +58,7 @@ async def test_a_remote_answer_collapses_and_the_next_one_lands(tmp_path: Path) 
         bodies = [request.body for request in server.requests if request.body]
     cautious = [body.get("frequency_penalty", 0) for body in bodies if body.get("max_tokens") == 4_096]
     said = entry.payload
-    assert (said["why"], said["number"], said["most"], said["tests"]) == (COLLAPSE, 1, 2, "red")
+    assert (said["why"], said["number"], said["most"], said["tests"]) == (COLLAPSE_RULE, 1, 2, "red")
     assert said["proximity_milli"] >= 880 and said["signal"] in ("repeat", "copy", "loop")
     assert set(said["before"]) == {f"file:{CART}", f"file:{TEST}", "callers", "said:manual", "tests"}
     assert "history" in said["after"] and f"file:{CART}" in said["after"]
@@ -89,7 +89,7 @@ async def test_the_third_collapse_is_the_end_and_nothing_is_applied(tmp_path: Pa
         health = await api.health()
         (terminal,) = await service.entries(ending.op.id, "terminal")
     assert (ending.state, ending.cause, ending.failure) == (
-        State.POSTMORTEM, RootCause.COLLAPSE, FailureClass.COLLAPSE,
+        OpOutcome.POSTMORTEM, RootCause.COLLAPSE, FailureClass.COLLAPSE,
     ), ending.reason  # fmt: skip
     assert [entry.payload["number"] for entry in regrounded] == [1, 2]
     assert "history" in regrounded[1].payload["before"], "the second try stood on what the first look has found"
@@ -123,8 +123,8 @@ async def test_a_restless_answer_stands_on_more_or_is_asked_about(tmp_path: Path
         told = await service.told(waiting.op.id)
         assert git(repo, "status", "--porcelain") == ""
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, ending.reason
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
     assert [(j["stand"], j["min_sources"]) for j in judged] == [("reground", 10), ("ask", 10)]
     assert {d["asked"]["budget_scale_milli"] for d in decided if d["purpose"] == "generate"} == {507}
     assert (entry.payload["why"], entry.payload["number"]) == (THIN, 0)
@@ -147,7 +147,7 @@ async def test_what_has_changed_since_it_was_read_weighs_less_until_it_is_read_a
     config = config_for(tmp_path, repo, grounding={"more_sources": 4})
     async with served(config, Talking(say, changes=[CART])) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         judged = [e.payload for e in await record_of(service, ending.op.id, "grounding.judged")]
     assert [j["stand"] for j in judged] == ["reground", "act"]
     assert (
@@ -166,7 +166,7 @@ async def test_without_the_policy_a_restless_answer_lands_as_any_other(tmp_path:
     model = Restless(after_a_look(GOOD, CART, TEST), changes=[CART])
     async with served(config_for(tmp_path, shop(tmp_path), grounding=OFF), model) as (service, _):
         ending = await work(service, WORDY)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         judged = [e.payload for e in await record_of(service, ending.op.id, "grounding.judged")]
         decided = [e.payload["asked"] for e in await service.entries(ending.op.id, "grounding.decided")]
     assert [(j["stand"], j["min_sources"], j["facts"]["proximity_milli"]) for j in judged] == [("act", 0, 750)]
@@ -180,7 +180,7 @@ async def test_without_the_policy_a_collapsed_answer_is_not_acted_on(tmp_path: P
     async with model.serve() as server, served(config, provider_at(server)) as (service, _):
         ending = await work(service, WORDY)
         assert await record_of(service, ending.op.id, "regrounded") == []
-    assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.COLLAPSE), ending.reason
+    assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.COLLAPSE), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -198,7 +198,7 @@ async def test_who_is_little_trusted_has_to_look_further(tmp_path: Path) -> None
         async with served(config_for(base, shop(base)), Talking(glances, changes=[CART])) as (service, _):
             for number in range(misses):
                 key = TrustKey(kind="provider", name=Talking.name)
-                service.home.trust.learn(
+                service.core.trust.learn(
                     Graded(record=number, about=About.CHANGE, outcome=ClaimOutcome.MISS, keys=(key,))
                 )
             ending = await work(service, WORDY)
@@ -225,7 +225,7 @@ async def test_a_search_whose_holes_collapse_goes_on_from_fresh_evidence(tmp_pat
     )
     async with served(config_for(tmp_path, repo, repair={"moves": False}), model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         (entry,) = await record_of(service, ending.op.id, "regrounded")
         (judged,) = await service.entries(ending.op.id, "grounding.judged")
         started = [e.payload for e in await service.entries(ending.op.id, "call.started")]

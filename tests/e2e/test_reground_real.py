@@ -16,7 +16,7 @@ import pytest
 from daemon.record.replay import replay
 from kernel.engine.settings import LocalSettings
 from kernel.providers.local import LocalProvider
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import config_for, ended, repo_with
@@ -90,13 +90,13 @@ async def test_a_real_model_collapses_and_the_op_lands(tmp_path: Path, model: Lo
         signal = manual_signal(
             "The bill of a day is wrong", files=[PLAN], closed_when=[FAILING], base=head, clock=service.clock
         )
-        await service.home.router.submit(signal)
+        await service.core.router.submit(signal)
         async with asyncio.timeout(3_000):
-            ending = await ended(service.home, within_s=3_000)
-        assert ending.state is State.COMPLETE, ending.reason
-        entries = await service.home.ledger.entries(op_id=ending.op.id)
+            ending = await ended(service.core, within_s=3_000)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
+        entries = await service.core.ledger.entries(op_id=ending.op.id)
         told = await service.told(ending.op.id)
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     by_event = {name: [e.payload for e in entries if e.payload.get("event") == name] for name in WATCHED}
     first, *_ = by_event["regrounded"]
     assert first["proximity_milli"] >= 880 and first["signal"] in ("loop", "copy", "repeat")

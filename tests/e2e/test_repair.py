@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
 from tests.repos import commit, git
 
@@ -22,12 +22,12 @@ def minus(prefix: str, suffix: str) -> list[str]:
 async def test_a_failing_test_becomes_a_signed_commit(tmp_path: Path) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     broken = commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
-    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo), Infilling(minus)) as (core, senses):
         found = await senses.scan(None)
         assert len(found.signals) == 1, found.message
-        ending = await ended(house)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        report = await house.ledger.verify()
+        ending = await ended(core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
+        report = await core.ledger.verify()
         assert report.ok
     head = git(repo, "rev-parse", "HEAD")
     assert head != broken
@@ -48,8 +48,8 @@ async def test_a_failing_test_becomes_a_signed_commit(tmp_path: Path) -> None:
 async def test_a_commit_says_which_walls_were_missing(tmp_path: Path, sandbox: dict[str, Any], said: str) -> None:
     repo = repo_with(tmp_path / "shop", SHOP)
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
-    async with lived_in(config_for(tmp_path, repo, sandbox=sandbox), Infilling(minus)) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo, sandbox=sandbox), Infilling(minus)) as (core, senses):
         await senses.scan(None)
-        ending = await ended(house)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert re.fullmatch(said, git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Sandbox,valueonly)"))

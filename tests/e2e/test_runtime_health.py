@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.control.messages import OpRef
-from ledger.vocabulary import RootCause, Source, State, SuiteAnswers
+from ledger.vocabulary import OpOutcome, RootCause, Source, SuiteAnswers
 from sensors.health.sample import Gauges
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -30,7 +30,7 @@ def mending(old: str, new: str) -> Talking:
 
 async def looked_into(service: Serving) -> str:
     """What the sensor says, once the suite was run at HEAD."""
-    senses = service.senses_now
+    senses = service.sensors
     await senses.suite_sensor.scan_once(force=True)
     sensor = senses.by_source[Source("runtime_health")]
     await sensor.scan_once()
@@ -51,7 +51,7 @@ async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
     async with served(config, model, watch=True) as (service, api):
         await service.until("known", commit=first, green=True)
         head = commit(repo, "Faster tests", {INI: REFUSED})
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         compared = [await service.until("compared", commit=each) for each in (head, first)]
         assert [entry.payload["status"] for entry in compared] == ["infra", "green"]
         notes = "\n".join((await api.status()).notes)
@@ -62,8 +62,8 @@ async def test_settings_that_pytest_refuses_are_mended(tmp_path: Path) -> None:
         assert "lightning" in " ".join(e.evidence for e in signal.evidence)
         if ending.request is not None:
             await api.approve(OpRef(op=ending.op.id))
-            ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+            ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "The suite answers: 3 tests pass" in ending.dossier.verification.closure_reason
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
@@ -78,13 +78,13 @@ async def test_a_suite_that_collects_less_than_before_does_not_answer_again(tmp_
     async with served(config_for(tmp_path, repo, **QUICK), model) as (service, _):
         head = await broken(service, repo, NOWHERE)
         assert "and does at" in await looked_into(service)
-        ending = await ended(service.home)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         told = " ".join(m.text for asked in model.asked for m in asked)
         assert "tests/test_other.py::test_other was not run" in told
         assert await looked_into(service) == f"The suite gives no answer at {head[:12]}; an op was asked for."
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
     assert git(repo, "rev-parse", "HEAD") == head
 
 
@@ -99,7 +99,7 @@ async def test_without_a_cause_in_the_repository_there_is_no_work(tmp_path: Path
         assert said.startswith("The suite answers neither at"), said
         (site / "_pytest" / "main.away").rename(site / "_pytest" / "main.py")
         assert await looked_into(service) == ""
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
 
 
 @pytest.mark.long
@@ -111,12 +111,12 @@ async def test_a_suite_that_hangs_is_one_that_does_not_answer(tmp_path: Path) ->
         tmp_path, repo, **QUICK, pipeline={"suite_budget_s": 20}, repair={"test_limit_s": 20}, health={"every_s": 0.2}
     )
     async with served(config, mended) as (service, _):
-        service.home.health._gauges = Gauges(proc=tmp_path / "none", supplies=tmp_path / "none")
-        await service.home.health.next()
-        await service.home.health.next()
+        service.core.health._gauges = Gauges(proc=tmp_path / "none", supplies=tmp_path / "none")
+        await service.core.health.next()
+        await service.core.health.next()
         assert await looked_into(service) == ""
         commit(repo, "Warm up", {"shop/cart.py": hangs})
         assert "and does at" in await looked_into(service)
-        ending = await ended(service.home, within_s=300)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core, within_s=300)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert (repo / "shop/cart.py").read_text() == SHOP["shop/cart.py"]

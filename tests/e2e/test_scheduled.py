@@ -9,7 +9,7 @@ from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from daemon.settings.config import Config
 from kernel.provider import Provider
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_repair import minus
@@ -39,9 +39,9 @@ def told(tmp_path: Path, repo: Path, **entry: object) -> Config:
 async def begun(config: Config, model: Provider) -> None:
     """The daemon sees the entry for the first time, and ends."""
     async with served(config, model) as (service, api):
-        assert await service.senses_now.by_source[Source("scheduled")].scan_once() == ()
+        assert await service.sensors.by_source[Source("scheduled")].scan_once() == ()
         assert any(note.startswith("scheduled: Next is prices, ") for note in (await api.status()).notes)
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
 
 
 async def test_what_was_due_while_the_daemon_was_down_is_done_once(tmp_path: Path) -> None:
@@ -53,15 +53,15 @@ async def test_what_was_due_while_the_daemon_was_down_is_done_once(tmp_path: Pat
     try:
         await service.open()
         await service.bring_up()
-        await service.senses_now.start(service.lost)
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        await service.sensors.start(service.lost)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.test_ids) == (Source("scheduled"), (TEST,))
         await service.until("schedule_settled", what="queued", signal=ending.op.signals[0].id)
-        sensor = service.senses_now.by_source[Source("scheduled")]
-        assert await sensor.scan_once() == () and await service.home.router.idle()
-        assert (await service.home.ledger.verify()).ok
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        sensor = service.sensors.by_source[Source("scheduled")]
+        assert await sensor.scan_once() == () and await service.core.router.idle()
+        assert (await service.core.ledger.verify()).ok
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     finally:
         await service.close()
     assert git(repo, "rev-parse", "HEAD^") == broken
@@ -80,15 +80,15 @@ async def test_green_tests_are_not_the_end_of_what_only_the_owner_can_judge(tmp_
     try:
         await service.open()
         await service.bring_up()
-        await service.senses_now.start(service.lost)
-        waiting = await ended(service.home)
+        await service.sensors.start(service.lost)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert waiting.dossier.tier is Tier.APPROVAL_REQUIRED
         runs = await service.entries(waiting.op.id, "validated")
         assert [run.payload["status"] for run in runs] == ["green"]
         await ServiceApi(service).reject(RejectRequest(op=waiting.op.id))
-        done = await ended(service.home)
-        assert (done.state, done.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        done = await ended(service.core)
+        assert (done.state, done.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     finally:
         await service.close()
     assert git(repo, "rev-parse", "HEAD") == head

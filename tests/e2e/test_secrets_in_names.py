@@ -10,7 +10,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome, Phase
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.world import SHOP, config_for, ended, repo_with
@@ -47,15 +47,15 @@ async def test_no_secret_in_a_name_or_a_file_is_recorded(tmp_path: Path, unatten
     config = config_for(tmp_path, repo, approval={"unattended": unattended})
     model = Talking(after_a_look(swap(CART, f"    {WRONG}", f"    {RIGHT}"), CART, TEST))
     async with served(config, model) as (service, api):
-        found = await service.senses_now.scan(None)
+        found = await service.sensors.scan(None)
         assert found.signals, found
-        ending = await ended(service.home)
-        assert (ending.state is State.APPROVE) is (unattended == "nothing")
-        while ending.state is State.APPROVE:
+        ending = await ended(service.core)
+        assert (ending.state is Phase.APPROVE) is (unattended == "nothing")
+        while ending.state is Phase.APPROVE:
             await api.approve(OpRef(op=ending.op.id))
-            ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, ending.reason
-        ledger = service.home.ledger
+            ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
+        ledger = service.core.ledger
         report = await replay(ledger, op_id=ending.op.id)
         assert report.differences == (), report
         blobs = [await ledger.get_blob(str(sha)) for (sha,) in await ledger.query("SELECT sha256 FROM blobs")]

@@ -9,7 +9,7 @@ from daemon.control.messages import FixRequest
 from daemon.lifecycle.wakeup import install
 from kernel.provider import Health
 from ledger.places import Places
-from ledger.vocabulary import RootCause, State
+from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import PLUS, SHOP, Infilling, config_for, ended, lived_in, repo_with
@@ -35,9 +35,9 @@ async def test_red_only_in_uncommitted_edits_is_no_op_but_a_note(tmp_path: Path)
     write(repo, {CART: PLUS})
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
         assert owner_runs_tests(repo, service.config.places) == 1
-        found = await service.senses_now.scan(None)
+        found = await service.sensors.scan(None)
         assert found.signals == ()
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
         status = await api.status()
         assert any("red only in uncommitted edits" in note for note in status.notes), status.notes
         assert "uncommitted" in status.suite.note
@@ -52,10 +52,10 @@ async def test_eager_repairs_a_snapshot_on_a_review_branch(tmp_path: Path) -> No
     config = config_for(tmp_path, repo, test_failure={**QUICK, "eager": True})
     model = Infilling(lambda prefix, _: ["subtotal - discount + shipping"] if prefix.endswith("return ") else [])
     async with served(config, model) as (service, api):
-        found = await service.senses_now.scan(None)
+        found = await service.sensors.scan(None)
         assert len(found.signals) == 1, found.message
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         branch = ending.branch
         assert branch == f"ouro/review/{ending.op.id}"
         assert any(branch in note for note in (await api.status()).notes)
@@ -71,10 +71,10 @@ async def test_eager_says_which_line_to_undo_when_head_is_the_repair(tmp_path: P
     repo = repo_with(tmp_path / "shop", SHOP)
     write(repo, {CART: PLUS})
     config = config_for(tmp_path, repo, test_failure={**QUICK, "eager": True})
-    async with lived_in(config, Infilling(minus)) as (house, senses):
+    async with lived_in(config, Infilling(minus)) as (core, senses):
         await senses.scan(None)
-        ending = await ended(house)
-        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        ending = await ended(core)
+        assert ending.state is OpOutcome.NOOP, (ending.cause, ending.reason)
         assert f"{CART}:4" in ending.reason, ending.reason
         assert "subtotal + discount" in ending.reason
     assert (repo / CART).read_text() == PLUS
@@ -94,11 +94,11 @@ async def test_two_causes_are_two_signals_and_two_commits(tmp_path: Path) -> Non
             return []
         return ["name[0]"] if "initial" in prefix.rsplit("def ", 1)[-1] else ["subtotal - discount"]
 
-    async with lived_in(config_for(tmp_path, repo), Infilling(both)) as (house, senses):
+    async with lived_in(config_for(tmp_path, repo), Infilling(both)) as (core, senses):
         found = await senses.scan(None)
         assert len(found.signals) == 2, found.message
-        endings = [await ended(house) for _ in found.signals]
-        assert {e.state for e in endings} == {State.COMPLETE}, [(e.cause, e.reason) for e in endings]
+        endings = [await ended(core) for _ in found.signals]
+        assert {e.state for e in endings} == {OpOutcome.COMPLETE}, [(e.cause, e.reason) for e in endings]
         assert {p for e in endings for p in e.op.targets} == {"shop/names.py", "tests/test_cart.py"}
     assert git(repo, "rev-parse", "HEAD~2") == broken
     assert (repo / CART).read_text() == SHOP[CART]
@@ -112,10 +112,10 @@ async def test_a_flaky_test_is_no_op(tmp_path: Path) -> None:
     )
     repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_flaky.py": flaky})
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, api):
-        found = await service.senses_now.scan(None)
+        found = await service.sensors.scan(None)
         assert found.signals == ()
         assert "test_sometimes failed once and passed when run again" in found.message
-        assert await service.home.router.idle()
+        assert await service.core.router.idle()
         assert "failed once" in (await api.status()).suite.note
 
 
@@ -131,16 +131,16 @@ async def test_what_failed_for_want_of_a_model_is_taken_up_by_the_next_boot(tmp_
     commit(repo, "Speed up totals", {CART: PLUS})
     config = config_for(tmp_path, repo, test_failure=QUICK)
     async with served(config, Absent(minus), watch=True) as (service, api):
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.cause is RootCause.PROVIDER_UNAVAILABLE
         assert "The weights are not here" in ending.reason
         assert "The weights are not here" in " ".join((await api.status()).reasons)
-        assert not (await service.senses_now.scan(None)).signals  # it was given up a moment ago
+        assert not (await service.sensors.scan(None)).signals  # it was given up a moment ago
         assert (await api.fix(FixRequest())).signals  # but the owner asks for it
-        assert (await ended(service.home)).cause is RootCause.PROVIDER_UNAVAILABLE
+        assert (await ended(service.core)).cause is RootCause.PROVIDER_UNAVAILABLE
     async with served(config, Infilling(minus), watch=True) as (service, _):
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert (repo / CART).read_text() == SHOP[CART]
 
 
@@ -150,13 +150,12 @@ async def test_a_commit_that_breaks_a_line_is_repaired_without_another_word(tmp_
     async with served(config, Infilling(minus), watch=True) as (service, api):
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
         broken = commit(repo, "Speed up totals", {CART: PLUS})
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert git(repo, "rev-parse", "HEAD^") == broken
         assert (repo / CART).read_text() == SHOP[CART]
         await service.until("known", commit=git(repo, "rev-parse", "HEAD"), green=True)
-        assert service.home.pool is not None
-        assert service.home.pool.ended.empty()  # its own commit wakes it, and there is nothing to do
+        assert service.core.reports.ended.empty()  # its own commit wakes it, and there is nothing to do
         assert (await api.status()).suite.status == "green"
 
 
@@ -165,8 +164,8 @@ async def test_a_test_that_needs_the_network_is_left_alone_and_said_to_be(tmp_pa
     repo = repo_with(tmp_path / "shop", {**SHOP, "tests/test_net.py": net})
     commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
     async with served(config_for(tmp_path, repo), Infilling(lambda prefix, suffix: [])) as (service, _):
-        found = await service.senses_now.scan(None)
+        found = await service.sensors.scan(None)
         assert len(found.signals) == 1, found.message
-        assert any("tests/test_net.py::test_net: needs the network" in note for note in service.senses_now.notes())
-        ending = await ended(service.home)
+        assert any("tests/test_net.py::test_net: needs the network" in note for note in service.sensors.notes())
+        ending = await ended(service.core)
         assert ending.op.test_ids == ("tests/test_cart.py::test_total_with_discount",)

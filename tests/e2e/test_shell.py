@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernel.provider import Message
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from tests.e2e.serving import served
 from tests.e2e.talking import Said, Talking, call, looked
 from tests.e2e.test_refusals import CART, LONG, REPAIRED, TEST, shop, work
@@ -36,8 +36,8 @@ async def test_a_model_repairs_through_the_shell_and_nothing_else_lands(tmp_path
     model = Talking(stepping)
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        ledger = service.home.ledger
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
+        ledger = service.core.ledger
         refusals = [e.payload for e in await ledger.entries(op_id=ending.op.id, kinds=(EntryKind.VERDICT,))]
         calls = [e.payload for e in await service.entries(ending.op.id, "tool.called") if e.payload["tool"] == "bash"]
         told = await service.told(ending.op.id)

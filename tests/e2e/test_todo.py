@@ -8,7 +8,7 @@ from daemon.control.messages import OpRef
 from daemon.control.service_api import ServiceApi
 from daemon.record.replay import replay
 from governance.changes.effects import Effects
-from ledger.vocabulary import RootCause, Source, State
+from ledger.vocabulary import OpOutcome, Phase, RootCause, Source
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
@@ -34,21 +34,21 @@ async def test_a_todo_that_comes_with_a_commit_is_done_and_gone(tmp_path: Path) 
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("todo_scanner"), (CART,))
         assert "a marker can go" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         assert git(repo, "rev-parse", "HEAD") == asked
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "the marker is gone" in ending.dossier.verification.closure_reason
         made = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="todo_scanner", commit=made)
         assert any(note == f"todo_scanner: Nothing new at {made[:12]}." for note in (await api.status()).notes)
-        assert (await service.home.ledger.verify()).ok
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await service.core.ledger.verify()).ok
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     assert git(repo, "rev-parse", "HEAD^") == asked
     assert "ValueError" in (repo / CART).read_text() and "TODO" not in (repo / CART).read_text()
     assert "Done when" in " ".join(m.text for m in model.asked[0])
@@ -70,8 +70,8 @@ async def test_green_tests_do_not_do_what_a_todo_asks_for(tmp_path: Path) -> Non
     async with served(config_for(tmp_path, repo, **QUICK), Talking(model, changes=[CART]), watch=True) as (service, _):
         await service.until("sensor_looked", sensor="todo_scanner", commit=first)
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
-        ending = await ended(service.home)
-        assert ending.state is State.POSTMORTEM, ending.reason
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.POSTMORTEM, ending.reason
         assert ending.cause in (RootCause.CLOSURE_OPEN, RootCause.POLICY_REFUSED), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
@@ -110,19 +110,19 @@ async def test_a_todo_that_is_back_when_the_tree_is_verified_is_not_done(tmp_pat
     try:
         await service.open()
         await service.bring_up()
-        sensor = service.senses_now.by_source[Source("todo_scanner")]
+        sensor = service.sensors.by_source[Source("todo_scanner")]
         await sensor.scan_once()
         asked = commit(repo, "Ask for it", {CART: WITH_TODO})
         await sensor.scan_once()
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         await ServiceApi(service).approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)  # tried once more, and shown to the owner again
+        ending = await ended(service.core)  # tried once more, and shown to the owner again
         (closure,) = await service.entries(ending.op.id, "closure")
     finally:
         await service.close()
-    assert (ending.state, ending.request is None) == (State.APPROVE, False), ending.reason
+    assert (ending.state, ending.request is None) == (Phase.APPROVE, False), ending.reason
     assert [f.rule for f in ending.dossier.feedback] == ["verify.closure"]
-    assert closure.payload["closed"] is False and closure.phase is State.VERIFY
+    assert closure.payload["closed"] is False and closure.phase is Phase.VERIFY
     assert "the TODO still stands" in closure.payload["reason"]
     assert (repo / CART).read_text() == WITH_TODO
     assert git(repo, "rev-parse", "HEAD") == asked
@@ -132,7 +132,7 @@ async def test_a_kernel_that_takes_no_words_makes_the_sensor_unavailable(tmp_pat
     repo = repo_with(tmp_path / "shop", {**SHOP, CART: WITH_TODO})
     config = config_for(tmp_path, repo, **QUICK)
     async with served(config, Infilling(lambda prefix, suffix: [])) as (service, api):
-        by_source = service.senses_now.by_source
+        by_source = service.sensors.by_source
         assert {Source("backlog"), Source("todo_scanner")} <= set(by_source)
         for sensor in by_source.values():
             assert await sensor.scan_once() == ()

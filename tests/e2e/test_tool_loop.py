@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, RootCause
 from sensors.requests.manual import manual_signal
 from tests.e2e.completions import Asked, Model, Reply, blocks, calls, provider_at
 from tests.e2e.serving import Serving, served
@@ -55,11 +55,11 @@ def strong(form: Callable[..., Reply]) -> Callable[[Asked], Reply]:
 
 
 async def work(service: Serving, goal: str, path: str, test: str) -> Ending:
-    head = await service.home.repository.head()
+    head = await service.core.repository.head()
     assert head.commit is not None
     signal = manual_signal(goal, files=[path], closed_when=[test], base=head.commit, clock=service.clock)
-    await service.home.router.submit(signal)
-    return await ended(service.home)
+    await service.core.router.submit(signal)
+    return await ended(service.core)
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["tools", "text"])
@@ -76,11 +76,11 @@ async def test_a_strong_model_explores_edits_two_files_runs_the_test_and_lands(t
         ),
     ):
         ending = await work(service, GOAL, BILL, FAILING)
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert ending.dossier.plan is not None and ending.dossier.plan.approach == "Mend the cause."
         (end,) = await service.entries(ending.op.id, "loop.ended")
         made = [e.payload["tool"] for e in await service.entries(ending.op.id, "tool.called")]
-        assert (await service.home.ledger.verify()).ok
+        assert (await service.core.ledger.verify()).ok
     assert (end.payload["end"], end.payload["manner"]) == ("answer", "native" if native else "text")
     assert end.payload["wrote"] == [BILL, RATE] and end.payload["rounds"] == 4
     assert made[-3:] == ["edit_file", "edit_file", "run_tests"]
@@ -218,7 +218,7 @@ async def test_whatever_a_model_does_the_op_ends_bounded_and_by_name(tmp_path: P
             model.asked.clear()
             ending = await work(service, "Add", source(number), f"tests/test_m{number}.py::test_add")
             done = case.cause is RootCause.NONE
-            state = State.COMPLETE if done else State.POSTMORTEM
+            state = OpOutcome.COMPLETE if done else OpOutcome.POSTMORTEM
             assert (ending.state, ending.cause) == (state, case.cause), (name, ending.reason)
             ends = await service.entries(ending.op.id, "loop.ended")
             assert {e.payload["end"] for e in ends} == {case.end}, (name, ending.reason)
@@ -227,8 +227,8 @@ async def test_whatever_a_model_does_the_op_ends_bounded_and_by_name(tmp_path: P
             assert len(model.asked) <= config.settings.loop.rounds, name
             bounded(name, model.asked)
             assert git(repo, "status", "--porcelain") == "", name
-            assert await service.home.workspaces.reap(()) == (), name
-        assert (await service.home.ledger.verify()).ok
+            assert await service.core.workspaces.reap(()) == (), name
+        assert (await service.core.ledger.verify()).ok
 
 
 def bounded(name: str, requests: list[Asked]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.world import SHOP, Infilling, config_for, ended, lived_in, repo_with
 from tests.repos import commit
 
@@ -26,10 +26,10 @@ async def test_new_type_errors_send_a_repair_back(tmp_path: Path) -> None:
     commit(repo, "Speed up", {"shop/cart.py": BROKEN})
     provider = Infilling(lambda prefix, suffix: [UNTYPED] if prefix.endswith("    ") else [])
     config = config_for(tmp_path, repo, repair={"moves": False}, tests={"readable": [mypy]})
-    async with lived_in(config, provider) as (house, senses):
+    async with lived_in(config, provider) as (core, senses):
         await senses.scan(None)
-        ending = await ended(house)
-        assert ending.state is State.POSTMORTEM
+        ending = await ended(core)
+        assert ending.state is OpOutcome.POSTMORTEM
         rules = [f.rule for f in ending.dossier.feedback]
     assert "validate.types" in rules
     assert (repo / "shop/cart.py").read_text() == BROKEN

@@ -8,10 +8,10 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from governance.phases.gate import attended
+from governance.phases.gate import unattended_floors
 from governance.settings import ApprovalSettings
 from ledger.ids import short_id
-from ledger.vocabulary import CONVERSATION, SEARCH, State, Tier
+from ledger.vocabulary import CONVERSATION, SEARCH, OpOutcome, Phase, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, swap
@@ -56,9 +56,9 @@ async def test_what_misses_the_list_waits_and_lands_with_the_owners_yes(
         assert rule in told and sentence in told, told
         assert f"ouro approve {short_id(ending.op.id)}" in told
         assert git(repo, "rev-parse", "HEAD") == head
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
         await api.approve(OpRef(op=ending.op.id))
-        done = await service.until("terminal", to=State.COMPLETE.value)
+        done = await service.until("terminal", to=OpOutcome.COMPLETE.value)
         assert done.op_id == ending.op.id
 
 
@@ -67,7 +67,7 @@ async def test_an_honest_repair_needs_nobody(tmp_path: Path) -> None:
     model = Talking(after_a_look(GOOD, CART, TEST))
     async with served(config_for(tmp_path, repo), model) as (service, _):
         ending = await work(service)
-        assert (ending.state, ending.dossier.tier) == (State.COMPLETE, Tier.SAFE_AUTO), ending.reason
+        assert (ending.state, ending.dossier.tier) == (OpOutcome.COMPLETE, Tier.SAFE_AUTO), ending.reason
 
 
 @pytest.mark.parametrize("setting", ["search", "nothing"])
@@ -87,14 +87,14 @@ async def test_what_the_search_puts_in_a_hole_waits_where_it_acts(tmp_path: Path
     async with served(config, Infilling(lambda before, _: [HOLE] * before.endswith("    "))) as (service, _):
         tests = ["tests/test_calc.py::test_label", "tests/test_calc.py::test_other"]
         signal = manual_signal("Mend it", files=["calc.py"], closed_when=tests, base=head, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-    assert (ending.state, ending.dossier.tier) == (State.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+    assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
 
 
 @pytest.mark.parametrize("strategy", [CONVERSATION, "linear", "", "cloze "])
 def test_only_what_the_search_made_may_land_as_delivered(strategy: str) -> None:
     assert ApprovalSettings().unattended == "search"
-    assert [tier for tier, _ in attended("search", strategy)] == [Tier.APPROVAL_REQUIRED]
-    assert attended("search", SEARCH) == []
+    assert [tier for tier, _ in unattended_floors("search", strategy)] == [Tier.APPROVAL_REQUIRED]
+    assert unattended_floors("search", SEARCH) == []

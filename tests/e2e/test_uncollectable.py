@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import commit, git
@@ -46,11 +46,11 @@ async def test_what_a_test_file_imports_is_repaired(tmp_path: Path, what: str) -
     source, right = BROKEN[what]
     broken = commit(repo, "Tidy up words", {WORDS: source})
     async with served(config_for(tmp_path, repo), line(right)) as (service, _):
-        assert len((await service.senses_now.scan(None)).signals) == 1
-        ending = await ended(service.home)
+        assert len((await service.sensors.scan(None)).signals) == 1
+        ending = await ended(service.core)
         told = await service.told(ending.op.id)
         assert ending.op.test_ids == (TEST,)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, told)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, told)
         assert not await service.entries(ending.op.id, "change.rolling_back")
         assert "closure: the signal is gone" in told
     assert git(repo, "rev-parse", "HEAD^") == broken
@@ -66,10 +66,10 @@ async def test_a_conftest_that_cannot_be_imported_is_repaired_with_its_folder(tm
     source, right = BROKEN["a wrong name"]
     commit(repo, "Tidy up words", {WORDS: source})
     async with served(config_for(tmp_path, repo), line(right)) as (service, _):
-        assert len((await service.senses_now.scan(None)).signals) == 1
-        ending = await ended(service.home)
+        assert len((await service.sensors.scan(None)).signals) == 1
+        ending = await ended(service.core)
         assert ending.op.test_ids == ("tests/conftest.py",)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason, await service.told(ending.op.id))
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, await service.told(ending.op.id))
     assert (repo / WORDS).read_text() == GOOD
 
 
@@ -79,9 +79,9 @@ async def test_a_file_that_is_collected_with_a_red_test_is_not_closed(tmp_path: 
     worse = source.replace("max(words", "min(words")
     head = commit(repo, "Tidy up words", {WORDS: worse})
     async with served(config_for(tmp_path, repo), line(right)) as (service, _):
-        assert len((await service.senses_now.scan(None)).signals) == 1
-        ending = await ended(service.home)
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert len((await service.sensors.scan(None)).signals) == 1
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert f"none turned {TEST} green" in ending.reason
         assert "; tried were " in ending.reason and f" at {WORDS}:" in ending.reason
     assert git(repo, "rev-parse", "HEAD") == head
@@ -94,13 +94,13 @@ async def test_what_was_repaired_meanwhile_is_no_missing_test(tmp_path: Path) ->
     source, right = BROKEN["a wrong name"]
     commit(repo, "Tidy up words", {WORDS: source})
     async with served(config_for(tmp_path, repo), line(right)) as (service, _):
-        service.home.router.pause()
-        await service.senses_now.scan(None)
+        service.core.router.pause()
+        await service.sensors.scan(None)
         other = {"tests/test_other.py": "def test_other():\n    assert False\n"}
         commit(repo, "Repair it by hand, and break another", {WORDS: GOOD, **other})
-        service.home.router.resume()
-        ending = await ended(service.home)
-        assert ending.state is State.NOOP, (ending.cause, ending.reason)
+        service.core.router.resume()
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.NOOP, (ending.cause, ending.reason)
         told = await service.told(ending.op.id)
         assert "why: the test is green at this commit: nothing to repair" in told
         looks = await service.entries(ending.op.id, "reproduced")

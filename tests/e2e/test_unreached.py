@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from governance.irongate import candidate_gates as battery
-from governance.irongate.verdicts import passed
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import State, Tier
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, Phase, Tier
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.talking import Talking, after_a_look, whole
+from tests.e2e.without_gates import take_gate_away
 from tests.e2e.world import Infilling, config_for, ended, repo_with
 from tests.repos import git
 
@@ -78,8 +77,8 @@ async def offered(tmp_path: Path, files: Files, answer: Files) -> tuple[Ending, 
         signal = manual_signal(
             "Mend add", files=["calc.py"], closed_when=["tests/test_calc.py::test_add"], base=head, clock=service.clock
         )
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
     return ending, git(repo, "rev-parse", "HEAD") != head
 
 
@@ -88,15 +87,15 @@ async def test_it_waits(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
     """Where it is a matter of functions, without what gate 20 has against them for other reasons."""
     files, answer, why = CASES[name]
     if why.startswith("no failing"):
-        monkeypatch.setattr(battery.g20_unattended, "check", lambda facts: passed(20))
+        take_gate_away(monkeypatch, 20)
     ending, landed = await offered(tmp_path, files, answer)
-    assert (ending.state, ending.dossier.tier, landed) == (State.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED, False), ending.reason
     assert ending.request is not None and why in ending.request.reason, ending.request
 
 
 async def test_what_the_failing_test_runs_lands(tmp_path: Path) -> None:
     ending, landed = await offered(tmp_path, {"calc.py": CALC + DROP}, {"calc.py": MENDED + DROP})
-    assert (ending.state, ending.dossier.tier, landed) == (State.COMPLETE, Tier.SAFE_AUTO, True), ending.reason
+    assert (ending.state, ending.dossier.tier, landed) == (OpOutcome.COMPLETE, Tier.SAFE_AUTO, True), ending.reason
 
 
 async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> None:
@@ -115,8 +114,8 @@ async def test_what_turns_green_by_itself_shows_no_repair(tmp_path: Path) -> Non
         signal = manual_signal(
             "Mend add", files=["calc.py"], closed_when=["tests/test_calc.py::test_add"], base=head, clock=service.clock
         )
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-    assert (ending.state, ending.dossier.tier) == (State.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+    assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
     assert ending.request is not None and "without this change as well" in ending.request.reason
     assert git(repo, "rev-parse", "HEAD") == head

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
@@ -32,9 +32,9 @@ async def test_what_cannot_be_traced_is_repaired(tmp_path: Path, told_by: str) -
     base = git(repo, "rev-parse", "HEAD")
     async with served(config_for(tmp_path, repo), Infilling(minus)) as (service, _):
         signal = manual_signal("Mend it", files=[CART], closed_when=[FAILING], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         (found,) = await service.entries(ending.op.id, "localised")
     assert found.payload["lines"] == 0 and told_by in found.payload["places"][0][3]
     assert (repo / CART).read_text() == SHOP[CART]

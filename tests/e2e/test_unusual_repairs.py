@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from governance.pipeline.orchestrator import Ending
-from ledger.vocabulary import RootCause, State
+from governance.pipeline.ending import Ending
+from ledger.vocabulary import OpOutcome, Phase, RootCause
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served
 from tests.e2e.world import Infilling, config_for, ended, repo_with
@@ -90,8 +90,8 @@ async def broken(
     async with served(config_for(tmp_path, repo), Infilling(answers)) as (service, _):
         base = git(repo, "rev-parse", "HEAD")
         signal = manual_signal("Mend it", closed_when=[test], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         assigned = await service.entries(ending.op.id, "tier.assigned")
     return ending, str([entry.payload["reasons"] for entry in assigned])
 
@@ -99,7 +99,7 @@ async def broken(
 async def test_the_use_of_what_was_renamed_is_mended_and_the_new_name_stays(tmp_path: Path) -> None:
     renamed = CORE.replace("load", "load_file")
     ending, why = await broken(tmp_path, {**USED}, {"core.py": renamed}, "test_app.py")
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason, why)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, why)
     assert (tmp_path / "shop/app.py").read_text() == MAIN.replace("load\n", "load_file as load\n", 1)
     assert (tmp_path / "shop/core.py").read_text() == renamed
 
@@ -109,7 +109,7 @@ async def test_a_doctest_is_repaired_in_its_own_file(tmp_path: Path) -> None:
     change = {"slugs.py": DOC.replace("text.lower()", "text")}
     line = 'return "-".join(text.lower().split())'
     ending, why = await broken(tmp_path, {**files}, {**change}, "slugs.py::slugs.slug", line)
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason, why)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason, why)
     assert (tmp_path / "shop/slugs.py").read_text() == DOC
 
 
@@ -119,7 +119,7 @@ async def test_a_table_that_loses_entries_waits_and_says_which(tmp_path: Path) -
     ending, why = await broken(
         tmp_path, {**TABLE}, {**change}, "test_steps.py::test_stop", short, in_place_of="STEPS ="
     )
-    assert ending.state is State.APPROVE, (ending.cause, ending.reason, why)
+    assert ending.state is Phase.APPROVE, (ending.cause, ending.reason, why)
     assert "gate20.outside: steps.py: takes" in why and "'finish' out of STEPS" in why
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from governance.changes.effects import Effects
 from kernel.provider import Message
-from ledger.vocabulary import EntryKind, State
+from ledger.vocabulary import EntryKind, OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, looked, swap
@@ -73,19 +73,19 @@ async def test_a_repair_that_verify_refuses(tmp_path: Path, learns: bool) -> Non
             "Bring the level up to what is wanted of it in the shop, and nothing else with it",
             files=[CART], closed_when=[f"{TEST}::test_level"], base=head, clock=service.clock,
         )  # fmt: skip
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
-        moved = await service.home.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.TRANSITION,))
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+        moved = await service.core.ledger.entries(op_id=ending.op.id, kinds=(EntryKind.TRANSITION,))
         phases = [entry.payload["to"] for entry in moved]
     finally:
         await service.close()
     if learns:
-        assert ending.state is State.COMPLETE, ending.reason
+        assert ending.state is OpOutcome.COMPLETE, ending.reason
         assert phases.count("APPLY") == 2 and phases.count("VERIFY") == 2
         assert "LEVEL = 2" in (repo / CART).read_text()
         assert git(repo, "rev-list", "--count", f"{head}..HEAD") == "1"
     else:
-        assert ending.state is State.POSTMORTEM, ending.reason
+        assert ending.state is OpOutcome.POSTMORTEM, ending.reason
         assert (repo / CART).read_text() == FILES[CART]
         assert git(repo, "rev-parse", "HEAD") == head
     assert git(repo, "status", "--porcelain") == ""
@@ -117,8 +117,8 @@ async def test_what_the_owner_commits_while_tests_run_is_tested_with_the_change(
     async with served(config, Infilling(lambda prefix, suffix: []), service_type=Busy) as (service, _):
         base, closed_when = git(repo, "rev-parse", "HEAD"), ("tests/test_cart.py::test_total_with_discount",)
         signal = manual_signal("Mend it", closed_when=closed_when, files=[CART], base=base, clock=service.clock)
-        await service.home.router.submit(signal)
-        ending = await ended(service.home)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
         told = await service.told(ending.op.id)
-    assert ending.state is State.POSTMORTEM and "verify.tests" in told and "test_half" in told, told
+    assert ending.state is OpOutcome.POSTMORTEM and "verify.tests" in told and "test_half" in told, told
     assert git(repo, "log", "--format=%s", "-1") == "mine" and (repo / CART).read_text() == PLUS

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from kernel.provider import Message
-from ledger.vocabulary import OwnerConfirms, RootCause, Source, State, TestsPass
+from ledger.vocabulary import OpOutcome, OwnerConfirms, RootCause, Source, TestsPass
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Said, Talking, after_a_look, looked, swap
 from tests.e2e.world import PLUS, SHOP, config_for, ended, repo_with
@@ -39,7 +39,7 @@ def settings(base: Path) -> dict[str, Any]:
 
 async def shown(service: Serving, base: Path, text: str) -> None:
     """The watcher stands, then a picture appears in a folder that was not there."""
-    await service.senses_now._watcher.ready.wait()
+    await service.sensors._watcher.ready.wait()
     (base / "shots").mkdir()
     (base / "shots" / "now.png").write_bytes(png(text))
     await service.until("sensor_said", sensor="vision_sensor")
@@ -51,16 +51,16 @@ async def test_an_error_on_a_picture_is_mended_once_the_owner_agrees_and_nothing
     model = Talking(after_a_look(swap(CART, RETURN, CAREFUL), CART), changes=[CART])
     async with served(config_for(tmp_path, repo, **settings(tmp_path)), model, watch=True) as (service, api):
         await shown(service, tmp_path, TRACE)
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("vision_sensor"), (CART,))
         assert isinstance(waiting.op.signals[0].closure, OwnerConfirms)
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        kept = str(await service.home.ledger.query("SELECT group_concat(body) FROM entries"))
-        kept += str(await service.home.ledger.query("SELECT group_concat(CAST(data AS TEXT)) FROM blobs"))
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
+        kept = str(await service.core.ledger.query("SELECT group_concat(body) FROM entries"))
+        kept += str(await service.core.ledger.query("SELECT group_concat(CAST(data AS TEXT)) FROM blobs"))
         assert "a total below zero" in kept
         for text in ("ghp_0123456789", "secret line", "/srv/till"):
             assert text not in kept + str(model.asked) + git(repo, "log", "-1", "--format=%B"), text
@@ -82,9 +82,9 @@ async def test_green_tests_but_for_the_one_on_the_picture_are_not_enough(tmp_pat
 
     async with served(config_for(tmp_path, repo, **settings(tmp_path)), Talking(say), watch=True) as (service, _):
         await shown(service, tmp_path, FAILED)
-        ending = await ended(service.home)
+        ending = await ended(service.core)
         assert ending.op.origin is Source("vision_sensor")
         assert ending.op.signals[0].closure == TestsPass(ids=("tests/test_cart.py::test_total_with_discount",))
-        assert ending.state is State.POSTMORTEM, (ending.cause, ending.reason)
+        assert ending.state is OpOutcome.POSTMORTEM, (ending.cause, ending.reason)
         assert ending.cause in (RootCause.TESTS_FAILED, RootCause.NO_CANDIDATE), ending.reason
     assert told and git(repo, "rev-parse", "HEAD") == first

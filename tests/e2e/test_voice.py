@@ -9,7 +9,7 @@ import pytest
 from daemon.control.client import Client, RemoteError
 from daemon.control.messages import Answered, OpRef, RejectRequest, Utterance
 from ledger.events.session import ControlRequested
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.test_refusals import CART, FAILING, GOOD, TEST
@@ -36,18 +36,18 @@ async def test_a_spoken_test_is_repaired_and_what_is_unsure_is_not_begun(tmp_pat
         for sure in (4_000, None):
             unsure = await spoken(service, "fix test total with discount", sure)
             assert (unsure.outcome, unsure.rule) == ("asked_back", "voice.confidence")
-        assert await service.home.router.idle() and "2 asked back" in " ".join((await api.status()).notes)
+        assert await service.core.router.idle() and "2 asked back" in " ".join((await api.status()).notes)
         queued = await spoken(service, "Ouro, please fix test total with discount.")
         assert queued.outcome == "queued" and FAILING in queued.message
         again = await spoken(service, "fix test total with discount")
         assert again.outcome == "repeated"
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert (ending.op.origin, ending.op.test_ids) == (Source("voice_human"), (FAILING,))
         assert ending.dossier.tier is Tier.SAFE_AUTO
         told = (await spoken(service, "what are you doing?")).message
         assert told == "Nothing is under way."
-        asked = await service.home.ledger.events(ControlRequested)
+        asked = await service.core.ledger.events(ControlRequested)
         assert [event.asked.get("goal") for _, event in asked if event.verb == "hear"] == [
             "fix test total with discount",
             None,
@@ -61,7 +61,7 @@ async def test_no_voice_approves_what_green_tests_do_not_close(tmp_path: Path) -
     model = Talking(after_a_look(swap(CART, LINE, f"{DONE}\n{LINE}"), CART), changes=[CART])
     async with served(config_for(tmp_path, repo, **STILL), model) as (service, api):
         await spoken(service, f"refuse negative prices in {CART}")
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None and waiting.dossier.tier is Tier.APPROVAL_REQUIRED, waiting.reason
         short = waiting.op.id.split("-")[1][-6:]
         for said in (f"approve {short}", "yes", "go ahead", "apply the change", "okay, approve it", "merge it",
@@ -72,8 +72,8 @@ async def test_no_voice_approves_what_green_tests_do_not_close(tmp_path: Path) -
         assert not await service.entries(waiting.op.id, "approval.rejected")
         assert short in (await spoken(service, "show it")).message
         await api.reject(RejectRequest(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
     assert (repo / CART).read_text() == SHOP[CART]
 
 
@@ -87,13 +87,13 @@ async def test_orders_are_carried_out_and_a_wrong_reference_is_told(tmp_path: Pa
         assert ", paused" in (await spoken(service, "status", None)).message
         await spoken(service, f"refuse negative prices in {CART}")
         await spoken(service, "resume")
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         with pytest.raises(RemoteError, match="No op matches"):
             await spoken(service, "cancel op zzz 9 9 9 f".replace("zzz ", ""))
         cancelled = await spoken(service, "cancel it")
         assert cancelled.outcome == "done", cancelled
-        ending = await ended(service.home)
-        assert (ending.op.id, ending.state) == (waiting.op.id, State.CANCELLED)
+        ending = await ended(service.core)
+        assert (ending.op.id, ending.state) == (waiting.op.id, OpOutcome.CANCELLED)
         with pytest.raises(RemoteError, match="Nothing is under way"):
             await spoken(service, "cancel this")
         with pytest.raises(RemoteError, match="No signal fits"):

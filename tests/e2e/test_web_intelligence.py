@@ -8,7 +8,7 @@ import pytest
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from ledger.vocabulary import RootCause, Source, State, Tier
+from ledger.vocabulary import OpOutcome, RootCause, Source, Tier
 from sensors.health.sample import Gauges
 from tests.e2e.serving import served
 from tests.e2e.talking import InTurn, Talking, after_a_look, swap
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[1] / "sensors" / "advisories" / "osv"
 @pytest.fixture(autouse=True)
 def machine_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under pressure nothing of this rank is begun; how busy the machine of the test is must not matter."""
-    monkeypatch.setattr("daemon.house.gauges_for", lambda places: Gauges(proc=FOLDER, supplies=FOLDER))
+    monkeypatch.setattr("daemon.app.core.gauges_for", lambda places: Gauges(proc=FOLDER, supplies=FOLDER))
 
 
 def told(server: OsvServer) -> dict[str, object]:
@@ -42,20 +42,20 @@ async def test_a_pin_with_an_advisory_is_moved_when_the_owner_allows_it(tmp_path
         osv_server(FOLDER) as server,
         served(config_for(tmp_path, repo, **told(server)), model, watch=True) as (service, api),
     ):
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("web_intelligence"), (PINS,))
         assert waiting.dossier.tier is Tier.APPROVAL_REQUIRED
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
         assert ending.dossier.verification is not None
         assert "requirements.txt pins paper-clips 1.6.0" in ending.dossier.verification.closure_reason
         made = git(repo, "rev-parse", "HEAD")
         await service.until("sensor_looked", sensor="web_intelligence", commit=made)
-        assert await service.home.router.idle()
-        assert (await replay(service.home.ledger, op_id=ending.op.id)).differences == ()
+        assert await service.core.router.idle()
+        assert (await replay(service.core.ledger, op_id=ending.op.id)).differences == ()
     assert (repo / PINS).read_text() == TEXT.replace("1.2", "1.6.0")
     asked = "\n".join(m.text for turn in model.asked for m in turn)
     assert "Clips leave their folder" in asked and "GHSA-aaaa-bbbb-cccc" in asked
@@ -76,8 +76,8 @@ async def test_green_tests_do_not_move_a_pin(tmp_path: Path) -> None:
         osv_server(FOLDER) as server,
         served(config_for(tmp_path, repo, **told(server)), Talking(model, changes=[PINS]), watch=True) as (service, _),
     ):
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.CLOSURE_OPEN), ending.reason
         runs = await service.entries(ending.op.id, "validated")
         assert {run.payload["status"] for run in runs} == {"green"}
     assert "pins paper-clips 1.5.1, which is below 1.6.0" in model.told[1]

@@ -9,7 +9,7 @@ import pytest
 from daemon.control.client import Client
 from daemon.control.messages import AnswerRequest, OpRef, RejectRequest
 from daemon.repl.commands import answer
-from ledger.vocabulary import RootCause, Source, SourceClass, State
+from ledger.vocabulary import OpOutcome, RootCause, Source, SourceClass
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Talking, after_a_look, swap
 from tests.e2e.world import SHOP, Infilling, config_for, ended, repo_with
@@ -39,20 +39,20 @@ async def test_a_wish_is_asked_about_and_done_after_two_answers(tmp_path: Path) 
         assert f'Shall I work on this: "{WISH}"?' in await typed(service, WISH)
         (note,) = [note for note in (await api.status()).notes if note.startswith("intent_discovery:")]
         assert WISH in note and "ouro answer w-" in note
-        assert await service.home.router.idle() and model.asked == []
+        assert await service.core.router.idle() and model.asked == []
     async with served(config, model) as (service, api):  # the question outlives the daemon
         wish = note.partition("work on this? ")[2].split()[0]
         assert "queued as sig-" in (await api.answer(AnswerRequest(op=wish, text="yes"))).message.lower()
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert (waiting.op.origin, waiting.op.targets) == (Source("intent_discovery"), (CART,))
         assert waiting.dossier.routing is not None
         assert waiting.dossier.routing.route.value.lower() == SourceClass.SPECULATIVE.value
         assert git(repo, "rev-parse", "HEAD") == first
         await api.approve(OpRef(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
-        assert "AKIAIOSFODNN7" not in repr(await service.home.ledger.query("SELECT * FROM conversation"))
+        ending = await ended(service.core)
+        assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
+        assert "AKIAIOSFODNN7" not in repr(await service.core.ledger.query("SELECT * FROM conversation"))
         assert not [note for note in (await api.status()).notes if note.startswith("intent_discovery:")]
     assert "ValueError" in (repo / CART).read_text()
     asked = "\n".join(m.text for turn in model.asked for m in turn)
@@ -66,15 +66,15 @@ async def test_a_wish_without_a_yes_is_no_work_and_green_tests_are_no_yes(tmp_pa
         assert "Shall I" in await typed(service, WISH)
         assert "not ask about that again" in await typed(service, "no, negative prices are refunds")
         assert "negative prices are refunds" in await typed(service, WISH)
-        assert await service.home.router.idle() and model.asked == []
+        assert await service.core.router.idle() and model.asked == []
         assert "Shall I" in await typed(service, f"We should raise a ValueError for negative prices in {CART}")
         assert "Queued" in await typed(service, "yes")
-        waiting = await ended(service.home)
+        waiting = await ended(service.core)
         assert waiting.request is not None, (waiting.state, waiting.reason)
         assert "owner" in " ".join(waiting.dossier.gating.reasons if waiting.dossier.gating else ())
         await api.reject(RejectRequest(op=waiting.op.id))
-        ending = await ended(service.home)
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        ending = await ended(service.core)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         said = await typed(service, "/said")
         assert said.splitlines()[0] == f"owner      {WISH}" and "ouroboros" in said
     assert (repo / CART).read_text() == SHOP[CART]
@@ -86,4 +86,4 @@ async def test_a_kernel_that_takes_no_words_only_listens(tmp_path: Path) -> None
     async with served(config_for(tmp_path, repo, **QUICK), Infilling(lambda prefix, suffix: [])) as (service, api):
         assert not [note for note in (await api.status()).notes if "intent" in note or "voice" in note]
         assert "takes no goal in words" in await typed(service, WISH)
-        assert "yes" not in await typed(service, "yes") and await service.home.router.idle()
+        assert "yes" not in await typed(service, "yes") and await service.core.router.idle()

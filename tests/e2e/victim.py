@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from daemon.house import House
 from daemon.lifecycle.service import Service
 from daemon.settings.config import Config
 from governance.changes.effects import Effects
@@ -264,9 +263,9 @@ class Victim(Service):
         effects.plan, effects.overtaken = self.plan, self._overtaken
         return effects
 
-    async def _work(self, house: House) -> None:
+    async def _work(self) -> None:
         await self._look()
-        await super()._work(house)
+        await super()._work()
 
 
 async def live(service: Victim, errand: Callable[[Victim], Awaitable[None]]) -> None:
@@ -281,8 +280,7 @@ async def live(service: Victim, errand: Callable[[Victim], Awaitable[None]]) -> 
 
 async def queued_work(service: Victim) -> None:
     """Work off what is in the queue; look for nothing new: a signal that recovery lost stays lost."""
-    assert service.house is not None
-    await service.house.router.until_idle()
+    await service.core.router.until_idle()
 
 
 async def nothing(service: Victim) -> None:

@@ -1,4 +1,4 @@
-"""A whole world for end-to-end tests: a real repository with its own tests, and a house with a scripted model."""
+"""A world for end-to-end tests: a real repository with its own tests, and a daemon's parts with a scripted model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from daemon.adapters.sensor_manager import SensorManager
-from daemon.equip import equip
-from daemon.house import House, furnish
+from daemon.app.core import Core, build_core
+from daemon.app.runtime import build_runtime, find_tests
+from daemon.app.sensors import build_sensor_manager
 from daemon.settings.config import Config, Settings
-from governance.pipeline.orchestrator import Ending
+from governance.pipeline.ending import Ending
 from kernel.provider import (
     Capabilities,
     Done,
@@ -89,30 +90,30 @@ def config_for(base: Path, repo: Path, **sections: Any) -> Config:
 
 
 @asynccontextmanager
-async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[House, SensorManager]]:
-    """A house that works, until the block ends."""
+async def lived_in(config: Config, provider: Any) -> AsyncIterator[tuple[Core, SensorManager]]:
+    """The parts of a daemon that works, until the block ends."""
     clock = SystemClock()
     ledger = await Ledger.open(config.places.ledger, repo_id=config.places.repo_id, clock=clock)
-    house = await furnish(config, ledger=ledger, clock=clock, boot="boot-1", provider=provider)
-    problem = await equip(house)
-    assert problem == "", problem
-    await house.router.recover()
-    assert house.pool is not None
-    pool = asyncio.create_task(house.pool.run())
+    core = await build_core(config, ledger=ledger, clock=clock, boot="boot-1", provider=provider)
+    tests = await find_tests(core)
+    assert tests.problem == "", tests.problem
+    runtime = await build_runtime(core, tests)
+    await runtime.start_servers()
+    await core.router.recover()
+    pool = asyncio.create_task(runtime.pool.run())
     try:
-        yield house, SensorManager(house)
+        yield core, build_sensor_manager(core, lambda: tests)
     finally:
-        house.pool.stop()
-        house.pool.cancel_all("the test ended")
+        runtime.pool.stop()
+        runtime.pool.cancel_all("the test ended")
         await pool
-        await house.code.close()
+        await core.code.close()
         await ledger.close()
 
 
-async def ended(house: House, *, within_s: float = 120) -> Ending:
+async def ended(core: Core, *, within_s: float = 120) -> Ending:
     """The next op that ends or parks."""
-    assert house.pool is not None
-    return await asyncio.wait_for(house.pool.ended.get(), within_s)
+    return await asyncio.wait_for(core.reports.ended.get(), within_s)
 
 
 def repo_with(path: Path, files: Mapping[str, str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from governance.approval.inbox import Inbox
@@ -14,16 +14,19 @@ from governance.budget import Budget, BudgetSettings
 from governance.grounding.trust import Trust
 from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
-from governance.pipeline import fsm
+from governance.phases.table import PHASES
 from governance.pipeline.context import OpContext, Services
-from governance.pipeline.dossier import Dossier, Generation, PhaseResult
-from governance.pipeline.orchestrator import Ending, Orchestrator, Phase
+from governance.pipeline.dossier import Dossier, Generation
+from governance.pipeline.ending import Ending
+from governance.pipeline.orchestrator import Orchestrator
+from governance.pipeline.phase import PhaseResult, PhaseRun, ResultKind
 from governance.pipeline.pool import Pool
+from governance.pipeline.work_reports import WorkReports
 from governance.settings import ApprovalSettings, GovernanceSettings
 from kernel.provider import Capabilities, Done, Event, Health, Limits, Message, Price, Usage
 from ledger.clock import Clock
 from ledger.store import Ledger
-from ledger.vocabulary import Entry, Operation, RootCause, State
+from ledger.vocabulary import Entry, Operation, Phase, RootCause, State
 from tests.governance.ops import candidate, modify
 
 WANTED = candidate(modify("shop/cart.py", b"x = 1\n", b"x = 2\n"))
@@ -33,7 +36,7 @@ PRICE = Price(input=1_000_000, output=0)  # one micro-dollar a token in
 def bare_shop(clock: Clock, **parts: Any) -> Services:
     """A shop that holds ``parts``, and nothing where a test touches nothing."""
     nothing: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__)
-    plain = {"runner_problem": "", "sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
+    plain = {"sandbox_name": "none", "settings": GovernanceSettings(), "posture": str}
     held = plain | {"trust": Trust()} | parts
     return Services(**(nothing | held | {"clock": clock, "heavy": asyncio.Semaphore(1)}))
 
@@ -94,38 +97,26 @@ class Feed:
         self.changed.set()
 
 
-async def to_generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-    return PhaseResult(next=State.GENERATE, reason="scripted")
-
-
 async def with_candidate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-    return PhaseResult(next=State.VALIDATE, output=Generation(candidate=WANTED), reason="scripted")
+    return PhaseResult(output=Generation(candidate=WANTED), reason="scripted")
 
 
 async def ask_a_person(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-    return PhaseResult(next=State.APPLY, park=True, reason="only the owner can say")
+    return PhaseResult(kind=ResultKind.WAITING, reason="only the owner can say")
 
 
-def onward(wanted: State) -> Phase:
+def onward(kind: ResultKind = ResultKind.DONE) -> PhaseRun:
     async def go(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-        return PhaseResult(next=wanted, reason="scripted")
+        return PhaseResult(kind=kind, reason="scripted")
 
     return go
 
 
-STRAIGHT: Mapping[State, Phase] = {
-    State.CLASSIFY: onward(State.ROUTE),
-    State.ROUTE: to_generate,
-    State.CONTEXT_EXPANSION: to_generate,
-    State.PLAN: to_generate,
-    State.GENERATE: with_candidate,
-    State.VALIDATE: onward(State.GATE),
-    State.GATE: onward(State.APPROVE),
-    State.APPROVE: ask_a_person,
-    State.APPLY: onward(State.VERIFY),
-    State.VERIFY: onward(State.COMPLETE),
+STRAIGHT: Mapping[Phase, PhaseRun] = {spec.name: onward() for spec in PHASES} | {
+    Phase.ROUTE: onward(ResultKind.TRIVIAL),
+    Phase.GENERATE: with_candidate,
+    Phase.APPROVE: ask_a_person,
 }
-assert set(STRAIGHT) == set(fsm.FORWARD)
 
 
 @dataclass
@@ -140,9 +131,10 @@ class Floor:
     refused: Refused
     memory: RepositoryMemory
     ledger: Ledger
+    reports: WorkReports
 
     async def ended(self, within_s: float = 5) -> Ending:
-        return await asyncio.wait_for(self.pool.ended.get(), within_s)
+        return await asyncio.wait_for(self.reports.ended.get(), within_s)
 
     async def told(self, op: Operation, event: str) -> list[Entry]:
         return [e for e in await self.ledger.entries(op_id=op.id) if e.payload.get("event") == event]
@@ -153,7 +145,7 @@ async def working(
     ledger: Ledger,
     clock: Clock,
     *,
-    phases: Mapping[State, Phase] | None = None,
+    phases: Mapping[Phase, PhaseRun] | None = None,
     provider: Any = None,
     workers: int = 1,
     ceilings: Mapping[str, int] | None = None,
@@ -170,17 +162,19 @@ async def working(
     shop = bare_shop(
         clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings, trust=trust
     )  # fmt: skip
+    run = {**STRAIGHT, **(phases or {})}
     orchestrator = Orchestrator(
-        shop=shop, ledger=ledger, budget=budget, inbox=inbox, phases={**STRAIGHT, **(phases or {})},
-        on_phase=feed.renew,
+        shop=shop, ledger=ledger, budget=budget, inbox=inbox, on_phase=feed.renew,
+        phases=[replace(spec, run=run[spec.name]) for spec in PHASES],
     )  # fmt: skip
+    reports = WorkReports()
     pool = Pool(
         source=feed, orchestrator=orchestrator, inbox=inbox, budget=budget, ledger=ledger, clock=clock,
-        workers=workers, beat_s=60,
+        reports=reports, workers=workers, beat_s=60,
     )  # fmt: skip
     running = asyncio.create_task(pool.run())
     try:
-        yield Floor(pool, feed, orchestrator, inbox, budget, refused, memory, ledger)
+        yield Floor(pool, feed, orchestrator, inbox, budget, refused, memory, ledger, reports)
     finally:
         pool.stop()
         pool.cancel_all("the test ended")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.conversation.answers import parse_answer
-from governance.phases.plan import PlanAnswer, incoherent
+from governance.phases.plan import PlanAnswer, find_incoherence
 from governance.pipeline.dossier import PlannedChange
 
 
@@ -27,14 +27,14 @@ def test_any_text_gives_an_answer_or_a_reason(text: str) -> None:
 
 def test_incoherent_plans() -> None:
     known = {"a.py", "pkg/b.py"}
-    assert "outside" in incoherent([PlannedChange(path="../x.py", what="w")], known)
-    assert "does not exist" in incoherent([PlannedChange(path="other/x.py", what="w")], known)
+    assert "outside" in find_incoherence([PlannedChange(path="../x.py", what="w")], known)
+    assert "does not exist" in find_incoherence([PlannedChange(path="other/x.py", what="w")], known)
     cycle = [
         PlannedChange(path="a.py", what="w", after=("pkg/b.py",)),
         PlannedChange(path="pkg/b.py", what="w", after=("a.py",)),
     ]
-    assert "cycle" in incoherent(cycle, known)
-    assert incoherent([PlannedChange(path="pkg/new.py", what="w", after=("a.py",))], known) == ""
+    assert "cycle" in find_incoherence(cycle, known)
+    assert find_incoherence([PlannedChange(path="pkg/new.py", what="w", after=("a.py",))], known) == ""
 
 
 def test_an_object_without_a_bottom_is_none() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from governance.conversation.answer_verdict import AnswerVerdict
-from governance.conversation.ends import ConversationEnd, Talk
+from governance.conversation.form import ConversationForm, choose_form
 from governance.conversation.history import Opening
-from governance.conversation.manner import Manner, manner_of
 from governance.conversation.protocol import block
+from governance.conversation.result import ConversationEnd, ConversationResult
 from governance.conversation.rounds import Conversation
 from governance.conversation.settings import LoopSettings
 from kernel.engine.settings import LocalSettings
@@ -20,7 +20,7 @@ from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema,
 from kernel.providers.local import LocalProvider
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 from tests.governance.crewed import crew_in
 from tests.kernel.local_scene import provider
 from tests.kernel.tiny import NAME, Tiny
@@ -49,7 +49,7 @@ class Led(LocalProvider):
         yield Done(finish="stop", usage=Usage())
 
 
-async def talked(model: LocalProvider, folder: Path) -> tuple[Talk, list[dict[str, Any]]]:
+async def talked(model: LocalProvider, folder: Path) -> tuple[ConversationResult, list[dict[str, Any]]]:
     """One conversation in a small repository, and its entries."""
 
     async def judge(text: str) -> AnswerVerdict:
@@ -57,12 +57,12 @@ async def talked(model: LocalProvider, folder: Path) -> tuple[Talk, list[dict[st
 
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     ledger = await Ledger.open(folder / "ledger.sqlite3", repo_id="0123456789ab", clock=clock)
-    manner = manner_of(model.capabilities, LoopSettings())
+    manner = choose_form(model.capabilities, LoopSettings())
     try:
         async with crew_in(make_repo(folder / "shop", {"a.py": "x = 1\n"}), ledger, clock, model) as (crew, context):
             talk = Conversation(
                 crew=crew,
-                phase=State.GENERATE,
+                phase=Phase.GENERATE,
                 purpose="test",
                 context=context,
                 judge=judge,
@@ -83,7 +83,7 @@ async def test_a_local_model_calls_in_plain_text_and_reads_the_results(tiny: Tin
     assert (talk.end, talk.answer, talk.rounds, talk.calls) == (ConversationEnd.ANSWER, ANSWER, 3, 1)
     told = [e["event"] for e in entries]
     assert told.count("loop.unreadable") == 1 and told.count("tool.called") == 1
-    assert [e["manner"] for e in entries if e["event"] == "loop.ended"] == [Manner.TEXT.value]
+    assert [e["manner"] for e in entries if e["event"] == "loop.ended"] == [ConversationForm.TEXT.value]
     last, tokens = model.read[-1]
     assert [m.role for m in last] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert "x = 1" in last[-1].text and tokens > model.read[0][1], "the template took every turn"

@@ -98,3 +98,30 @@ async def test_a_cancelled_consumer_stops_the_model(local: LocalProvider) -> Non
         await task
     await asyncio.wrap_future(worker_of(local).submit(int))
     assert asyncio.get_running_loop().time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "it (needed more|did not end)",
+        ),
+        ("{{ 'a' * 9999999999 }}", "MemoryError"),
+        ("{{ '%0999999999d' % 1 }}", "MemoryError"),
+        ("{% for i in range(90000) %}{{ 'a' * 90 }}{% endfor %}", "it writes more than"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "recursion"),
+        ("{{ raise_exception('no system turn.') }}", "no system turn"),
+        ("{{ ''.__class__.__mro__ }}", "access to attribute"),
+        ("{% for i in range(999) %}{{ messages[0].content }}{% endfor %}", "repeats it more than"),
+        ("\ue0007\ue001", "turns that are none"),
+    ],
+)
+async def test_a_template_of_the_weights_is_a_program_and_ends(local: LocalProvider, template: str, why: str) -> None:
+    """It ran in the daemon: a loop held the model's thread for ever, and all others were exceptions of their own."""
+    await said(local, Limits(max_tokens=1))
+    assert local._engine is not None
+    local._engine.vocabulary.template = template
+    with pytest.raises(ProviderBadOutput, match=f"template rejects the conversation: .*{why}"):
+        await said(local, Limits(max_tokens=1))

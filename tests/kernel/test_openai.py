@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
 import tracemalloc
 from datetime import timedelta
 from email.utils import format_datetime
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
-from kernel.providers.openai_stream import SseParser
+from kernel.providers.openai_stream import SseParser, StreamAssembler
 from kernel.providers.openai_wire import MOST_NATS, error_status, retry_after_s, token_logprobs
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
@@ -230,6 +231,37 @@ async def test_a_count_of_tokens_that_no_call_has_is_bad_output(count: int) -> N
         await peer.stream(chunk("ok"), chunk(finish="stop"), usage(1, count), "[DONE]")
 
     assert isinstance(await failing(boasts), ProviderBadOutput)
+
+
+async def test_a_count_of_nothing_is_no_count() -> None:
+    """A server that counts zero would otherwise be asked without end below every ceiling."""
+
+    async def counts_nothing(peer: Peer) -> None:
+        await peer.stream(chunk("x" * 4_000), chunk(finish="stop"), usage(0, 0))
+
+    done = (await against(counts_nothing))[-1]
+    assert isinstance(done, Done)
+    assert done.usage.estimated
+    assert done.usage.tokens_out > 500
+
+
+def test_arguments_in_very_many_pieces_are_joined_once() -> None:
+    """One event may have a quarter million; joined one by one they held the event loop for half a minute."""
+    pieces = ',{"function":{"arguments":"' + "x" * 60 + '"}}'
+    calls = '[{"function":{"name":"read_file"}}' + pieces * 100_000 + "]"
+    answer = StreamAssembler(where="here", clean=str)
+    began = time.process_time()
+    answer.take('{"choices":[{"index":0,"finish_reason":"tool_calls","delta":{"tool_calls":' + calls + "}}]}")
+    [made] = answer.calls()
+    assert time.process_time() - began < 4
+    assert len(made.arguments) == 6_000_000
+
+
+def test_an_endless_name_of_a_tool_is_refused() -> None:
+    pieces = ",".join('{"function":{"name":"' + letter * 60 + '"}}' for letter in "ab" * 20)
+    answer = StreamAssembler(where="here", clean=str)
+    with pytest.raises(ProviderBadOutput, match="endless name"):
+        answer.take('{"choices":[{"index":0,"delta":{"tool_calls":[' + pieces + "]}}]}")
 
 
 def test_a_logprob_beyond_all_floats_is_a_number_all_the_same() -> None:

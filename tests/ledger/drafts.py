@@ -9,7 +9,7 @@ from pathlib import Path
 from ledger.chain import StoredRow, freeze, genesis, place
 from ledger.clock import SystemClock
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Head, Spend, State
+from ledger.vocabulary import Draft, EntryKind, Head, Phase, Spend
 
 REPO_ID = "0123456789ab"
 ORIGIN = Head(seq=0, hash=genesis(REPO_ID))
@@ -25,7 +25,7 @@ def draft(number: int = 0, **more: object) -> Draft:
     fields = {
         "kind": EntryKind.TRANSITION,
         "op_id": f"op-{number % 3}",
-        "phase": State.GATE,
+        "phase": Phase.GATE,
         "payload": {"number": number, "text": 'straße ]}","phase":"', "list": [1, None, True]},
         "spend": Spend(usd_micro=number),
         **more,

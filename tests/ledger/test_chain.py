@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ledger.canonical import canonical
 from ledger.chain import BATCH, StoredRow, entry_of, freeze, place, walk
 from ledger.errors import ChainBroken, LedgerError
-from ledger.vocabulary import EntryKind, Head, Spend, State
+from ledger.vocabulary import EntryKind, Head, OpOutcome, Phase, Spend, State
 from tests.ledger.drafts import AT, ORIGIN, REPO_ID, chain_of, draft
 
 ROWS = chain_of(7)
@@ -30,7 +30,7 @@ HOSTILE = {
 @given(
     payload=st.dictionaries(st.text(max_size=6), JSON, max_size=4) | st.just(HOSTILE),
     op_id=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-    phase=st.none() | st.sampled_from(State),
+    phase=st.none() | st.sampled_from([Phase.PLAN, Phase("ANOTHER"), *OpOutcome]),
     causes=st.lists(st.integers(1, 9), max_size=3),
     calls=st.integers(0, 5),
 )

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.irongate.candidate import g13_shrink, g20_unattended
-from governance.irongate.test_code.shortcuts import skips
+from governance.irongate.test_code.shortcuts import find_test_skips
 from governance.phases.gate import public_names
-from governance.phases.validate import unparsed
-from governance.repair import compared as disagreement
+from governance.phases.validate import find_unparsed
+from governance.repair import comparison as disagreement
 from governance.repair.moves import proposals
 from governance.repair.spans import ParsedFile
 from kernel.providers.reprompt.confidence import _parses
@@ -91,14 +91,14 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     public_names(data)
     edit = Edit(path="a.py", kind=EditKind.CREATE, before=None, after=data)
     candidate = Candidate.model_construct(edits=(edit,))
-    assert bool(unparsed(candidate)) == (parse(data) is None)
+    assert bool(find_unparsed(candidate)) == (parse(data) is None)
     source = ParsedFile(text)
     assert source.statements is not None
     proposals(source, 1)
     disagreement.functions(text)
     tree = parse(data)
     if tree is not None:
-        skips(None, tree)
+        find_test_skips(None, tree)
     for look in (ranking.assignments, ranking.at_import, ranking.functions):
         look(ranking._parsed(data))
     assert (parsed(data) is None) == (tree is None)

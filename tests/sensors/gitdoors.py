@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from daemon.adapters.ports import RepositoryIgnores
+from daemon.adapters.sensor_ports import RepositoryIgnores
 from tools.git import Git
 
 

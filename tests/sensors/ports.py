@@ -58,6 +58,7 @@ def sensor_ports(
         names=refusing,
         ocr=refusing,
         gh=refusing,
+        hindered=int,
         has_issue_webhook=False,
     )
     return replace(ports, **given)

@@ -11,12 +11,11 @@ from ledger.clock import Clock, ManualClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
 from ledger.vocabulary import Closure, Decision, Signal, Source, TestsPass, Urgency, Verdict
-from sensors.intake.governing import Look
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.order import no_record
+from sensors.intake.ports import IntakePorts, ReadSurroundings, normal_surroundings
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Surroundings
 from sensors.ports import TrackRecord
 
 TEST_FAILURE = Source("test_failure")
@@ -73,11 +72,6 @@ class Branches:
         return name in self.names
 
 
-async def calm() -> Surroundings:
-    """A machine that nothing presses."""
-    return Surroundings()
-
-
 @asynccontextmanager
 async def open_ledger(path: Path, clock: Clock | None = None) -> AsyncIterator[Ledger]:
     ledger = await Ledger.open(path, repo_id=REPO_ID, clock=clock or ManualClock(START))
@@ -95,7 +89,7 @@ def make_router(
     settings: RouterSettings | None = None,
     branches: Branches | None = None,
     caps: GovernorSettings | None = None,
-    look: Look | None = None,
+    look: ReadSurroundings = normal_surroundings,
     record: TrackRecord = no_record,
 ) -> IntakeRouter:
     return IntakeRouter(
@@ -103,10 +97,12 @@ def make_router(
         clock=clock,
         boot=boot,
         settings=settings or RouterSettings(),
-        admit=admit_shallow,
-        may_release=may_release,
-        branch_lives=(branches or Branches()).live,
+        ports=IntakePorts(
+            admit=admit_shallow,
+            may_release=may_release,
+            branch_exists=(branches or Branches()).live,
+            surroundings=look,
+            track_record=record,
+        ),
         caps=caps,
-        look=look or calm,
-        record=record,
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from ledger.clock import ManualClock, stamp
-from ledger.vocabulary import Frame, Outcome, RootCause, Signal, State, TestResult
+from ledger.vocabulary import Frame, OpOutcome, Outcome, RootCause, Signal, TestResult
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
 from sensors.intake.router import IntakeRouter
@@ -94,7 +94,7 @@ async def test_a_storm_of_failures_pulls_the_brake(tmp_path: Path) -> None:
         while router.snapshot(lines=1).ready:
             op = await take(router)
             await router.started(op.id)
-            await router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=False)
+            await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=False)
             ops += 1
         assert ops == 24  # a fifth of 120
         assert router.snapshot(lines=1).counts["queued"] == 60 - ops

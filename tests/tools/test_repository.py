@@ -108,6 +108,13 @@ async def test_check_refuses_bare_empty_and_no_repository(tmp_path: Path, repo: 
         await repository_of(tmp_path / "3", plain).check()
 
 
+async def test_references_that_cannot_be_read_are_not_taken_for_no_commit(tmp_path: Path, repo: Path) -> None:
+    git(repo, "pack-refs", "--all")
+    (repo / ".git/packed-refs").write_text("nonsense\n")
+    with pytest.raises(GitFailed, match="packed-refs"):
+        await repository_of(tmp_path, repo).check()
+
+
 async def test_parent_files_read_and_changed_between(tmp_path: Path, repo: Path) -> None:
     (repo / "link").symlink_to("/etc/passwd")
     first = git(repo, "rev-parse", "HEAD")

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ledger.errors import ChildFailed, PolicyRefused, SandboxError
 from ledger.places import Places
@@ -120,6 +120,15 @@ class Limits:
     run_s: float
     test_s: float | None
     tests_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TestsMissing:
+    """Stands in the place of a runner where the repository's tests cannot be run."""
+
+    __test__: ClassVar = False
+
+    reason: str
 
 
 class TestRunner:

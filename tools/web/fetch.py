@@ -7,9 +7,12 @@ and read nothing from the environment: no cookies, no proxy, no ``.netrc``.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 Reachable = Callable[[str, bool], Verdict]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+MOST_LOOK_UPS = 16
+_LOOKING = threading.BoundedSemaphore(MOST_LOOK_UPS)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "Ouroboros (repository maintenance; reads only)"
 ACCEPT = "text/html, text/plain, application/json, application/xml;q=0.9, */*;q=0.1"
@@ -42,9 +47,31 @@ class Fetched:
 
 
 async def look_up(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host name, by this machine's resolver. Raises ``OSError``."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(row[4][0]) for row in found))
+    """The addresses of a host name, by this machine's resolver. Raises ``OSError``, ``UnicodeError``.
+
+    In a thread of its own: a name server that never answers holds it for as long as the resolver waits, and neither
+    other work nor the daemon's end waits with it.
+    """
+    if not _LOOKING.acquire(blocking=False):
+        raise OSError(errno.EAGAIN, f"{MOST_LOOK_UPS} other names are being looked up")
+    answer: Future[tuple[str, ...]] = Future()
+    answer.set_running_or_notify_cancel()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result(tuple(dict.fromkeys(str(row[4][0]) for row in found)))
+        except (OSError, UnicodeError) as error:
+            answer.set_exception(error)
+        finally:
+            _LOOKING.release()
+
+    try:
+        threading.Thread(target=ask, name="look up a name", daemon=True).start()
+    except RuntimeError as error:  # no thread is left
+        _LOOKING.release()
+        raise OSError(errno.EAGAIN, str(error)) from error
+    return await asyncio.wrap_future(answer)
 
 
 class Fetcher:

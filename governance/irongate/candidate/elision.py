@@ -1,4 +1,4 @@
-"""Places where a model wrote that code goes on instead of writing it, and functions whose body went away."""
+"""Placeholders that a model wrote in place of existing code, and functions whose body was removed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from governance.irongate.lines import Added, added
+from governance.irongate.lines import AddedLine, added_lines
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import parse, source
 
@@ -31,10 +31,10 @@ DATA_DOTS = (".yml", ".yaml", ".md", ".rst", ".txt", ".pyi")
 ABSTRACT = frozenset({"overload", "abstractmethod"})
 
 
-def elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ...]:
-    """Numbers of added lines that stand for code that was left out."""
-    lines = added(before, after)
-    words = {line.number for line in lines if _says_so(line.text)}
+def find_elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ...]:
+    """Numbers of added lines that are placeholders for left-out code."""
+    lines = added_lines(before, after)
+    words = {line.number for line in lines if _is_placeholder(line.text)}
     if path.endswith(DATA_DOTS) or not is_code(path):
         return tuple(sorted(words))
     tree = parse(after) if is_python(path) else None
@@ -42,23 +42,23 @@ def elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[int, ..
     if tree is None:
         return tuple(sorted(words | {line.number for line in dots}))
     comments = {line.number for line in dots if not line.text.strip().startswith("...")}
-    return tuple(sorted(words | comments | _ellipses(tree, before, lines)))
+    return tuple(sorted(words | comments | _find_ellipses(tree, before, lines)))
 
 
-def _says_so(line: str) -> bool:
+def _is_placeholder(line: str) -> bool:
     line = line.strip()[:JUDGED_CHARS]
     return bool(MARKED.search(line) or PURE.search(line) or BRACKETED.match(line))
 
 
-def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) -> set[int]:
-    """Added lines on which a bare ``...`` stands in place of a body that ought to be there."""
+def _find_ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ...]) -> set[int]:
+    """Added lines on which a bare ``...`` replaces a body."""
     numbers = {line.number for line in lines}
     old = parse(before) if before is not None else None
     had = {name for name, node, _ in _functions(old) if _is_dots(node.body)} if old else set()
     allowed = {
         node.body[-1].lineno
         for name, node, owner in _functions(tree)
-        if _is_dots(node.body) and (name in had or _abstract(node, owner))
+        if _is_dots(node.body) and (name in had or _is_abstract(node, owner))
     }
     allowed |= {
         node.body[-1].lineno for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and _is_dots(node.body)
@@ -72,7 +72,7 @@ def _ellipses(tree: ast.Module, before: bytes | None, lines: tuple[Added, ...]) 
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, Function, ast.ClassDef | None]]:
-    """Every function with its qualified name and the class that it stands in, in the order of the text.
+    """Every function with its qualified name and its class, in the order of the text.
 
     Not by recursion: a chain of ``elif`` is as deep as it is long.
     """
@@ -85,7 +85,7 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, Function, ast.ClassDef |
         elif isinstance(node, ast.ClassDef):
             prefix, owner = f"{prefix}{node.name}.", node
         elif not isinstance(node, ast.mod | ast.stmt | ast.excepthandler | ast.match_case):
-            continue  # never into expressions: no function stands in one
+            continue  # never into expressions: they contain no function
         left += [(child, prefix, owner) for child in ast.iter_child_nodes(node)][::-1]
 
 
@@ -95,7 +95,7 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _abstract(node: Function, owner: ast.ClassDef | None) -> bool:
+def _is_abstract(node: Function, owner: ast.ClassDef | None) -> bool:
     """Whether a function may have no body: of a protocol, an overload, abstract."""
     if any(_last_name(decorator) in ABSTRACT for decorator in node.decorator_list):
         return True
@@ -113,7 +113,7 @@ def _is_constant(node: ast.stmt, kind: type) -> bool:
 
 
 def _is_hollow(node: Function) -> bool:
-    """Nothing is done: only a docstring, ``pass``, ``...``, or an error that says so."""
+    """True for a body of a docstring, ``pass``, ``...`` or a "not implemented" error alone."""
     return all(
         isinstance(s, ast.Pass)
         or _is_constant(s, str)
@@ -123,7 +123,7 @@ def _is_hollow(node: Function) -> bool:
     )
 
 
-def emptied(before: bytes, after: bytes) -> tuple[str, ...]:
+def find_emptied_functions(before: bytes, after: bytes) -> tuple[str, ...]:
     """Names of functions that did something before and do nothing now."""
     old, new = parse(before), parse(after)
     if old is None or new is None:

@@ -11,31 +11,33 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import ContainmentFacts, EditFault, Inspection
 from governance.irongate.verdicts import denied, passed, shown
-from ledger.vocabulary import Decision, Frozen, Verdict
+from ledger.ids import sha256_hex
+from ledger.vocabulary import Decision, Edit, EditKind, Verdict
 
-GATE = 1
+NUMBER = 1
 LONGEST_PATH = 4096
 LONGEST_NAME = 255
 DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-class ContainmentFacts(Frozen):
-    """A path as it was given, and what was found on the way to it (nothing when only the text is judged)."""
-
-    path: str
-    mode: int = 0o644
-    root_is_link: bool = False
-    links: tuple[str, ...] = ()  # prefixes of the path that are symbolic links
-    twins: tuple[str, ...] = ()  # names that are there and differ from a component by case only
-    special: bool = False  # something other than a file or folder stands on the way
+EDIT_FAULTS: Mapping[EditFault, str] = {
+    "twice": "The candidate touches {path!r} twice.",
+    "before": "{path!r} is not the file that the edit was made for.",
+    "kind": "The edit of {path!r} is not what it says it is.",
+}
+"""Contradictions within a candidate, by the rule that refuses them."""
 
 
 def check(facts: ContainmentFacts) -> Verdict:
-    """Deny a path that is not plainly inside."""
-    fault = _text_fault(facts.path)
+    """Deny a path that is not plainly inside, and an edit that contradicts itself."""
+    if facts.edit_fault:
+        reason = EDIT_FAULTS[facts.edit_fault].format(path=facts.path)
+        return denied(NUMBER, facts.edit_fault, reason, evidence=(facts.path,))
+    fault = _find_text_fault(facts.path)
     if fault is None and facts.root_is_link:
         fault = ("root_link", "the root itself is a symbolic link")
     if fault is None and facts.links:
@@ -47,11 +49,11 @@ def check(facts: ContainmentFacts) -> Verdict:
     if fault is None and facts.mode & ~stat.S_IFREG not in range(0o1000):
         fault = ("mode", f"mode {facts.mode:o} is not that of a plain file")
     if fault is None:
-        return passed(GATE)
-    return denied(GATE, fault[0], f"The path {shown(facts.path)} is refused: {fault[1]}.", evidence=(facts.path,))
+        return passed(NUMBER)
+    return denied(NUMBER, fault[0], f"The path {shown(facts.path)} is refused: {fault[1]}.", evidence=(facts.path,))
 
 
-def _text_fault(path: str) -> tuple[str, str] | None:
+def _find_text_fault(path: str) -> tuple[str, str] | None:
     if not path:
         return "empty", "it is empty"
     if len(path) > LONGEST_PATH:
@@ -83,10 +85,10 @@ def is_git(component: str) -> bool:
 
 def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFacts:
     """Look at each component below ``root`` without following links. Blocks for one status call a component."""
-    if _text_fault(path) is not None:
+    if _find_text_fault(path) is not None:
         return ContainmentFacts(path=path, mode=mode)
     base = os.fspath(root)
-    root_is_link = _kind(base) == stat.S_IFLNK
+    root_is_link = _file_kind(base) == stat.S_IFLNK
     links: list[str] = []
     twins: tuple[str, ...] = ()
     special = False
@@ -94,12 +96,12 @@ def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFact
     parts = path.split("/")
     for index, part in enumerate(parts):
         parent, here = here, f"{here}/{part}"
-        kind = _kind(here)
+        kind = _file_kind(here)
         if kind == stat.S_IFLNK:
             links.append("/".join(parts[: index + 1]))
             break
         if kind is None:
-            twins = _twins(parent, part)
+            twins = _find_twins(parent, part)
             break
         if kind not in (stat.S_IFDIR, stat.S_IFREG) or (kind == stat.S_IFREG and index + 1 < len(parts)):
             special = True
@@ -109,20 +111,46 @@ def gather(root: str | Path, path: str, *, mode: int = 0o644) -> ContainmentFact
     )
 
 
-def _kind(path: str) -> int | None:
+def _file_kind(path: str) -> int | None:
     try:
         return stat.S_IFMT(os.lstat(path).st_mode)
     except OSError:
         return None
 
 
-def _twins(folder: str, name: str) -> tuple[str, ...]:
+def _find_twins(folder: str, name: str) -> tuple[str, ...]:
     try:
         names = [entry.name for entry in Path(folder).iterdir()]
     except OSError:
         return ()
     folded = unicodedata.normalize("NFKC", name).casefold()
     return tuple(sorted(n for n in names if n != name and unicodedata.normalize("NFKC", n).casefold() == folded))
+
+
+def select_facts(inspection: Inspection) -> Iterator[ContainmentFacts]:
+    """One item for each path that the candidate touches, and one more for each fault of its edit."""
+    located = {facts.path: facts for facts in inspection.located}
+    seen: set[str] = set()
+    for path, edit in inspection.touched():
+        facts = located.get(path, ContainmentFacts(path=path))
+        yield facts.model_copy(update={"mode": edit.mode})
+        if path in seen:
+            yield ContainmentFacts(path=path, edit_fault="twice")
+        seen.add(path)
+        fault = _find_edit_fault(inspection, path, edit)
+        if fault:
+            yield ContainmentFacts(path=path, edit_fault=fault)
+
+
+def _find_edit_fault(inspection: Inspection, path: str, edit: Edit) -> EditFault | None:
+    """What the edit claims of the file before it must be true: otherwise the other gates would judge another change."""
+    there = inspection.originals.get(path)
+    is_source = path == (edit.renamed_from or edit.path)
+    expected = edit.before if is_source and edit.kind is not EditKind.CREATE else None
+    if (None if there is None else sha256_hex(there)) != expected:
+        return "before"
+    deletes, renames = edit.kind is EditKind.DELETE, edit.kind is EditKind.RENAME
+    return "kind" if (edit.after is None) != deletes or renames != bool(edit.renamed_from) else None
 
 
 EXAMPLES: tuple[tuple[ContainmentFacts, Decision], ...] = (
@@ -150,4 +178,15 @@ EXAMPLES: tuple[tuple[ContainmentFacts, Decision], ...] = (
     (ContainmentFacts(path="x.py", mode=0o120000), Decision.DENY),
     (ContainmentFacts(path="x.py", mode=0o4755), Decision.DENY),
     (ContainmentFacts(path="x.sh", mode=0o100755), Decision.ALLOW),
+    *((ContainmentFacts(path="x.py", edit_fault=fault), Decision.DENY) for fault in EDIT_FAULTS),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="path containment",
+    summary="paths that lead outside, through links, to devices or into `.git`; edits that contradict themselves",
+    subjects=(Subject.CANDIDATE, Subject.TOOL_CALL),
+    facts=ContainmentFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -9,54 +9,23 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase, translate
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
+from governance.irongate.tables import word_list
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 2
-BUILT_IN = (
-    ".git",
-    ".gitmodules",
-    ".gitconfig",
-    ".git-credentials",
-    ".hg",
-    ".svn",
-    ".ouro",
-    ".env*",
-    ".netrc",
-    "_netrc",
-    ".pypirc",
-    ".npmrc",
-    ".pgpass",
-    ".htpasswd",
-    ".dockercfg",
-    ".docker/config.json",
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-    "authorized_keys",
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.keystore",
-    "*.kdbx",
-    "*.ppk",
-    "credentials*",
-    "secrets.yml",
-    "secrets.yaml",
-    "secrets.json",
-    "secrets.toml",
-    "service-account*.json",
+NUMBER = 2
+BUILT_IN = word_list(
+    """
+    .git .gitmodules .gitconfig .git-credentials .hg .svn .ouro .env* .netrc _netrc .pypirc .npmrc .pgpass .htpasswd
+    .dockercfg .docker/config.json .ssh .gnupg .aws .azure .kube id_rsa* id_dsa* id_ecdsa* id_ed25519*
+    authorized_keys *.pem *.key *.p12 *.pfx *.jks *.keystore *.kdbx *.ppk credentials* secrets.yml secrets.yaml
+    secrets.json secrets.toml service-account*.json
+    """
 )
 OWN_CODE = ("/governance", "/ledger", "/daemon")
 OWN_MARK = "governance/irongate/registry.py"
@@ -74,10 +43,10 @@ def check(facts: ProtectedPathFacts) -> Verdict:
     """Deny a path that a pattern covers; the verdict names the pattern."""
     found = covering(facts.path, owner=facts.owner, own=facts.own)
     if found is None:
-        return passed(GATE)
+        return passed(NUMBER)
     rule, hit = found
     reason = f"{shown(facts.path)} is protected by the pattern {shown(hit)}."
-    return denied(GATE, rule, reason, evidence=(facts.path, hit))
+    return denied(NUMBER, rule, reason, evidence=(facts.path, hit))
 
 
 def covering(path: str, *, owner: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, str] | None:
@@ -94,7 +63,7 @@ def covering(path: str, *, owner: tuple[str, ...], own: tuple[str, ...]) -> tupl
 
 @functools.lru_cache(maxsize=64)
 def _components(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """What some component of a path must look like for any of the patterns to cover it: the quick way to say no."""
+    """Matches components of paths that some pattern may cover; a quick test before the exact one."""
     parts = {_plain(part) for pattern in patterns for part in pattern.strip("/").split("/") if part}
     return re.compile("|".join(translate(part) for part in sorted(parts)) or r"(?!)")
 
@@ -119,6 +88,12 @@ def own_patterns(files: Collection[str]) -> tuple[str, ...]:
     return OWN_CODE if OWN_MARK in files else ()
 
 
+def select_facts(inspection: Inspection) -> Iterator[ProtectedPathFacts]:
+    """One item for each path that the candidate touches."""
+    for path, _ in inspection.touched():
+        yield ProtectedPathFacts(path=path, owner=inspection.protected, own=inspection.own)
+
+
 EXAMPLES: tuple[tuple[ProtectedPathFacts, Decision], ...] = (
     (ProtectedPathFacts(path="src/environment.py"), Decision.ALLOW),
     (ProtectedPathFacts(path="src/keyboard.py"), Decision.ALLOW),
@@ -136,4 +111,14 @@ EXAMPLES: tuple[tuple[ProtectedPathFacts, Decision], ...] = (
     (ProtectedPathFacts(path=".env", owner=("!.env",)), Decision.DENY),
     (ProtectedPathFacts(path="governance/risk/ladder.py", own=OWN_CODE), Decision.DENY),
     (ProtectedPathFacts(path="docs/governance/risk.md", own=OWN_CODE), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="protected paths",
+    summary="paths that the owner or a built-in pattern protects",
+    subjects=(Subject.CANDIDATE, Subject.TOOL_CALL, Subject.SIGNAL),
+    facts=ProtectedPathFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

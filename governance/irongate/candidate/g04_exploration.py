@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.verdicts import passed, repairable, shown
-from ledger.vocabulary import Complexity, Decision, Frozen, Verdict
+from ledger.vocabulary import Complexity, Decision, EditKind, Frozen, Verdict
 from tools.manifest import WEIGHTS, Category, ToolUse
 
-GATE = 4
+NUMBER = 4
 LEAST_CALLS = 2
 
 
@@ -36,7 +38,7 @@ FLOORS: Mapping[Complexity, Floor] = MappingProxyType(
 )
 
 
-OPENS: Mapping[Category, tuple[str, ...]] = MappingProxyType(
+TOOLS_BY_CATEGORY: Mapping[Category, tuple[str, ...]] = MappingProxyType(
     {
         Category.COMPREHENSION: ("read_file", "list_symbols"),
         Category.DISCOVERY: ("search_code", "list_dir", "glob_files"),
@@ -69,7 +71,7 @@ class ExplorationScore(Frozen):
     categories: tuple[Category, ...]
 
 
-def standing(uses: tuple[ToolUse, ...]) -> ExplorationScore:
+def score_exploration(uses: tuple[ToolUse, ...]) -> ExplorationScore:
     """Score, number and opened categories of the exploration calls, repeats left out."""
     first: dict[tuple[str, str], Category] = {}
     opened: set[Category] = set()
@@ -85,9 +87,9 @@ def standing(uses: tuple[ToolUse, ...]) -> ExplorationScore:
 
 
 def check(facts: ExplorationFacts) -> Verdict:
-    """Repair (look around more) when a file was not read, or the floor is not reached. Says which tools would do."""
+    """Repair when a file was not read or the floor is not reached; the reason names the tools that help."""
     unread = sorted(set(facts.changed) - set(facts.read))
-    missing = lacking(facts.complexity, standing(facts.uses))
+    missing = find_shortfalls(facts.complexity, score_exploration(facts.uses))
     said = []
     if unread:
         names = ", ".join(shown(path) for path in unread)
@@ -95,13 +97,13 @@ def check(facts: ExplorationFacts) -> Verdict:
     if missing:
         what = "; ".join(missing)
         said.append(f"Explore more before editing ({facts.complexity.name.lower()}): {what}.")
-        said.append(remedy(facts.complexity, standing(facts.uses), facts.tools))
+        said.append(suggest_tools(facts.complexity, score_exploration(facts.uses), facts.tools))
     if not said:
-        return passed(GATE)
-    return repairable(GATE, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
+        return passed(NUMBER)
+    return repairable(NUMBER, "unread" if unread else "floor", " ".join(said), evidence=[*unread, *missing])
 
 
-def lacking(complexity: Complexity, have: ExplorationScore) -> list[str]:
+def find_shortfalls(complexity: Complexity, have: ExplorationScore) -> list[str]:
     """What is missing to the floor, in a few words each; empty when it is reached."""
     floor, missing = FLOORS[complexity], []
     if have.score < floor.score:
@@ -113,18 +115,27 @@ def lacking(complexity: Complexity, have: ExplorationScore) -> list[str]:
     return missing + [f"no {category.value} call" for category in floor.required if category not in have.categories]
 
 
-def remedy(complexity: Complexity, have: ExplorationScore, tools: Collection[str] = ()) -> str:
+def suggest_tools(complexity: Complexity, have: ExplorationScore, tools: Collection[str] = ()) -> str:
     """Which tools open what is missing, those that the floor asks for first; all others only add to the score."""
     floor = FLOORS[complexity]
     unopened = [c for c in (*floor.required, *Category) if c not in have.categories]
     rows = []
     for category in dict.fromkeys(unopened):
-        names = [name for name in OPENS[category] if not tools or name in tools]
+        names = [name for name in TOOLS_BY_CATEGORY[category] if not tools or name in tools]
         if names:
             must = " (needed)" if category in floor.required else ""
             rows.append(f"{category.value}{must}: {' or '.join(names)}, {WEIGHTS[category]} a call")
     opened = f"Not opened yet: {'; '.join(rows)}. " if rows else ""
     return f"{opened}The same call again counts nothing."
+
+
+def select_facts(inspection: Inspection) -> tuple[ExplorationFacts]:
+    """The whole candidate."""
+    edits = inspection.candidate.edits
+    changed = tuple(edit.renamed_from or edit.path for edit in edits if edit.kind is not EditKind.CREATE)
+    read = tuple(inspection.reads)
+    facts = ExplorationFacts(complexity=inspection.complexity, uses=inspection.exploration, changed=changed, read=read)
+    return (facts,)
 
 
 def _use(tool: str, category: Category, arguments: str = "{}", *, ok: bool = True) -> ToolUse:
@@ -148,4 +159,14 @@ EXAMPLES: tuple[tuple[ExplorationFacts, Decision], ...] = (
     (ExplorationFacts(complexity=Complexity.SIMPLE, uses=(_READ, _SEARCH) * 4), Decision.REPAIR),
     (ExplorationFacts(complexity=Complexity.MODERATE, uses=(_READ, _CALLERS, _LOG, _SEARCH)), Decision.REPAIR),
     (ExplorationFacts(complexity=Complexity.COMPLEX, uses=_NINE_LOGS), Decision.REPAIR),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="exploration first",
+    summary="changes of files that were not read, and too little exploration for the op's complexity",
+    subjects=(Subject.CANDIDATE,),
+    facts=ExplorationFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

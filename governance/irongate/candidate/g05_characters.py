@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from governance.irongate.injection.confusables import MENDED, WORD, deceptive, invisible
-from governance.irongate.lines import Added, added, as_text
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.injection.confusables import MENDED, WORD, find_invisible, why_deceptive
+from governance.irongate.inspection import Inspection
+from governance.irongate.lines import AddedLine, added_lines, as_text
 from governance.irongate.paths import is_code, is_python
 from governance.irongate.syntax import CODE, kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 5
+NUMBER = 5
 CLOSING = {"“": "”", "„": "”", "‟": "”", "«": "»", "‘": "’", "‚": "’", "‛": "’"}
 
 
@@ -29,33 +31,33 @@ class CharacterFacts(Frozen):
 def check(facts: CharacterFacts) -> Verdict:
     """Deny what deceives, repair what only disturbs."""
     if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
-        return passed(GATE)
-    lines = added(facts.before, facts.after)
+        return passed(NUMBER)
+    lines = added_lines(facts.before, facts.after)
     for line in lines:
-        found = invisible(line.text)
+        found = find_invisible(line.text)
         if found:
             what, index = found
             reason = f"{shown(facts.path)}:{line.number} holds a {what} (U+{ord(line.text[index]):04X})."
-            return denied(GATE, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
+            return denied(NUMBER, "invisible", reason, evidence=(f"{facts.path}:{line.number}",))
     text = as_text(facts.after)
     known = frozenset(WORD.findall(as_text(facts.before)))
-    for line, word in _identifiers(facts.path, text, lines):
-        why = None if word in known else deceptive(word)
+    for line, word in _find_identifiers(facts.path, text, lines):
+        why = None if word in known else why_deceptive(word)
         if why:
             reason = f"{shown(facts.path)}:{line.number}: the identifier {word!a} deceives: {why}."
-            return denied(GATE, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
+            return denied(NUMBER, "confusable", reason, evidence=(f"{facts.path}:{line.number}",))
     if is_python(facts.path):
-        spots = [f"{facts.path}:{line.number}: {char}" for line, char in _typographic(text, lines)]
+        spots = [f"{facts.path}:{line.number}: {char}" for line, char in _find_typographic(text, lines)]
         if spots:
             reason = f"Typographic marks stand in code of {shown(facts.path)}; use plain quotes, dashes and blanks."
-            return repairable(GATE, "typographic", reason, evidence=spots)
+            return repairable(NUMBER, "typographic", reason, evidence=spots)
     foreign = [f"{facts.path}:{line.number}" for line in lines if facts.strict_ascii and not line.text.isascii()]
     if foreign:
-        return repairable(GATE, "ascii", f"The owner wants ASCII alone in {shown(facts.path)}.", evidence=foreign)
-    return passed(GATE)
+        return repairable(NUMBER, "ascii", f"The owner wants ASCII alone in {shown(facts.path)}.", evidence=foreign)
+    return passed(NUMBER)
 
 
-def _masks(text: str) -> list[tuple[str, str]]:
+def _line_masks(text: str) -> list[tuple[str, str]]:
     """Each line of ``text`` with the kinds of its characters."""
     mask, rows, at = kinds(text), [], 0
     for line in text.split("\n"):
@@ -64,21 +66,21 @@ def _masks(text: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _identifiers(path: str, text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+def _find_identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     """Non-ASCII words of added lines: of Python only those in code, of other languages all, of prose none."""
     suspects = [line for line in lines if not line.text.isascii()]
     if not suspects or not is_code(path):
         return
-    rows = _masks(text) if is_python(path) else []
+    rows = _line_masks(text) if is_python(path) else []
     for line in suspects:
         for match in WORD.finditer(line.text):
             if not rows or rows[line.number - 1][1][match.start()] == CODE:
                 yield line, match.group()
 
 
-def _typographic(text: str, lines: Collection[Added]) -> Iterator[tuple[Added, str]]:
+def _find_typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
     suspects = [line for line in lines if any(char in MENDED for char in line.text)]
-    rows = _masks(text) if suspects else []
+    rows = _line_masks(text) if suspects else []
     for line in suspects:
         body, mask = rows[line.number - 1]
         hit = next((char for char, kind in zip(body, mask, strict=True) if kind == CODE and char in MENDED), None)
@@ -89,16 +91,16 @@ def _typographic(text: str, lines: Collection[Added]) -> Iterator[tuple[Added, s
 def mend(text: str, lines: Collection[int] | None = None) -> str:
     """Python ``text`` with the typographic marks in its code made plain; inside strings and comments nothing changes.
 
-    ``lines``: 1-based numbers of the lines that may be touched; all when left out. What stands between a pair of
-    typographic quotes becomes a string and is left as it is.
+    ``lines``: 1-based numbers of the lines that may be touched; all when left out. Text between a pair of
+    typographic quotes becomes a string and is not changed.
     """
     out = []
-    for number, (body, mask) in enumerate(_masks(text), 1):
-        out.append(_mended(body, mask) if lines is None or number in lines else body)
+    for number, (body, mask) in enumerate(_line_masks(text), 1):
+        out.append(_mend_line(body, mask) if lines is None or number in lines else body)
     return "\n".join(out)
 
 
-def _mended(body: str, mask: str) -> str:
+def _mend_line(body: str, mask: str) -> str:
     out: list[str] = []
     at = 0
     while at < len(body):
@@ -115,6 +117,14 @@ def _mended(body: str, mask: str) -> str:
             out.append(MENDED[char])
             at += 1
     return "".join(out)
+
+
+def select_facts(inspection: Inspection) -> Iterator[CharacterFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield CharacterFacts(
+            path=edit.path, before=inspection.before(edit), after=edit.after, strict_ascii=inspection.strict_ascii
+        )
 
 
 def _example(path: str, before: str | None, after: str, *, strict_ascii: bool = False) -> CharacterFacts:
@@ -142,4 +152,14 @@ EXAMPLES: tuple[tuple[CharacterFacts, Decision], ...] = (
     (_example("a.txt", None, "a\x1b[31mred\n"), Decision.DENY),
     (_example("a.py", None, "# a comment\rwhat_python_runs()\n"), Decision.DENY),
     (_example("a.py", "x = 1\r\n", "x = 1\r\ny = 2\r\n"), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="characters",
+    summary="invisible characters and look-alike identifiers in added lines; typographic marks in code",
+    subjects=(Subject.CANDIDATE,),
+    facts=CharacterFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

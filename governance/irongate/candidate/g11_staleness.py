@@ -1,6 +1,6 @@
-"""Gate 11, staleness: what the model read must still stand when the change is applied.
+"""Gate 11, staleness: files that the model read must be unchanged when the change is applied.
 
-A changed target means that the op plans anew. A changed neighbour (read, not edited) is recorded and no more.
+A changed target means that the op plans again. A changed neighbour (read, not edited) is recorded and no more.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.ids import sha256_hex
 from ledger.paths import open_below
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 11
-NOT_A_FILE = "not-a-file"  # stands for a link, a folder or a device: equal to no hash
+NUMBER = 11
+NOT_A_FILE = "not-a-file"  # of a link, a folder or a device: equal to no hash
 
 
 class StalenessFacts(Frozen):
@@ -36,18 +37,18 @@ def check(facts: StalenessFacts) -> Verdict:
     )
     if stale:
         names = ", ".join(shown(path) for path in stale)
-        return denied(GATE, "target_changed", f"Changed since it was read: {names}.", evidence=stale)
+        return denied(NUMBER, "target_changed", f"Changed since it was read: {names}.", evidence=stale)
     moved = sorted(path for path, sha in facts.read.items() if facts.now.get(path) != sha)
-    return passed(GATE, "neighbour_changed" if moved else "ok", evidence=moved)
+    return passed(NUMBER, "neighbour_changed" if moved else "ok", evidence=moved)
 
 
 def gather(root: Path, targets: Collection[str], read: dict[str, str | None]) -> StalenessFacts:
-    """Hash the files below ``root`` as they stand (blocking; links are not followed)."""
-    now = {path: _sha(root, path) for path in {*targets, *read}}
+    """Hash the files below ``root`` as they are now (blocking; links are not followed)."""
+    now = {path: _hash_file(root, path) for path in {*targets, *read}}
     return StalenessFacts(targets=tuple(sorted(targets)), read=read, now=now)
 
 
-def _sha(root: Path, path: str) -> str | None:
+def _hash_file(root: Path, path: str) -> str | None:
     *folders, name = path.split("/")
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -72,4 +73,13 @@ EXAMPLES: tuple[tuple[StalenessFacts, Decision], ...] = (
     (StalenessFacts(targets=("new",), read={"new": None}, now={"new": "1"}), Decision.DENY),
     (StalenessFacts(targets=("a",), read={}, now={"a": "1"}), Decision.DENY),
     (StalenessFacts(targets=("a",), read={"a": "1"}, now={}), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="staleness",
+    summary="changes of files that were changed since they were read",
+    subjects=(Subject.APPLY,),
+    facts=StalenessFacts,
+    check=check,
+    examples=EXAMPLES,
 )

@@ -5,15 +5,17 @@ Python files are compared as syntax trees without docstrings, all others as text
 
 from __future__ import annotations
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import dump, parse, without_docstrings
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 14
+NUMBER = 14
 
 
-class FileChange(Frozen):
+class FileVersions(Frozen):
     """One file before and after (None: there was, or will be, no file)."""
 
     path: str
@@ -24,20 +26,20 @@ class FileChange(Frozen):
 class NoopFacts(Frozen):
     """The whole change, and whether the op answers a signal about code."""
 
-    files: tuple[FileChange, ...]
+    files: tuple[FileVersions, ...]
     about_code: bool
 
 
 def check(facts: NoopFacts) -> Verdict:
-    """Deny when no file changes in a way that a program could tell."""
+    """Deny when no file changes its behaviour."""
     if not facts.about_code or any(not is_noop(file) for file in facts.files):
-        return passed(GATE)
+        return passed(NUMBER)
     reason = "The change touches comments, blank space or docstrings only; the programs stay as they were."
-    return denied(GATE, "noop", reason, evidence=tuple(file.path for file in facts.files))
+    return denied(NUMBER, "noop", reason, evidence=tuple(file.path for file in facts.files))
 
 
-def is_noop(file: FileChange) -> bool:
-    """Whether a file says the same before and after."""
+def is_noop(file: FileVersions) -> bool:
+    """Whether a file has the same meaning before and after."""
     if file.before is None or file.after is None:
         return file.before == file.after
     if is_python(file.path):
@@ -49,8 +51,18 @@ def is_noop(file: FileChange) -> bool:
     return file.before.split() == file.after.split()
 
 
+def select_facts(inspection: Inspection) -> tuple[NoopFacts]:
+    """The whole candidate."""
+    about_code = any(signal.closure.about_code for signal in inspection.op.signals)
+    files = tuple(
+        FileVersions(path=path, before=inspection.originals.get(path), after=edit.after if path == edit.path else None)
+        for path, edit in inspection.touched()
+    )
+    return (NoopFacts(files=files, about_code=about_code),)
+
+
 def _example(path: str, before: bytes | None, after: bytes | None, *, about_code: bool = True) -> NoopFacts:
-    return NoopFacts(files=(FileChange(path=path, before=before, after=after),), about_code=about_code)
+    return NoopFacts(files=(FileVersions(path=path, before=before, after=after),), about_code=about_code)
 
 
 EXAMPLES: tuple[tuple[NoopFacts, Decision], ...] = (
@@ -61,4 +73,14 @@ EXAMPLES: tuple[tuple[NoopFacts, Decision], ...] = (
     (_example("a.js", b"x = 1;\n", b"x  = 1;\n\n"), Decision.DENY),
     (_example("__init__.py", None, b""), Decision.ALLOW),
     (NoopFacts(files=(), about_code=True), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="no-op",
+    summary="changes of comments, blanks and docstrings where a signal is about code",
+    subjects=(Subject.CANDIDATE,),
+    facts=NoopFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

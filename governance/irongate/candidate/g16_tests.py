@@ -10,8 +10,10 @@ statements that a repair takes away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.paths import (
     is_named_test,
     is_python,
@@ -20,9 +22,17 @@ from governance.irongate.paths import (
     is_test_module,
     is_test_path,
 )
-from governance.irongate.test_code.diff import weakened
-from governance.irongate.test_code.doctests import lost_examples
-from governance.irongate.test_code.shortcuts import asked_for, catches, copied, harnesses, skips, swallows, taken_away
+from governance.irongate.test_code.diff import find_weakened
+from governance.irongate.test_code.doctests import find_lost_examples, object_of
+from governance.irongate.test_code.shortcuts import (
+    find_copied_literals,
+    find_handlers_of,
+    find_new_handlers,
+    find_removed,
+    find_runner_use,
+    find_special_cases,
+    find_test_skips,
+)
 from governance.irongate.test_code.support import is_support
 from governance.irongate.verdicts import denied, passed, shown
 from governance.irongate.versions import versions
@@ -31,7 +41,7 @@ from ledger.parsers.ini import DEFAULTS, read_ini
 from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
-GATE = 16
+NUMBER = 16
 INI_SECTIONS = ("pytest", "tool:pytest", "coverage:run", "tox", "testenv")
 TOML_TABLES = ("pytest", "coverage", "tox", "hatch", "nox", "unittest")
 
@@ -54,99 +64,99 @@ def check(facts: ChangedTestFacts) -> Verdict:
     paths = {facts.path, facts.old_path or facts.path}
     moved = len(paths) > 1
     if facts.before == facts.after and not moved:
-        return passed(GATE)
+        return passed(NUMBER)
     guarded = sorted(paths.intersection(facts.failing))
     if guarded and facts.before is not None:
-        found = ("the file is moved away",) if moved else _weaker_guarded(facts, facts.before)
+        found = ("the file is moved away",) if moved else _find_weaker_in_failing_test(facts, facts.before)
         if found:
             reason = f"The failing test's own file {shown(guarded[0])} may prove less after the change: {found[0]}."
-            return denied(GATE, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
-    return _floor(facts, paths, moved)
+            return denied(NUMBER, "failing_test_weakened", reason, evidence=found, floor=Tier.APPROVAL_REQUIRED)
+    return _check_other_files(facts, paths, moved)
 
 
-def _floor(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
+def _check_other_files(facts: ChangedTestFacts, paths: set[str], moved: bool) -> Verdict:
     approval = Tier.APPROVAL_REQUIRED
     if any(is_runner_file(path) for path in paths):
-        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
-    if any(is_shared_config(path) for path in paths) and _steers(facts):
-        return passed(GATE, "runner_changed", floor=approval, evidence=sorted(paths))
+        return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
+    if any(is_shared_config(path) for path in paths) and _changes_runner_section(facts):
+        return passed(NUMBER, "runner_changed", floor=approval, evidence=sorted(paths))
     plain = paths.intersection(facts.failing).difference(facts.documented)
     if not plain and not any(is_test_path(path) for path in paths):
-        return _program(facts)
-    found = ("the file is moved",) if moved else _weaker(facts)
+        return _check_program(facts)
+    found = ("the file is moved",) if moved else _find_weaker(facts)
     if found:
-        return passed(GATE, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
+        return passed(NUMBER, "test_weakened", floor=approval, evidence=[f"{facts.path}: {phrase}" for phrase in found])
     if facts.before is not None:  # what is judged does not judge itself, even where it seems to gain only
-        return passed(GATE, "test_changed", floor=approval, evidence=(facts.path,))
-    return passed(GATE, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
+        return passed(NUMBER, "test_changed", floor=approval, evidence=(facts.path,))
+    return passed(NUMBER, "test_added", floor=Tier.NOTIFY_APPLY, evidence=(facts.path,))
 
 
-def _program(facts: ChangedTestFacts) -> Verdict:
+def _check_program(facts: ChangedTestFacts) -> Verdict:
     """The code that is tested: does it get round the test?"""
-    verdict = _got_round(facts)
+    verdict = _check_program_code(facts)
     serves = is_support(facts.path, facts.before, facts.after)
     if serves and verdict.decision is Decision.ALLOW and verdict.floor != Tier.APPROVAL_REQUIRED:
-        return passed(GATE, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
+        return passed(NUMBER, "support_changed", floor=Tier.APPROVAL_REQUIRED, evidence=[f"{facts.path}: serves tests"])
     return verdict
 
 
-def _got_round(facts: ChangedTestFacts) -> Verdict:
-    compared = versions(GATE, facts.path, facts.before, facts.after)
+def _check_program_code(facts: ChangedTestFacts) -> Verdict:
+    compared = versions(NUMBER, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
     before, after = compared
-    skipping = skips(before, after)
+    skipping = find_test_skips(before, after)
     if skipping:
         reason = f"The program would skip or end its own test: {facts.path} uses {shown(skipping[0])}."
-        return denied(GATE, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
-    runners = harnesses(before, after)
+        return denied(NUMBER, "skips_from_inside", reason, evidence=skipping, floor=Tier.APPROVAL_REQUIRED)
+    runners = find_runner_use(before, after)
     if runners:
         evidence = [f"{facts.path}: uses {name}, and did not before" for name in runners]
-        return passed(GATE, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
-    asked = asked_for(before, after, facts.tests)
+        return passed(NUMBER, "runner_in_program", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+    asked = find_special_cases(before, after, facts.tests)
     if asked:
         evidence = [f"{facts.path}: asks for {value}" for value in asked]
-        return passed(GATE, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
-    caught = swallows(before, after)
+        return passed(NUMBER, "special_case", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+    caught = find_new_handlers(before, after)
     if any(broad for _, broad in caught):
         evidence = [f"{facts.path}: catches {what}" for what, broad in caught if broad]
-        return passed(GATE, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER, "catches_everything", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
     if caught:
         evidence = [f"{facts.path}: catches {what}" for what, _ in caught]
-        return passed(GATE, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    hidden = catches(before, after, facts.raised)
+        return passed(NUMBER, "catches", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    hidden = find_handlers_of(before, after, facts.raised)
     if hidden:
         evidence = [f"{facts.path}: catches {what}, with which the test fails" for what in hidden]
-        return passed(GATE, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    values = copied(before, after, facts.tests)
+        return passed(NUMBER, "catches_what_failed", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    values = find_copied_literals(before, after, facts.tests)
     if values:
         evidence = [f"{facts.path}: {value}" for value in values]
-        return passed(GATE, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    gone = taken_away(before, after) if facts.failing else ()
+        return passed(NUMBER, "literal_of_the_test", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    gone = find_removed(before, after) if facts.failing else ()
     if gone:
         evidence = [f"{facts.path}: {what} is gone" for what in gone]
-        return passed(GATE, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
-    return passed(GATE)
+        return passed(NUMBER, "takes_away", floor=Tier.NOTIFY_APPLY, evidence=evidence)
+    return passed(NUMBER)
 
 
-def _weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
+def _find_weaker(facts: ChangedTestFacts) -> tuple[str, ...]:
     if facts.before is None:
-        return _new_file(facts)
+        return _find_effects_of_new_file(facts)
     if is_test_module(facts.path) or facts.path.endswith(".py"):
-        return weakened(facts.before, facts.after)
+        return find_weakened(facts.before, facts.after)
     return ("test data is changed",)
 
 
-def _weaker_guarded(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
+def _find_weaker_in_failing_test(facts: ChangedTestFacts, before: bytes) -> tuple[str, ...]:
     """The failing test's own file. Of a program's file that is one by its doctests, these have to stay."""
     if facts.path not in facts.documented:
-        return _weaker(facts)
-    lost = tuple(f"examples of {name} are changed" for name in lost_examples(before, facts.after))
+        return _find_weaker(facts)
+    lost = tuple(f"examples of {name} are changed" for name in find_lost_examples(before, facts.after))
     is_program = facts.after is not None and not is_test_path(facts.path)
-    return lost if is_program else (*_weaker(facts), *lost)
+    return lost if is_program else (*_find_weaker(facts), *lost)
 
 
-def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
+def _find_effects_of_new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
     """What a new file beside the tests can do to those that are there."""
     if not is_python(facts.path):
         return ()
@@ -154,16 +164,16 @@ def _new_file(facts: ChangedTestFacts) -> tuple[str, ...]:
         # A helper may take the place of the module under test: the folder of a test comes first on the import path.
         # An empty __init__.py changes which folder that is.
         return ("a new module stands beside the tests",)
-    return weakened(b"", facts.after)
+    return find_weakened(b"", facts.after)
 
 
-def _steers(facts: ChangedTestFacts) -> bool:
+def _changes_runner_section(facts: ChangedTestFacts) -> bool:
     """Whether the part of a shared configuration file that steers the runner is another one now."""
-    old, new = _section(facts.path, facts.before), _section(facts.path, facts.after)
+    old, new = _runner_section(facts.path, facts.before), _runner_section(facts.path, facts.after)
     return old is None or new is None or old != new
 
 
-def _section(path: str, data: bytes | None) -> object | None:
+def _runner_section(path: str, data: bytes | None) -> object | None:
     """The runner's part of a configuration file; None when the file cannot be read."""
     if data is None:
         return {}
@@ -180,6 +190,24 @@ def _section(path: str, data: bytes | None) -> object | None:
         for name, values in sections.items()
         if name.split(":")[0] in INI_SECTIONS or name in (*INI_SECTIONS, DEFAULTS)
     }
+
+
+def select_facts(inspection: Inspection) -> Iterator[ChangedTestFacts]:
+    """One item for each edit."""
+    test_ids = inspection.op.test_ids
+    failing = tuple(dict.fromkeys(test_id.split("::", 1)[0] for test_id in test_ids))
+    plain = {test_id.split("::", 1)[0] for test_id in test_ids if object_of(test_id) is None}
+    for edit in inspection.candidate.edits:
+        yield ChangedTestFacts(
+            path=edit.path,
+            before=inspection.before(edit),
+            after=edit.after,
+            failing=failing,
+            documented=tuple(path for path in failing if path not in plain),
+            old_path=edit.renamed_from,
+            tests=inspection.tests,
+            raised=inspection.raised,
+        )
 
 
 _TEST = b"def test_a():\n    assert f(1) == 2\n"
@@ -238,4 +266,14 @@ FLOORS: tuple[tuple[ChangedTestFacts, Tier | None], ...] = (
         None,
     ),
     (ChangedTestFacts(path="a.py", before=_CODE, after=_CATCH.replace(b" KeyError", b"")), Tier.APPROVAL_REQUIRED),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="test integrity",
+    summary="a weaker failing test, programs that skip it; raises: other tests, runner files, special cases for tests",
+    subjects=(Subject.CANDIDATE,),
+    facts=ChangedTestFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

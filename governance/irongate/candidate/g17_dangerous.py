@@ -2,8 +2,8 @@
 
 Only what a change adds counts, by syntax: a call of such a function, and any mention of it, for what is mentioned can
 be called under another name. So do ways to get at it without a mention: a name that is looked up when the program runs,
-everything of a module, the interpreter's own insides. A person says yes to it: a repair that needs such a thing is
-rare, and one that was talked into it is not.
+everything of a module, the interpreter's own insides. It needs an approval:
+honest repairs seldom add such code, injected ones often do.
 """
 
 from __future__ import annotations
@@ -12,67 +12,27 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import Inspection
 from governance.irongate.syntax import imported_names, source
+from governance.irongate.tables import word_set
 from governance.irongate.verdicts import passed
 from governance.irongate.versions import versions
 from ledger.vocabulary import Decision, Frozen, Tier, Verdict
 
-GATE = 17
+NUMBER = 17
 BUILTINS = frozenset({"eval", "exec", "compile", "__import__"})
-CALLS = frozenset(
-    {
-        "os.system",
-        "os.popen",
-        "os.execv",
-        "os.execve",
-        "os.execvp",
-        "os.execl",
-        "os.spawnv",
-        "os.fork",
-        "pickle.load",
-        "pickle.loads",
-        "pickle.Unpickler",
-        "marshal.load",
-        "marshal.loads",
-        "shelve.open",
-        "dill.load",
-        "dill.loads",
-        "yaml.load",
-        "yaml.unsafe_load",
-        "ctypes.CDLL",
-        "ctypes.cdll.LoadLibrary",
-        "ssl._create_unverified_context",
-        "importlib.import_module",
-        "runpy.run_path",
-        "runpy.run_module",
-        "shutil.rmtree",
-        "tempfile.mktemp",
-        "asyncio.create_subprocess_shell",
-        "asyncio.create_subprocess_exec",
-        "asyncio.open_connection",
-        "os.execvpe",
-        "os.execlp",
-        "os.posix_spawn",
-        "yaml.load_all",
-        "yaml.unsafe_load_all",
-        "torch.load",
-        "joblib.load",
-        "pty.spawn",
-        "builtins.eval",
-        "builtins.exec",
-        "builtins.compile",
-        "builtins.__import__",
-        "ctypes.cdll",
-        "ctypes.PyDLL",
-        "ctypes.pythonapi",
-        "sys.modules",
-        "sys.meta_path",
-        "sys.path_hooks",
-        "code.interact",
-        "code.InteractiveInterpreter",
-        "types.CodeType",
-        "types.FunctionType",
-    }
+CALLS = word_set(
+    """
+    os.system os.popen os.execv os.execve os.execvp os.execl os.spawnv os.fork pickle.load pickle.loads
+    pickle.Unpickler marshal.load marshal.loads shelve.open dill.load dill.loads yaml.load yaml.unsafe_load
+    ctypes.CDLL ctypes.cdll.LoadLibrary ssl._create_unverified_context importlib.import_module runpy.run_path
+    runpy.run_module shutil.rmtree tempfile.mktemp asyncio.create_subprocess_shell asyncio.create_subprocess_exec
+    asyncio.open_connection os.execvpe os.execlp os.posix_spawn yaml.load_all yaml.unsafe_load_all torch.load
+    joblib.load pty.spawn builtins.eval builtins.exec builtins.compile builtins.__import__ ctypes.cdll ctypes.PyDLL
+    ctypes.pythonapi sys.modules sys.meta_path sys.path_hooks code.interact code.InteractiveInterpreter
+    types.CodeType types.FunctionType
+    """
 )
 STARTS = ("os.spawn", "os.exec", "os.posix_spawn", "os.fork", "os.popen", "os.system")
 """Beginnings of the names of functions that start programs."""
@@ -84,32 +44,11 @@ OPENED = frozenset(
 """Modules in which a name may not be looked up when the program runs, nor everything imported from."""
 INSIDES = frozenset({"__subclasses__", "__globals__", "__code__", "__builtins__", "__closure__", "__loader__"})
 """Attributes by which everything else can be reached."""
-OUTSIDE = frozenset(
-    {
-        "subprocess",
-        "socket",
-        "socketserver",
-        "ssl",
-        "http",
-        "urllib",
-        "ftplib",
-        "smtplib",
-        "telnetlib",
-        "xmlrpc",
-        "requests",
-        "httpx",
-        "aiohttp",
-        "urllib3",
-        "websockets",
-        "paramiko",
-        "pexpect",
-        "multiprocessing",
-        "pty",
-        "_socket",
-        "_ssl",
-        "_posixsubprocess",
-        "_winapi",
-    }
+OUTSIDE = word_set(
+    """
+    subprocess socket socketserver ssl http urllib ftplib smtplib telnetlib xmlrpc requests httpx aiohttp urllib3
+    websockets paramiko pexpect multiprocessing pty _socket _ssl _posixsubprocess _winapi
+    """
 )
 """Modules that reach out of the process."""
 HARMLESS = frozenset({"urllib.parse", "urllib.error", "http.HTTPStatus", "http.cookies"})
@@ -125,39 +64,39 @@ class DangerFacts(Frozen):
 
 def check(facts: DangerFacts) -> Verdict:
     """Raise the tier for what is in the file now and was not before."""
-    compared = versions(GATE, facts.path, facts.before, facts.after)
+    compared = versions(NUMBER, facts.path, facts.before, facts.after)
     if isinstance(compared, Verdict):
         return compared
     old, new = compared
-    added = _found(new) - (_found(old) if old is not None else Counter())
-    reached = _outside(new) - (_outside(old) if old is not None else frozenset())
+    added = _count_dangers(new) - (_count_dangers(old) if old is not None else Counter())
+    reached = _outside_modules(new) - (_outside_modules(old) if old is not None else frozenset())
     evidence = [f"{facts.path}: {what}" for what in sorted(added)]
     evidence += [f"{facts.path}: uses {module}, and did not before" for module in sorted(reached)]
     if not evidence:
-        return passed(GATE)
-    return passed(GATE, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
+        return passed(NUMBER)
+    return passed(NUMBER, "dangerous" if added else "reaches_out", floor=Tier.APPROVAL_REQUIRED, evidence=evidence)
 
 
-def _found(tree: ast.Module) -> Counter[str]:
+def _count_dangers(tree: ast.Module) -> Counter[str]:
     """What is dangerous in a file, with how often it is there."""
     names = imported_names(tree)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found: Counter[str] = Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            found.update(_dangers(node, names))
+            found.update(_find_dangers(node, names))
         elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in called:
-            found.update(_mentioned(node, names))
+            found.update(_find_mentions(node, names))
         elif isinstance(node, ast.Constant) and node.value in INSIDES:
             found[f"reaches into {node.value}"] += 1
         elif isinstance(node, ast.ImportFrom) and node.module and any(alias.name == "*" for alias in node.names):
-            found.update([f"imports all of {node.module}"] if _module(node.module) in OPENED else [])
+            found.update([f"imports all of {node.module}"] if _canonical_module(node.module) in OPENED else [])
     return found
 
 
-def _mentioned(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
-    """What a name or an attribute stands for, where that can be called under another name."""
-    target = _dotted(node, names)
+def _find_mentions(node: ast.Name | ast.Attribute, names: dict[str, str]) -> Iterator[str]:
+    """Dangerous functions that a name or an attribute mentions: they could be called under another name."""
+    target = _dotted_name(node, names)
     if (isinstance(node, ast.Name) and target in BUILTINS) or _is_call(target):
         yield f"refers to {target}"
     name = node.attr if isinstance(node, ast.Attribute) else node.id
@@ -172,20 +111,20 @@ def _is_call(target: str) -> bool:
     return any(tail in CALLS or tail.startswith(STARTS) for tail in tails)
 
 
-def _module(name: str) -> str:
+def _canonical_module(name: str) -> str:
     return SAME.get(name, name)
 
 
-def _dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
-    target = _dotted(call.func, names)
+def _find_dangers(call: ast.Call, names: dict[str, str]) -> Iterator[str]:
+    target = _dotted_name(call.func, names)
     if (target in BUILTINS and isinstance(call.func, ast.Name)) or (
         _is_call(target) and not (target == "yaml.load" and _safe_loader(call))
     ):
         yield f"calls {target}"
     if isinstance(call.func, ast.Attribute) and call.func.attr in INSIDES:
         yield f"reaches into {call.func.attr}"
-    if target in ("getattr", "builtins.getattr") and call.args and _dotted(call.args[0], names) in OPENED:
-        yield f"looks a name up in {_dotted(call.args[0], names)} when it runs"
+    if target in ("getattr", "builtins.getattr") and call.args and _dotted_name(call.args[0], names) in OPENED:
+        yield f"looks a name up in {_dotted_name(call.args[0], names)} when it runs"
     for keyword in call.keywords:
         value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
         if keyword.arg == "shell" and value is not False:
@@ -201,7 +140,7 @@ def _safe_loader(call: ast.Call) -> bool:
     return any(isinstance(node, ast.Attribute | ast.Name) and "Safe" in source(node) for node in given)
 
 
-def _dotted(node: ast.expr, names: dict[str, str]) -> str:
+def _dotted_name(node: ast.expr, names: dict[str, str]) -> str:
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -209,10 +148,10 @@ def _dotted(node: ast.expr, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name):
         return ""
     first, dot, rest = names.get(node.id, node.id).partition(".")
-    return ".".join([_module(first) + dot + rest, *reversed(parts)])
+    return ".".join([_canonical_module(first) + dot + rest, *reversed(parts)])
 
 
-def _outside(tree: ast.Module) -> frozenset[str]:
+def _outside_modules(tree: ast.Module) -> frozenset[str]:
     """Modules of :data:`OUTSIDE` that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -225,6 +164,12 @@ def _outside(tree: ast.Module) -> frozenset[str]:
         for name in found
         if name.partition(".")[0] in OUTSIDE and not any(f"{name}.".startswith(f"{one}.") for one in HARMLESS)
     )
+
+
+def select_facts(inspection: Inspection) -> Iterator[DangerFacts]:
+    """One item for each edit."""
+    for edit in inspection.candidate.edits:
+        yield DangerFacts(path=edit.path, before=inspection.before(edit), after=edit.after)
 
 
 _PLAIN = b"import os\n\n\ndef f(x):\n    return os.path.join('a', x)\n"
@@ -250,4 +195,14 @@ EXAMPLES: tuple[tuple[DangerFacts, Decision | Tier], ...] = (
     (DangerFacts(path="a.py", before=b"import socket\n", after=b"import socket\nsocket.socket()\n"), Decision.ALLOW),
     (DangerFacts(path="a.txt", before=b"", after=b"eval('1')\n"), Decision.ALLOW),
     (DangerFacts(path="a.py", before=b"eval('1')\n", after=b"eval('2')\n"), Decision.ALLOW),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="dangerous code",
+    summary="raises: new use of what runs text as code, starts programs, unpickles or opens the network",
+    subjects=(Subject.CANDIDATE,),
+    facts=DangerFacts,
+    check=check,
+    examples=EXAMPLES,
+    select_facts=select_facts,
 )

@@ -46,8 +46,8 @@ MENDED = {
 }
 
 
-def invisible(text: str) -> tuple[str, int] | None:
-    """The first character that must not stand in a text: (what it is, its index). A joiner inside an emoji is plain."""
+def find_invisible(text: str) -> tuple[str, int] | None:
+    """The first forbidden character of a text: (description, index). Joiners inside an emoji are allowed."""
     for index, char in enumerate(text):
         if char < "\x7f" and (char >= " " or char in PLAIN_CONTROLS):
             continue
@@ -69,7 +69,7 @@ def _pictorial(char: str) -> bool:
     return char == "\ufe0f" or unicodedata.category(char) in ("So", "Sk")
 
 
-def deceptive(word: str) -> str | None:
+def why_deceptive(word: str) -> str | None:
     """Why an identifier deceives, or None. Words are judged by their parts between underscores and digits."""
     if word.isascii():
         return None

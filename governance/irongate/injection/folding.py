@@ -23,20 +23,20 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{16,}){0,400}={
 HEX = re.compile(r"(?:[0-9a-fA-F]{2}){20,}")
 SPACED = re.compile(r"(?<!\w)(?:[^\W_][ .\-*]{1,3}){12,400}[^\W_](?!\w)")
 ESCAPED = re.compile(r"\\(?:([nrt\"'/])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))")
-"""How programs and JSON write what stands in a string."""
+"""Escapes in the strings of programs and JSON."""
 MOST_CODES = 200  # pieces of one text that are decoded
 DEEPEST = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """``text`` in plain small letters; ``places`` (None: the same) tells where each stood in the original."""
+    """``text``: folded to plain small letters; ``places``: their indexes in the original (None: the same)."""
 
     text: str
     places: tuple[int, ...] | None = None
 
     def origin(self, index: int) -> int:
-        """Where the character at ``index`` stood."""
+        """The index in the original of the character at ``index``."""
         if self.places is None or not self.places:
             return index
         return self.places[min(index, len(self.places) - 1)]
@@ -64,7 +64,7 @@ def fold(text: str) -> Folded:
     return Folded("".join(letters), tuple(places))
 
 
-def hidden(text: str) -> Iterator[tuple[int, str]]:
+def find_hidden(text: str) -> Iterator[tuple[int, str]]:
     """Runs of tag characters with what they spell. A flag is none."""
     flags = [range(*m.span()) for m in FLAG.finditer(text)]
     for run in HIDDEN.finditer(text):
@@ -73,12 +73,12 @@ def hidden(text: str) -> Iterator[tuple[int, str]]:
             yield run.start(), "".join(chr(code) for code in letters if 0x20 <= code < 0x7F)
 
 
-def unwrapped(text: str, depth: int = 0) -> Iterator[tuple[int, str]]:
-    """Texts that stand in ``text`` in another form, with places (base64, hex, escapes, entities, percents, spaced)."""
+def decode_wrapped(text: str, depth: int = 0) -> Iterator[tuple[int, str]]:
+    """Encoded texts within ``text``, decoded, with places (base64, hex, escapes, entities, percents, spaced)."""
     for start, inner in _decoded(text):
         yield start, inner
         if depth + 1 < DEEPEST:
-            yield from ((start, deeper) for _, deeper in unwrapped(inner, depth + 1))
+            yield from ((start, deeper) for _, deeper in decode_wrapped(inner, depth + 1))
 
 
 def _decoded(text: str) -> Iterator[tuple[int, str]]:
@@ -104,7 +104,7 @@ def _decoded(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _unescaped(text: str) -> str:
-    """What the strings in ``text`` say. Halves of one character, as JSON writes it, are joined."""
+    """The strings in ``text`` with their escapes decoded. Surrogate halves, as JSON writes them, are joined."""
 
     def read(match: re.Match[str]) -> str:
         plain, *codes = match.groups()

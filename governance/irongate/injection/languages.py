@@ -74,7 +74,7 @@ JOINED: tuple[tuple[str, str, str, str], ...] = (
 
 
 def patterns() -> tuple[tuple[str, str], ...]:
-    """Each as the stems of which one must stand in the text, joined by ``|``, and the pattern over folded text."""
+    """Each as stems, joined by ``|``, of which a text must have one, and the pattern over folded text."""
     spaced = [_row(row, r"\w* (?:\w+ ){0,4}?") for row in SPACED]
     return (*spaced, *(_row(row, r"[^\n.。!！]{0,12}") for row in JOINED))
 

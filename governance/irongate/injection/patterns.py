@@ -31,9 +31,9 @@ AGENT = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One kind of order. ``hints``: one of them stands in every text that it matches, so that most cost nothing.
+    """One kind of order. ``hints``: every matching text has one of them, so that most texts need no search.
 
-    They are single words: between two of them anything may stand.
+    They are single words: anything may be between two of them.
     """
 
     name: str
@@ -245,15 +245,15 @@ ORDERS: tuple[Shape, ...] = (
     *_REVEAL,
     *_APPROVE,
 )
-"""What nobody says but to a model."""
+"""Phrases that are addressed to models only."""
 HABITS: tuple[Shape, ...] = (*_DISABLE, *_PLAY, *_TURNS)
-"""What is now and then said to a person, too."""
+"""Phrases that are sometimes addressed to people as well."""
 
 TOKENS = re.compile(
     r"<\|(?! )[A-Za-z0-9_ /-]{1,40}(?<! )\|>|<｜[^｜\n]{1,60}｜>|\[/?INST\]|<</?SYS>>|</?(?:start|end)_of_turn>"
     r"|\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|SYSTEM_PROMPT)\]"
 )
-"""Marks by which chat templates tell who speaks. A tokenizer may read them as such wherever they stand."""
+"""Role marks of chat templates. A tokenizer may read them as such anywhere in a text."""
 ESCAPES = re.compile(
     r"\x1b(?!\[[0-9;:]*m|\[0?K|\([A-Z0-9]|$)|\x1b\[(?:[0-9]+;)*8(?:;[0-9]+)*m|[\x90\x9b\x9d]|[^\n\x08]\x08[^\x08]"
 )

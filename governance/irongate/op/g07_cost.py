@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 7
+NUMBER = 7
 
 
 class CostFacts(Frozen):
@@ -26,7 +27,7 @@ class CostFacts(Frozen):
 def check(facts: CostFacts) -> Verdict:
     """Deny when a ceiling would be passed; the rule names which."""
     if facts.cost is None:
-        return denied(GATE, "unknown_price", "The price of this model is not known, so the call is not made.")
+        return denied(NUMBER, "unknown_price", "The price of this model is not known, so the call is not made.")
     ceilings = (
         ("per_call", 0, facts.per_call),
         ("per_op", facts.op_spent, facts.per_op),
@@ -36,8 +37,8 @@ def check(facts: CostFacts) -> Verdict:
     for name, spent, ceiling in ceilings:
         if ceiling is not None and spent + facts.cost > ceiling:
             reason = f"The call may cost {facts.cost} micro-dollars; {spent} of {ceiling} are spent ({name})."
-            return denied(GATE, name, reason)
-    return passed(GATE)
+            return denied(NUMBER, name, reason)
+    return passed(NUMBER)
 
 
 EXAMPLES: tuple[tuple[CostFacts, Decision], ...] = (
@@ -48,4 +49,13 @@ EXAMPLES: tuple[tuple[CostFacts, Decision], ...] = (
     (CostFacts(cost=5, op_spent=1, per_call=5, per_op=5, per_day=9), Decision.DENY),
     (CostFacts(cost=5, day_spent=5, per_call=5, per_op=9, per_day=9), Decision.DENY),
     (CostFacts(cost=5, provider_spent=1, per_call=5, per_op=9, per_day=9, per_provider=5), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="cost",
+    summary="model calls of unknown price or over a ceiling: per call, op, day and provider",
+    subjects=(Subject.MODEL_CALL,),
+    facts=CostFacts,
+    check=check,
+    examples=EXAMPLES,
 )

@@ -1,6 +1,6 @@
-"""Gate 8, approval time-out: a request for a person's yes stands for a limited time, then it is rejected.
+"""Gate 8, approval time-out: an approval request is open for a limited time, then it is rejected.
 
-``ALLOW`` means that the request still stands, never that it was approved. Without a terminal it is parked in the
+``ALLOW`` means that the request is still open, never that it was approved. Without a terminal it is parked in the
 inbox; the same limit holds there.
 """
 
@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 8
+NUMBER = 8
 
 
 class ApprovalFacts(Frozen):
@@ -26,14 +27,14 @@ class ApprovalFacts(Frozen):
 
 
 def check(facts: ApprovalFacts) -> Verdict:
-    """``gate08.waiting`` or ``gate08.parked`` while it stands, denied as ``gate08.expired`` after.
+    """``gate08.waiting`` or ``gate08.parked`` while it is open, denied as ``gate08.expired`` after.
 
     A clock that jumped back by more than the limit also ends it: the age is not known then.
     """
     age = abs((facts.now - facts.requested_at).total_seconds())
     if age >= facts.limit_s:
-        return denied(GATE, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
-    return passed(GATE, "waiting" if facts.has_terminal else "parked")
+        return denied(NUMBER, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
+    return passed(NUMBER, "waiting" if facts.has_terminal else "parked")
 
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,4 +52,13 @@ EXAMPLES: tuple[tuple[ApprovalFacts, Decision], ...] = (
     (_example(600, True), Decision.DENY),
     (_example(600, False), Decision.DENY),
     (_example(-601, True), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="approval time-out",
+    summary="approvals after the time limit",
+    subjects=(Subject.APPROVAL,),
+    facts=ApprovalFacts,
+    check=check,
+    examples=EXAMPLES,
 )

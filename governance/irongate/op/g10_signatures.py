@@ -18,19 +18,18 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from governance.irongate.gate import Gate, Subject
 from governance.irongate.verdicts import denied, passed
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 10
+NUMBER = 10
 WINDOW_S = 300
 SHORTEST_SECRET = 16  # bytes
 MOST_SIGNATURES = 8
 """Signatures that one header may list: a sender lists two while it changes its key."""
 _HEX = re.compile(r"sha256=([0-9a-f]{64})")
 _SECONDS = re.compile(r"[0-9]{1,12}")
-_ID = re.compile(
-    r"[A-Za-z0-9_\-]{1,128}"
-)  # without the dot, which stands between what is signed: else it could be moved
+_ID = re.compile(r"[A-Za-z0-9_\-]{1,128}")  # no dot: it separates the signed parts, and could be moved
 _PREFIX = "whsec_"
 Headers = Sequence[tuple[str, str]]
 
@@ -54,7 +53,7 @@ class Signature(StrEnum):
 class SignatureFacts(Frozen):
     """What was found of one delivery. ``keys``: by what it will be known again; ``seen``: one of them was known.
 
-    ``sent_s`` and ``now_s`` are seconds since 1970; GitHub says no time.
+    ``sent_s`` and ``now_s`` are seconds since 1970; GitHub sends no time.
     """
 
     scheme: Scheme
@@ -71,19 +70,19 @@ class SignatureFacts(Frozen):
 def check(facts: SignatureFacts) -> Verdict:
     """Deny whatever is not signed, fresh and new. What is not signed rightly is not looked at further."""
     if not facts.secrets:
-        return denied(GATE, "no_secret", "No usable secret is set for this webhook, so anybody could be its sender.")
+        return denied(NUMBER, "no_secret", "No usable secret is set for this webhook, so anybody could be its sender.")
     if facts.signature is not Signature.RIGHT:
-        return denied(GATE, f"signature_{facts.signature.value}", f"The signature is {facts.signature.value}.")
+        return denied(NUMBER, f"signature_{facts.signature.value}", f"The signature is {facts.signature.value}.")
     if not _ID.fullmatch(facts.delivery):
-        return denied(GATE, "no_delivery", "The delivery has no usable id, so it could be sent again.")
+        return denied(NUMBER, "no_delivery", "The delivery has no usable id, so it could be sent again.")
     if facts.scheme is Scheme.STANDARD and facts.sent_s is None:
-        return denied(GATE, "no_time", "The delivery does not say when it was sent.")
+        return denied(NUMBER, "no_time", "The delivery does not say when it was sent.")
     if facts.sent_s is not None and abs(facts.now_s - facts.sent_s) > facts.window_s:
         reason = f"The delivery is {facts.now_s - facts.sent_s} s old; {facts.window_s} s are allowed, either way."
-        return denied(GATE, "window", reason)
+        return denied(NUMBER, "window", reason)
     if facts.seen:
-        return denied(GATE, "replay", "The same delivery has been taken before.", evidence=(facts.delivery,))
-    return passed(GATE, "signed", evidence=(facts.delivery,))
+        return denied(NUMBER, "replay", "The same delivery has been taken before.", evidence=(facts.delivery,))
+    return passed(NUMBER, "signed", evidence=(facts.delivery,))
 
 
 def gather(
@@ -98,19 +97,19 @@ def gather(
 ) -> SignatureFacts:
     """The facts of a delivery as it came. ``secrets``: the one in use, and the one before while it is changed.
 
-    ``known`` tells whether a key has been taken before. Who takes a delivery remembers its ``keys``: for twice
+    ``known``: whether a key was taken before. The caller keeps the ``keys`` of a delivery that it takes: for twice
     ``window_s`` (Standard), or for good (GitHub).
     """
-    usable = tuple(key for secret in secrets if len(key := _key(scheme, secret)) >= SHORTEST_SECRET)
+    usable = tuple(key for secret in secrets if len(key := _signing_key(scheme, secret)) >= SHORTEST_SECRET)
     if scheme is Scheme.GITHUB:
-        delivery, sent = _one(headers, "x-github-delivery"), ""
-        given, signed = _github(_values(headers, "x-hub-signature-256")), body
+        delivery, sent = _single_value(headers, "x-github-delivery"), ""
+        given, signed = _github_signatures(_header_values(headers, "x-hub-signature-256")), body
     else:
-        delivery, sent = _one(headers, "webhook-id"), _one(headers, "webhook-timestamp")
-        given = _standard(_values(headers, "webhook-signature"))
+        delivery, sent = _single_value(headers, "webhook-id"), _single_value(headers, "webhook-timestamp")
+        given = _standard_signatures(_header_values(headers, "webhook-signature"))
         signed = f"{delivery}.{sent}.".encode(errors="replace") + body
-    signature = _compared(given, signed, usable)
-    keys = _keys(scheme, delivery, given) if signature is Signature.RIGHT else ()
+    signature = _compare_signatures(given, signed, usable)
+    keys = _delivery_keys(scheme, delivery, given) if signature is Signature.RIGHT else ()
     return SignatureFacts(
         scheme=scheme,
         secrets=len(usable),
@@ -124,17 +123,17 @@ def gather(
     )
 
 
-def _values(headers: Headers, name: str) -> tuple[str, ...]:
+def _header_values(headers: Headers, name: str) -> tuple[str, ...]:
     return tuple(value.strip() for key, value in headers if key.lower() == name)
 
 
-def _one(headers: Headers, name: str) -> str:
-    """The header's value; empty where it is missing or stands there twice."""
-    found = _values(headers, name)
+def _single_value(headers: Headers, name: str) -> str:
+    """The header's value; empty where it is missing or given twice."""
+    found = _header_values(headers, name)
     return found[0] if len(found) == 1 else ""
 
 
-def _key(scheme: Scheme, secret: str) -> bytes:
+def _signing_key(scheme: Scheme, secret: str) -> bytes:
     """The bytes that sign; empty for a secret that cannot be read."""
     if scheme is Scheme.GITHUB:
         return secret.encode(errors="replace")
@@ -144,7 +143,7 @@ def _key(scheme: Scheme, secret: str) -> bytes:
         return b""
 
 
-def _github(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
+def _github_signatures(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     """The signatures of the header; None where there is no such header, nothing where it cannot be read."""
     if not values:
         return None
@@ -152,7 +151,7 @@ def _github(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     return (bytes.fromhex(match[1]),) if match else ()
 
 
-def _standard(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
+def _standard_signatures(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     """As above: several, each as ``v1,<base64>``. Those of other versions (public keys) are left out."""
     if not values:
         return None
@@ -166,8 +165,8 @@ def _standard(values: tuple[str, ...]) -> tuple[bytes, ...] | None:
     return tuple(each for each in found if len(each) == hashlib.sha256().digest_size)
 
 
-def _compared(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes, ...]) -> Signature:
-    """Every signature against every key: how long it takes does not tell which of them was right."""
+def _compare_signatures(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes, ...]) -> Signature:
+    """Every signature against every key: the duration does not depend on which of them matches."""
     if given is None:
         return Signature.MISSING
     if not given:
@@ -180,7 +179,7 @@ def _compared(given: tuple[bytes, ...] | None, signed: bytes, keys: tuple[bytes,
     return Signature.RIGHT if right else Signature.WRONG
 
 
-def _keys(scheme: Scheme, delivery: str, given: tuple[bytes, ...] | None) -> tuple[str, ...]:
+def _delivery_keys(scheme: Scheme, delivery: str, given: tuple[bytes, ...] | None) -> tuple[str, ...]:
     """By what a delivery is known again: its id, and with GitHub the signature, because the id is not signed."""
     signatures = given if scheme is Scheme.GITHUB and given else ()
     return (f"id:{delivery}", *(f"signature:{each.hex()}" for each in signatures))
@@ -205,4 +204,13 @@ EXAMPLES: tuple[tuple[SignatureFacts, Decision], ...] = (
     (_example(delivery=""), Decision.DENY),
     (_example(seen=True), Decision.DENY),
     (_example(Scheme.GITHUB, sent_s=None, seen=True), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="signatures",
+    summary="deliveries that are not signed, not fresh or not new",
+    subjects=(Subject.DELIVERY,),
+    facts=SignatureFacts,
+    check=check,
+    examples=EXAMPLES,
 )

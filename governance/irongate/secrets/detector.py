@@ -1,6 +1,6 @@
 """The detector of another project (detect-secrets) beside our own shapes: its shapes follow the providers.
 
-Of its plugins those are asked that know a shape. Not asked are its entropy tests, its keywords and its addresses, which
+The plugins that know a shape are used. Not used are its entropy tests, its keywords and its addresses, which
 fire on almost every line, and nothing is ever verified over the network. It is loaded with the first line that holds a
 hint of a key, and looks at a bounded number of such lines, from both ends of a text.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from governance.irongate.secrets.values import is_telling, lowered, occurrences
+from governance.irongate.secrets.values import find_occurrences, is_telling, lower_ascii
 
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import RegexBasedDetector
@@ -22,7 +22,7 @@ MOST_LINES = 400
 LONGEST_LINE = 1_000
 STEP = LONGEST_LINE // 4  # of a longer line every so many characters begin a piece that is looked at
 
-# module and class of a plugin, and what has to stand in a line (in small letters) for it to be asked
+# module and class of a plugin, and what a line (in small letters) must contain for it to be used
 PLUGINS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("artifactory", "ArtifactoryDetector", ("akc",)),
     ("aws", "AWSKeyDetector", ("akia", "asia", "abia", "acca", "a3t", "aws_", "aws-")),
@@ -59,10 +59,10 @@ def load(module: str, name: str) -> RegexBasedDetector:
     return found
 
 
-def detected(text: str, lower: str) -> Iterator[tuple[int, int]]:
+def run_detector(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """Places of what the plugins find in lines that hold a hint."""
     for start, line in _hinted(text, lower):
-        hinted = lowered(line)
+        hinted = lower_ascii(line)
         for module, name, hints in PLUGINS:
             if any(hint in hinted for hint in hints):
                 for value in load(module, name).analyze_string(line):
@@ -74,7 +74,7 @@ def detected(text: str, lower: str) -> Iterator[tuple[int, int]]:
 def _hinted(text: str, lower: str) -> list[tuple[int, str]]:
     """Lines with a hint and where they begin, at most :data:`MOST_LINES` from each end."""
     found: dict[int, str] = {}
-    spots = occurrences(lower, _HINTS)
+    spots = find_occurrences(lower, _HINTS)
     for at in spots if len(spots) <= 2 * MOST_LINES else spots[:MOST_LINES] + spots[-MOST_LINES:]:
         begin = text.rfind("\n", 0, at) + 1
         begin += max(0, (at - begin) // STEP - 1) * STEP

@@ -1,6 +1,6 @@
-"""Shapes of keys: data. Most start with a prefix that says whose they are.
+"""Shapes of keys: data. Most start with a prefix that names the issuer.
 
-The lengths are lower bounds that tell a key from a word, not those of whole keys: a message that was cut may hold a
+The lengths are lower bounds that separate a key from a word, not those of whole keys: a message that was cut may hold a
 part of one.
 """
 
@@ -141,7 +141,7 @@ def compiled(shape: str) -> re.Pattern[str]:
 KEY_HEAD = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 KEY_TAIL = re.compile(r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----")
-# A line of the inside of a key, and what may stand between two of them: ends of lines or their escapes, marks of a
+# A line of the inside of a key, and what may separate two of them: ends of lines or their escapes, marks of a
 # diff, quotes, comments.
 KEY_ROW = re.compile(r"[A-Za-z0-9+/=]{12,}")
 KEY_GAP = re.compile(r"(?:\\[nr]?|[\s\"'`+\-?>|#*,E:()]){0,80}")

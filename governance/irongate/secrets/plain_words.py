@@ -1,4 +1,4 @@
-"""Passwords that are plain words, by what stands beside them: a name for a password, a command line, a file of users.
+"""Passwords that are plain words, found by their surroundings: a name for a password, a command line, a file of users.
 
 Such a value has no shape of its own, so a form is looked for that holds a literal value and no code: a quoted text, a
 line of settings, a connection string. Enough to blot one out, too little to refuse a change for it.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from governance.irongate.secrets.patterns import START, compiled
 
 SHORTEST = 3
-LONGEST_NAME = 120  # of a setting, with what stands before it on its line
+LONGEST_NAME = 120  # of a setting, with the line before it
 _NAME = r"(?:passw(?:or)?d|passwrd|passphrase|passwort|kennwort|pwd|mot_de_passe|contrase\u00f1a|contrasena|senha)"
 _SHORT = r"(?:pass|pw|secret)"  # also ordinary words: they count where they end a longer name, or are a key in quotes
 _END = r"(?![A-Za-z])\d{0,3}"
@@ -111,19 +111,19 @@ _WORDS = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)+")
 
 
 def is_a_value(value: str, *, bare: bool) -> bool:
-    """Whether what stands where a password would is one, and neither a word about passwords nor code."""
+    """Whether a text in the place of a password is one, and neither a word about passwords nor code."""
     value = value.rstrip(".:!") if value.lower().rstrip(".:!") in _PLAIN else value
     if value.lower() in _PLAIN or _NO_PASSWORD.search(value):
         return False
     if any(c.isspace() for c in value):  # a sentence, or words that were drawn
         return not bare and bool(_WORDS.fullmatch(value)) and not _STOP.intersection(value.split())
-    # Without quotes a name of code may stand: such as have a capital in them, dots or low lines.
+    # Without quotes it may be a name of code: one with a capital in it, dots or underscores.
     return not bare or not re.fullmatch(
         r"[A-Z]\w*|[a-z]+(?:[A-Z][a-z]*)+|[A-Za-z]\w*(?:\.\w+)+|[a-z]+(?:_[a-z]+)+", value
     )
 
 
-def plain(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
+def find_plain_passwords(text: str, lower: str) -> Iterator[tuple[str, int, int]]:
     """Rule and place of every such password."""
     for hint, form in COMMANDS:
         if hint in lower:
@@ -173,7 +173,7 @@ def _in_strings(text: str) -> Iterator[tuple[str, int, int]]:
         around = text[start : end if end >= 0 else found.end() + 300]
         ends = text[found.end() : found.end() + 1]
         mixed = any(c.isdigit() for c in found[group]) and any(c.isalpha() for c in found[group])
-        told = BESIDE_IT.search(around) or (mixed and (not ends or ends.isspace()))  # a keyword argument goes on
+        told = BESIDE_IT.search(around) or (mixed and (not ends or ends.isspace()))  # a keyword argument follows
         if told and is_a_value(found[group], bare=group == "bare"):
             yield "password", *found.span(group)
 

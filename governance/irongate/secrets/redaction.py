@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from governance.irongate.secrets.detector import detected
+from governance.irongate.secrets.detector import run_detector
 from governance.irongate.secrets.patterns import (
     KEY_END,
     KEY_GAP,
@@ -24,8 +24,8 @@ from governance.irongate.secrets.patterns import (
     SHAPES,
     compiled,
 )
-from governance.irongate.secrets.plain_words import plain
-from governance.irongate.secrets.values import beside, lowered
+from governance.irongate.secrets.plain_words import find_plain_passwords
+from governance.irongate.secrets.values import find_beside_keywords, lower_ascii
 
 MOST_ROUNDS = 16
 SHORTEST_TEXT = 10  # a keyword, a sign and a password
@@ -65,16 +65,16 @@ def _findings(text: str, *, guesses: bool) -> list[SecretSpan]:
     for name, hint, shape in SHAPES:
         if hint in text:
             found += [SecretSpan(name, m.start(), m.end()) for m in compiled(shape).finditer(text)]
-    lower = lowered(text)
-    found += [SecretSpan(*item) for item in beside(text, lower, guesses=guesses)]
-    found += [SecretSpan("detected", start, end) for start, end in detected(text, lower)]
+    lower = lower_ascii(text)
+    found += [SecretSpan(*item) for item in find_beside_keywords(text, lower, guesses=guesses)]
+    found += [SecretSpan("detected", start, end) for start, end in run_detector(text, lower)]
     if guesses:
-        found += [SecretSpan(*item) for item in plain(text, lower)]
+        found += [SecretSpan(*item) for item in find_plain_passwords(text, lower)]
     return found
 
 
 def _across_lines(text: str, *, guesses: bool) -> Iterator[SecretSpan]:
-    """Secrets that a terminal or a mail broke at its width: looked for where long lines end and go on in a word."""
+    """Secrets that a terminal or a mail broke at its width: searched where a long line ends within a word."""
     for run in WRAPPED.finditer(text):
         lines = run[0].split("\n")
         ends = list(accumulate(len(line) for line in lines))[:-1]

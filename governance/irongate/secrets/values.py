@@ -1,4 +1,4 @@
-"""Values that are secrets by what stands beside them: a keyword, an address, a header."""
+"""Values that are secrets by their surroundings: a keyword, an address, a header."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BEGIN = (
     *("integration", "storage", "deploy", "write", "credential", "bearer", "sess", "connect.sid", "_auth", "webhook"),
     *("cipher", "crypt", "salt"),
 )
-# What stands between the keyword and its value: the rest of the name, quotes and brackets, an annotation, a sign, and
+# Between the keyword and its value: the rest of the name, quotes and brackets, an annotation, a sign, and
 # the end of a line where a value that is continued may begin on the next one (with the marks of a diff before it).
 _SIGN = (
     rf"(?P<rest>[\w.\-]{{0,24}})(?:\[\d{{0,4}}\])?(?:{_MARK})?[\])]?\s{{0,4}}(?::\s*(?:str|bytes|SecretStr)\s*(?==))?"
@@ -79,7 +79,7 @@ HARMLESS = re.compile(
 )
 _UUID = re.compile(r"(?i)(?:[a-z]{2,12}[-_])?[0-9a-f]{8}(?:-[0-9a-f]{1,12}){2,4}")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-# A name, a number, an attribute, a call, a path, a format: what code has where a literal would stand.
+# A name, a number, an attribute, a call, a path, a format: what code has in place of a literal.
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)*(?:[(\[].*)?|-?\d[\d_.]*|[~.]{0,2}(?:/[\w.\-]+)+/?")
 _PLACE = re.compile(r"://|:\d{1,5}$")
 _OPENED = re.compile(r"[(\[{]")
@@ -96,7 +96,7 @@ def entropy(text: str) -> float:
 
 
 def is_telling(value: str) -> bool:
-    """Whether a value beside a keyword looks made by a machine. Its beginning tells."""
+    """Whether a value beside a keyword looks generated. Its beginning decides."""
     value = value[:JUDGED].rstrip(".\u2026")
     if len(value) < LEAST_LENGTH or HARMLESS.search(value):
         return False
@@ -120,13 +120,13 @@ def is_made_up(value: str) -> bool:
     return has_alpha and (has_digit or strong > 0)
 
 
-def lowered(text: str) -> str:
+def lower_ascii(text: str) -> str:
     """With the small letters of ASCII: every character stays at its place."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
-def occurrences(text: str, words: Iterable[str]) -> list[int]:
-    """Where any of ``words`` stands in ``text``, sorted."""
+def find_occurrences(text: str, words: Iterable[str]) -> list[int]:
+    """Indexes in ``text`` of any of ``words``, sorted."""
     found = set()
     for word in words:
         at = text.find(word)
@@ -136,10 +136,10 @@ def occurrences(text: str, words: Iterable[str]) -> list[int]:
     return sorted(found)
 
 
-def assigned(text: str, lower: str, *, guesses: bool) -> Iterator[tuple[int, int]]:
+def find_assigned(text: str, lower: str, *, guesses: bool) -> Iterator[tuple[int, int]]:
     """Places of values that a keyword names; with ``guesses`` also of what a person may have made up."""
     end = 0
-    for at in occurrences(lower, _BEGIN):
+    for at in find_occurrences(lower, _BEGIN):
         word = WORD.match(text, at) if at >= end else None
         if word is None:
             continue
@@ -206,7 +206,7 @@ def is_reference(value: str) -> bool:
 
 
 def is_made_up_bare(value: str) -> bool:
-    """The same for a value without quotes, where code may stand as well."""
+    """The same for a value without quotes, which may be code as well."""
     if not is_made_up(value) or is_reference(value) or _CODE.fullmatch(value):
         return _is_mixed(value)
     return True
@@ -218,7 +218,7 @@ def _is_mixed(value: str) -> bool:
 
 
 def holds_user_and_password(value: str) -> bool:
-    """Whether a text in base64 says ``user:password``; also of one that was cut."""
+    """Whether a text in base64 decodes to ``user:password``; also for one that was cut."""
     value = value.rstrip("=")
     value = value[: len(value) - (len(value) % 4 == 1)]
     try:
@@ -229,9 +229,9 @@ def holds_user_and_password(value: str) -> bool:
     return ":" in text[1:] and text.isprintable()
 
 
-def beside(text: str, lower: str, *, guesses: bool) -> Iterator[tuple[str, int, int]]:
+def find_beside_keywords(text: str, lower: str, *, guesses: bool) -> Iterator[tuple[str, int, int]]:
     """Rule and place of every value that its surroundings give away."""
-    yield from (("keyword", start, end) for start, end in assigned(text, lower, guesses=guesses))
+    yield from (("keyword", start, end) for start, end in find_assigned(text, lower, guesses=guesses))
     if any(word in lower for word in ("bearer", "token ", "apikey", "aws4-")):
         yield from (("bearer", *m.span("value")) for m in BEARER.finditer(text) if is_literal(m["value"]))
     if "basic" in lower or "auth" in lower:

@@ -1,1 +1,1 @@
-"""Reading a shell command: what it would run, what it would write, and what about it cannot be told beforehand."""
+"""Reading a shell command: what it would run, what it would write, and what is unknown before it runs."""

@@ -1,4 +1,4 @@
-"""Words of a syntax tree: what they say, and the commands that are substituted in them."""
+"""Words of a syntax tree: their values, and the commands that are substituted in them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from governance.irongate.shell.words import (
     Segment,
     Unreadable,
     Word,
-    bare,
-    double_quoted,
-    joined,
-    single_quoted,
+    join_pieces,
+    read_double_quoted,
+    read_single_quoted,
+    read_unquoted,
 )
 
 if TYPE_CHECKING:
@@ -57,18 +57,18 @@ class WordReader(NodeText):
         self.script.segments.append(segment)
 
     def word(self, node: Node, depth: int) -> Word:
-        """A word, with what it says if that is known; what is substituted in it becomes segments."""
+        """A word, with its value if that is known; substitutions in it become segments."""
         raw = self.text(node)
         if _DESCRIPTOR.fullmatch(raw) and self.source[node.end_byte : node.end_byte + 1] in (b"<", b">"):
             raise Unreadable(f"{raw[:40]} takes a descriptor's number")
-        return joined(raw, list(self.pieces(node, depth)))
+        return join_pieces(raw, list(self.pieces(node, depth)))
 
     def pieces(self, node: Node, depth: int) -> Iterator[Piece]:
         if depth > DEEPEST:
             raise Unreadable("it is nested too deeply")
         kind, raw = node.type, self.text(node)
         if kind in ("word", "number", "variable_name") and not node.child_count:
-            piece = bare(raw)
+            piece = read_unquoted(raw)
             if "\\" in raw:
                 self.script.quoted.append(piece.text or "")
             yield piece
@@ -80,7 +80,7 @@ class WordReader(NodeText):
                 at = child.end_byte
                 yield from self.pieces(child, depth + 1)
         elif kind == "raw_string":
-            piece = single_quoted(raw)
+            piece = read_single_quoted(raw)
             self.script.quoted.append(piece.text or "")
             yield piece
         elif kind == "string":
@@ -100,7 +100,7 @@ class WordReader(NodeText):
             if any(_unescaped(raw, start) for start in _STARTS):
                 raise Unreadable("a substitution is not understood")
             self.script.quoted.append(raw)
-            return double_quoted(raw)
+            return read_double_quoted(raw)
         self.covered(node, inner)
         for child in inner:
             self.expanding(child, self.text(child), depth + 1)
@@ -121,7 +121,7 @@ class WordReader(NodeText):
             at = child.end_byte if child is not None else end
 
     def expanding(self, node: Node, raw: str, depth: int) -> None:
-        """What only the run can tell; substitutions in it become segments."""
+        """An expansion, whose value is unknown; substitutions in it become segments."""
         kind = node.type
         if kind == "simple_expansion":
             if not _VARIABLE.fullmatch(raw):

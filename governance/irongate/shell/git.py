@@ -1,4 +1,4 @@
-"""git: reading is allowed; what makes history, moves files about or reads its orders elsewhere is not."""
+"""git: reading is allowed; making history, moving files and other settings or repositories are not."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import re
 from collections.abc import Mapping
 
 from governance.irongate.shell.words import Unreadable, Word
+from governance.irongate.tables import word_set
 
-READS: Mapping[str, frozenset[str]] = {
-    name: frozenset()
-    for name in (
-        "status", "log", "diff", "show", "blame", "annotate", "grep", "ls-files", "ls-tree", "cat-file", "rev-parse",
-        "rev-list", "describe", "shortlog", "merge-base", "name-rev", "check-ignore", "check-attr", "for-each-ref",
-        "count-objects", "whatchanged", "range-diff", "diff-tree", "diff-files", "diff-index", "help", "version",
-        "show-ref", "show-branch", "cherry", "var", "check-mailmap", "ls-attr", "patch-id", "stripspace",
-    )
-}  # fmt: skip
+READS = word_set(
+    """
+    status log diff show blame annotate grep ls-files ls-tree cat-file rev-parse rev-list describe shortlog merge-base
+    name-rev check-ignore check-attr for-each-ref count-objects whatchanged range-diff diff-tree diff-files diff-index
+    help version show-ref show-branch cherry var check-mailmap ls-attr patch-id stripspace
+    """
+)
 """Commands that only read."""
 LISTS: Mapping[str, frozenset[str]] = {
     "branch": frozenset({"--list", "-l", "--contains", "--merged"}),
@@ -25,24 +24,26 @@ LISTS: Mapping[str, frozenset[str]] = {
     "worktree": frozenset({"list"}),
     "config": frozenset({"--get", "--get-all", "--list", "-l", "--get-regexp"}),
 }
-"""Commands that only read when the first word behind them is one of these."""
+"""Commands that only read when the next word is one of these."""
 ALONE: Mapping[str, frozenset[str]] = {
     "branch": frozenset({"-a", "--all", "-r", "--remotes", "-v", "-vv", "--show-current"}),
     "tag": frozenset(),
     "remote": frozenset({"-v", "--verbose"}),
     "reflog": frozenset(),
 }
-"""And those that do with nothing behind them but these: ``git branch -v x`` makes a branch."""
+"""Commands that only read when no other words follow: ``git branch -v x`` makes a branch."""
 GLOBAL = frozenset({"--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--no-replace-objects"})
-NETWORK = frozenset({"fetch", "pull", "push", "clone", "ls-remote", "submodule", "fetch-pack", "send-pack", "archive",
-                     "send-email", "request-pull", "svn", "p4", "lfs", "remote-http", "remote-https", "daemon",
-                     "http-backend", "instaweb", "imap-send", "credential"})  # fmt: skip
-RUNS = ("--ext-diff", "--textconv", "--open-files-in-pager", "--output", "--exec", "--upload-pack", "--receive-pack",
-        "--filters")  # fmt: skip
+NETWORK = word_set(
+    """
+    fetch pull push clone ls-remote submodule fetch-pack send-pack archive send-email request-pull svn p4 lfs
+    remote-http remote-https daemon http-backend instaweb imap-send credential
+    """
+)
+RUNS = word_set("--ext-diff --textconv --open-files-in-pager --output --exec --upload-pack --receive-pack --filters")
 
 
 def judge(words: tuple[Word, ...]) -> tuple[str, str] | None:
-    """(rule, reason) where a git command does more than read. Raises ``Unreadable`` for what only the run can tell."""
+    """(rule, reason) where a git command does more than read. Raises ``Unreadable`` where that is unknown."""
     at = 1
     while at < len(words):
         text = words[at].text

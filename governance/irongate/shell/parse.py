@@ -2,7 +2,7 @@
 
 The tree comes from tree-sitter; its grammar is wider than bash's and now and then drops or moves a byte. So every byte
 between two nodes must be a blank, every node's kind must be known here, and quotes, comments and here-documents are
-checked against bash's own rules. A difference that is left would be a command that bash runs and nobody judged.
+checked against bash's own rules. Any other difference would be a command that bash runs and no gate has judged.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from governance.irongate.shell.words import (
     Segment,
     Unreadable,
     Word,
-    bare,
-    known,
+    literal_word,
+    read_unquoted,
 )
+from governance.irongate.tables import word_set
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
@@ -32,26 +33,26 @@ _DELIMITER = re.compile(r"([A-Za-z0-9_.-]+)|'([A-Za-z0-9_.-]+)'|\"([A-Za-z0-9_.-
 _PLAIN_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[(?:\d+|@|\*)\]", re.ASCII)
 _COMPARES = re.compile(r"-(?:eq|ne|lt|le|gt|ge|v)\b", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-JOINT = frozenset(
-    {"binary_expression", "unary_expression", "parenthesized_expression", "ternary_expression", "postfix_expression"}
-)  # fmt: skip
+JOINT = word_set(
+    """
+    binary_expression unary_expression parenthesized_expression ternary_expression postfix_expression
+    """
+)
 
-THROUGH = frozenset(
-    {
-        "program", "list", "pipeline", "subshell", "negated_command", "if_statement",
-        "elif_clause", "else_clause", "while_statement", "do_group", "case_statement", "case_item",
-        "process_substitution", "binary_expression", "unary_expression", "parenthesized_expression",
-        "ternary_expression", "postfix_expression", "array", "variable_assignments",
-    }
-)  # fmt: skip
+THROUGH = word_set(
+    """
+    program list pipeline subshell negated_command if_statement elif_clause else_clause while_statement do_group
+    case_statement case_item process_substitution binary_expression unary_expression parenthesized_expression
+    ternary_expression postfix_expression array variable_assignments
+    """
+)
 """Kinds of nodes of which only the parts matter."""
-WORDS = frozenset(
-    {
-        "word", "number", "raw_string", "ansi_c_string", "string", "translated_string", "concatenation",
-        "simple_expansion", "expansion", "command_substitution", "process_substitution", "arithmetic_expansion",
-        "brace_expression", "array",
-    }
-)  # fmt: skip
+WORDS = word_set(
+    """
+    word number raw_string ansi_c_string string translated_string concatenation simple_expansion expansion
+    command_substitution process_substitution arithmetic_expansion brace_expression array
+    """
+)
 
 
 def parse(command: str) -> Script:
@@ -151,11 +152,11 @@ class _Reader(WordReader):
         """A word that the grammar has a name for."""
         text = self.text(node)
         if text in ("=", "==", "=~", "!=", "-", "declare", "typeset", "export", "readonly", "local", "unset", "$"):
-            return known(text) if text != "$" else Word(text, None)
+            return literal_word(text) if text != "$" else Word(text, None)
         raise Unreadable(f"{text!r} is not understood in a command")
 
     def _assignment(self, node: Node, depth: int) -> tuple[str, Word]:
-        name, value, at = "", known(""), node.start_byte
+        name, value, at = "", literal_word(""), node.start_byte
         for child in self.parts(node, joint=True):
             if child.start_byte != at:
                 raise Unreadable("an assignment stands apart")
@@ -208,7 +209,7 @@ class _Reader(WordReader):
         name = ""
         for child in self.parts(node):
             if child.type == "word" and not name:
-                name = bare(self.text(child)).text or ""
+                name = read_unquoted(self.text(child)).text or ""
             elif child.type == "file_redirect":
                 self._lone_redirect(child, depth + 1)
             else:
@@ -244,7 +245,7 @@ class _Reader(WordReader):
             self.visit(child, depth + 1)
 
     def _redirect(self, node: Node, depth: int) -> tuple[Redirect, list[Word]]:
-        """The redirection, and the words of the command that stand behind its target."""
+        """The redirection, and the words of the command that follow its target."""
         op, found = "", list[Word]()
         for child in self.parts(node, inline=True):
             if child.type == "file_descriptor":
@@ -260,7 +261,7 @@ class _Reader(WordReader):
         if node.type == "herestring_redirect":
             return Redirect("<<<", found[0]), found[1:]
         if not found:
-            return Redirect(op, known("-")), []
+            return Redirect(op, literal_word("-")), []
         if op in (">&", "<&") and found[0].raw.startswith("-") and found[0].raw != "-":
             raise Unreadable("bash ends a redirection behind the dash")
         return Redirect(op, found[0]), found[1:]
@@ -308,7 +309,7 @@ class _Reader(WordReader):
     def _lost_dash(self, at: int, child: Node) -> list[Word]:
         """``- <<EOF``: the grammar drops the dash."""
         if child.type == "heredoc_redirect" and self.source[at : child.start_byte].strip(b" \t") == b"-":
-            return [known("-")]
+            return [literal_word("-")]
         self.blank(at, child.start_byte, inline=True)
         return []
 
@@ -341,7 +342,7 @@ class _Reader(WordReader):
             else:
                 self.visit(child, depth + 1)
         self._document(start, end, body, strips, depth)
-        return [*redirects, Redirect("<<", known("-"))], words
+        return [*redirects, Redirect("<<", literal_word("-"))], words
 
     def _document(self, start: str, end: str, body: Node | None, strips: bool, depth: int) -> None:
         """A here-document ends where bash would end it, and what bash expands in it has been read."""

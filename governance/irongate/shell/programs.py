@@ -65,16 +65,19 @@ MODULES = _named(
 )
 PYTHON = re.compile(r"(?:python|pypy)\d*(?:\.\d+)*[a-z]?")
 INTERPRETERS: Mapping[str, tuple[str, ...]] = {
-    "perl": ("-e", "-E"), "ruby": ("-e",), "node": ("-e", "--eval", "-p", "--print"), "php": ("-r",), "lua": ("-e",),
-    "Rscript": ("-e",), "julia": ("-e", "-E"), "nodejs": ("-e", "-p"), "osascript": ("-e",), "tclsh": (), "guile": (),
-}  # fmt: skip
+    **dict.fromkeys(("perl", "julia"), ("-e", "-E")),
+    **dict.fromkeys(("ruby", "lua", "Rscript", "osascript"), ("-e",)),
+    "php": ("-r",),
+    "node": ("-e", "--eval", "-p", "--print"),
+    "nodejs": ("-e", "-p"),
+}
 _READS_CODE = frozenset({"awk", "gawk", "mawk", "sed", "perl", "make", "sqlite3", "m4", "tclsh", "man", "less"})
 SETUID = re.compile(r"0*[2-7]\d{3}|[ugoa]*[+=][rwxXt]*s[rwxXst]*")
 BLOCK_DEVICE = re.compile(r"/dev/(?!null$|zero$|stdout$|stderr$|full$|u?random$)")
 
 
 def judge(name: str, words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
-    """(rule, reason) for each thing that a program may not do. Raises ``Unreadable`` where only the run can tell."""
+    """(rule, reason) for each thing that a program may not do. Raises ``Unreadable`` where that is unknown."""
     rule = PROGRAMS.get(name) or ("destructive" if name.startswith("mkfs.") else None)
     if rule is not None:
         yield rule, _REASONS[rule].format(name)
@@ -90,10 +93,10 @@ def judge(name: str, words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
         yield from handler(words)
 
 
-def opaque(name: str, words: tuple[Word, ...]) -> str:
+def find_unread_code(name: str, words: tuple[Word, ...]) -> str:
     """Code on the command line that is not read, as it is named to a person; empty when there is none."""
     if PYTHON.fullmatch(name):
-        kind, _, _ = python_call(words)
+        kind, _, _ = parse_python_call(words)
         return f"{name} -c" if kind == "-c" else f"{name} -" if kind == "-" else ""
     options = INTERPRETERS.get(name)
     if options and any(word.text is not None and word.text.startswith(options) for word in words[1:]):
@@ -101,7 +104,7 @@ def opaque(name: str, words: tuple[Word, ...]) -> str:
     return name if name in _READS_CODE else ""
 
 
-def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, ...]]:
+def parse_python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, ...]]:
     """What the interpreter is to run: ("-c", text), ("-m", module), ("-", None) or ("", script), and its arguments."""
     at = 1
     while at < len(words):
@@ -130,7 +133,7 @@ def python_call(words: tuple[Word, ...]) -> tuple[str, Word | None, tuple[Word, 
 
 
 def _python(words: tuple[Word, ...]) -> Iterator[tuple[str, str]]:
-    kind, what, rest = python_call(words)
+    kind, what, rest = parse_python_call(words)
     if kind != "-m" or what is None:
         return
     if what.text is None:
@@ -222,8 +225,14 @@ def _options(words: tuple[Word, ...]) -> Iterator[str]:
 
 
 _SPECIAL = {
-    "rm": _rm, "chmod": _chmod, "find": _find, "dd": _dd, "openssl": _openssl, "install": _install, "ionice": _ionice,
-}  # fmt: skip
+    "rm": _rm,
+    "chmod": _chmod,
+    "find": _find,
+    "dd": _dd,
+    "openssl": _openssl,
+    "install": _install,
+    "ionice": _ionice,
+}
 _REASONS = {
     "destructive": "{} destroys what cannot be brought back",
     "network": "{} asks other machines, and commands have no network",

@@ -12,27 +12,28 @@ from governance.irongate.shell import programs, writes
 from governance.irongate.shell.expand import Script
 from governance.irongate.shell.parse import parse
 from governance.irongate.shell.words import Redirect, Segment, Unreadable, Word
-from governance.irongate.shell.wrappers import KEYWORDS, Inner, inner
+from governance.irongate.shell.wrappers import KEYWORDS, WrappedCommand, find_wrapped
+from governance.irongate.tables import word_set
 
 MOST_SEGMENTS = 400
 DEEPEST = 8
 MOST_FOLDERS = 16
 MOST_NAMES = 10_000
-DECIDES = frozenset(
-    {
-        "PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS4", "IFS",
-        "PAGER", "MANPAGER", "EDITOR", "VISUAL", "BROWSER", "LESSOPEN", "LESSCLOSE", "PERL5OPT", "PERL5LIB", "RUBYOPT",
-        "PYTHONSTARTUP", "PYTHONHOME", "NODE_OPTIONS", "SHELL", "HOME", "TMPDIR", "CDPATH",
-        "FPATH", "GLOBIGNORE", "PWD", "OLDPWD",
-        "BASH_CMDS", "BASH_ALIASES", "EXECIGNORE", "POSIXLY_CORRECT", "JAVA_TOOL_OPTIONS", "GCONV_PATH", "LOCPATH",
-        "HOSTALIASES", "COMMAND_MODE", "SSH_ASKPASS", "SUDO_ASKPASS", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
-        "TAR_OPTIONS", "ZIPOPT", "UNZIP", "UNZIPOPT",
-    }
-)  # fmt: skip
+DECIDES = word_set(
+    """
+    PATH BASH_ENV ENV SHELLOPTS BASHOPTS PROMPT_COMMAND PS0 PS1 PS2 PS4 IFS PAGER MANPAGER EDITOR VISUAL BROWSER
+    LESSOPEN LESSCLOSE PERL5OPT PERL5LIB RUBYOPT PYTHONSTARTUP PYTHONHOME NODE_OPTIONS SHELL HOME TMPDIR CDPATH FPATH
+    GLOBIGNORE PWD OLDPWD BASH_CMDS BASH_ALIASES EXECIGNORE POSIXLY_CORRECT JAVA_TOOL_OPTIONS GCONV_PATH LOCPATH
+    HOSTALIASES COMMAND_MODE SSH_ASKPASS SUDO_ASKPASS XDG_CONFIG_HOME XDG_STATE_HOME TAR_OPTIONS ZIPOPT UNZIP UNZIPOPT
+    """
+)
 """Variables that decide what other words of a command mean, or which programs run beside it."""
 DECIDING = ("GIT_", "LD_", "BASH_FUNC", "DYLD_", "OURO", "MALLOC_", "PIP_", "NPM_CONFIG", "npm_config")
-NAMING = frozenset({"export", "declare", "typeset", "local", "readonly", "read", "mapfile", "readarray", "printf",
-                    "getopts", "let", "unset", "wait", "test", "["})  # fmt: skip
+NAMING = word_set(
+    """
+    export declare typeset local readonly read mapfile readarray printf getopts let unset wait test [
+    """
+)
 """Builtins whose words are names of variables, which bash reads as arithmetic where they hold a subscript."""
 
 
@@ -56,7 +57,7 @@ class FileTarget:
 
 @dataclass(slots=True)
 class CommandReading:
-    """All that can be told of a command before it runs."""
+    """All that is known of a command before it runs."""
 
     findings: list[CommandFinding] = field(default_factory=list)
     commands: list[tuple[Word, ...]] = field(default_factory=list)  # wrappers and what they wrap alike
@@ -130,7 +131,7 @@ class _CommandReader:
                 return
             self._name(redirect.target, shown)
         try:
-            for word in writes.redirected(redirect):
+            for word in writes.find_redirect_target(redirect):
                 self._write(word, shown)
         except Unreadable as error:
             self.deny("computed", str(error), shown)
@@ -157,22 +158,22 @@ class _CommandReader:
                 self.deny(rule, reason, shown)
             self._naming(name, words, shown)
             self._folder(name, words, shown)
-            for word in writes.targets(name, words):
+            for word in writes.find_targets(name, words):
                 self._write(word, shown)
-            wrapped = inner(name, words)
+            wrapped = find_wrapped(name, words)
         except Unreadable as error:
             self.deny("computed", str(error), shown)
             return
-        except writes.Refused as error:
+        except writes.RefusedWrite as error:
             self.deny("outside", str(error), shown)
             return
-        unread = programs.opaque(name, words)
+        unread = programs.find_unread_code(name, words)
         if unread and unread not in self.reading.unread:
             self.reading.unread.append(unread)
         for one in wrapped:
             self._wrapped(one, shown, depth, layer)
 
-    def _wrapped(self, one: Inner, shown: str, depth: int, layer: int) -> None:
+    def _wrapped(self, one: WrappedCommand, shown: str, depth: int, layer: int) -> None:
         self.assignments(one.assigned, shown)
         if one.script is not None:
             self.script(one.script, depth + 1)

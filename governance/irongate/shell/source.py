@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _META = frozenset(b";&|()<>\n")
 _BEHIND = frozenset({"|", "|&", "&&", "||"})
-"""Operators that stand on the line of what is before them."""
+"""Operators that must be on the line of their left side."""
 
 
 class NodeText:
@@ -25,7 +25,7 @@ class NodeText:
         return self.source[node.start_byte : node.end_byte].decode()
 
     def blank(self, start: int, end: int, *, inline: bool = False) -> None:
-        """Between two nodes nothing may stand that bash would read. ``inline``: nor a new line."""
+        """Raise ``Unreadable`` for anything but blanks between two nodes. ``inline``: for a new line as well."""
         between = self.source[start:end]
         if between in (b"", b" ") or (between == b"\n" and not inline):
             return

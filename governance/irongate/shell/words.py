@@ -1,4 +1,4 @@
-"""Words of a shell command: what is written, and what it says when that is known before the command runs."""
+"""Words of a shell command: their source text, and their value where that is known before the command runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ANSI = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 
 class Unreadable(Exception):
-    """The command, or a part of it, is not understood; the text says why."""
+    """The command, or a part of it, is not understood; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """``text`` is what the program is given; None where only the run itself can tell (variables, patterns).
+    """``text``: the value that the program gets; None where it is unknown before the run (variables, patterns).
 
     ``braced``: braces make several words of it, of which any may be an option.
     """
@@ -34,12 +34,12 @@ class Word:
 
     @property
     def shown(self) -> str:
-        """As it would be written: quoted where it is known, as it stands where it is not."""
+        """For display: quoted where the value is known, else the source text."""
         return self.raw if self.text is None else shlex.quote(self.text)
 
 
-def known(text: str) -> Word:
-    """A word that says what it says."""
+def literal_word(text: str) -> Word:
+    """A word whose value is its source text."""
     return Word(text, text)
 
 
@@ -66,13 +66,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a word. ``bare`` is what of it stands outside of quotes, where patterns and braces count."""
+    """A part of a word. ``bare``: its characters outside of quotes, where patterns and braces count."""
 
     text: str | None
     bare: str
 
 
-def bare(raw: str) -> Piece:
+def read_unquoted(raw: str) -> Piece:
     """A part without quotes. Raises ``Unreadable`` for what bash would not read as one."""
     if _PLAIN.fullmatch(raw):
         return Piece(raw, raw)
@@ -94,14 +94,14 @@ def bare(raw: str) -> Piece:
     return Piece("".join(said), "".join(outside))
 
 
-def single_quoted(raw: str) -> Piece:
+def read_single_quoted(raw: str) -> Piece:
     """``'...'``."""
     if len(raw) < 2 or raw[0] != "'" or raw[-1] != "'" or "'" in raw[1:-1]:
         raise Unreadable("single quotes do not pair")
     return Piece(raw[1:-1], "")
 
 
-def double_quoted(raw: str) -> Piece:
+def read_double_quoted(raw: str) -> Piece:
     """``"..."`` without anything to expand in it."""
     if len(raw) < 2 or raw[0] != '"' or raw[-1] != '"':
         raise Unreadable("double quotes do not pair")
@@ -125,7 +125,7 @@ def double_quoted(raw: str) -> Piece:
     return Piece("".join(said), "")
 
 
-def joined(raw: str, pieces: list[Piece]) -> Word:
+def join_pieces(raw: str, pieces: list[Piece]) -> Word:
     """The word that these parts make."""
     outside = "".join(piece.bare for piece in pieces)
     if pieces and pieces[0].bare.startswith("#"):

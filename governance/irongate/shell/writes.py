@@ -1,4 +1,4 @@
-"""Which files well-known commands write. What others write is found when they have run."""
+"""Files that well-known commands write. Those of other commands are found after the run."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from governance.irongate.shell.words import Redirect, Unreadable, Word
+from governance.irongate.tables import word_set
 
-EVERY = frozenset(
-    {
-        "touch", "mkdir", "rmdir", "rm", "unlink", "tee", "truncate", "mkfifo", "chmod", "gzip", "gunzip",
-        "bzip2", "bunzip2", "xz", "unxz", "zstd", "unzstd", "dos2unix", "unix2dos", "shred", "sponge", "link",
-    }
-)  # fmt: skip
-"""Programs that write every file they are told."""
-OUTPUT = frozenset({"gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
+WRITE_ALL_OPERANDS = word_set(
+    """
+    touch mkdir rmdir rm unlink tee truncate mkfifo chmod gzip gunzip bzip2 bunzip2 xz unxz zstd unzstd dos2unix
+    unix2dos shred sponge link
+    """
+)
+"""Programs that write all files among their operands."""
+WRITE_OUTPUT_OPTION = frozenset({"gcc", "cc", "g++", "c++", "clang", "clang++", "ld", "as", "rustc", "pandoc", "dot"})
 WRITING = frozenset({">", ">>", ">|", "&>", "&>>", "<>", ">&", "<&"})
 HARMLESS = re.compile(r"/dev/(?:null|stdout|stderr|fd/[0-9]|zero|tty)|-|[0-9]+-?")
-TAR_RUNS = ("--checkpoint-action", "--to-command", "--use-compress-program", "--info-script", "--new-volume-script",
-            "--rsh-command", "--rmt-command")  # fmt: skip
+TAR_RUNS = word_set(
+    """
+    --checkpoint-action --to-command --use-compress-program --info-script --new-volume-script --rsh-command
+    --rmt-command
+    """
+)
 
 
-class Refused(Exception):
-    """A way to write that is never taken; the text says why."""
+class RefusedWrite(Exception):
+    """A way to write that is always refused; the message gives the reason."""
 
 
-def targets(name: str, words: tuple[Word, ...]) -> Iterator[Word]:
-    """Files that a command writes. Raises ``Unreadable`` for one that only the run can tell, and ``Refused``."""
-    if name in EVERY:
+def find_targets(name: str, words: tuple[Word, ...]) -> Iterator[Word]:
+    """Files that a command writes. Raises ``Unreadable`` for one that is unknown, and ``RefusedWrite``."""
+    if name in WRITE_ALL_OPERANDS:
         yield from _operands(words)
     elif handler := _SPECIAL.get(name):
         yield from handler(words)
-    elif name in OUTPUT:
+    elif name in WRITE_OUTPUT_OPTION:
         yield from _output(words)
 
 
-def redirected(redirect: Redirect) -> Iterator[Word]:
+def find_redirect_target(redirect: Redirect) -> Iterator[Word]:
     """The file that a redirection writes, if it does."""
     if redirect.op not in WRITING:
         return
@@ -100,7 +105,7 @@ def _into(words: tuple[Word, ...]) -> Iterator[Word]:
     """cp, install: into the last operand, or into what ``-t`` names."""
     yield from _valued(words, "t", "--target-directory")
     if any(re.match(r"-[a-zA-Z]*s|--s[ym]", word.text or "") for word in words[1:]) and words[0].text == "cp":
-        raise Refused("links are not taken into a change")
+        raise RefusedWrite("links are not taken into a change")
     known_options = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
     if known_options:
         folders = any(re.match(r"-[a-zA-Z]*d|--d", word.text or "") for word in words[1:])
@@ -111,12 +116,12 @@ def _into(words: tuple[Word, ...]) -> Iterator[Word]:
 
 def _link(words: tuple[Word, ...]) -> Iterator[Word]:
     if any(re.match(r"-[a-zA-Z]*s|--s", word.text or "") for word in words[1:]):
-        raise Refused("links are not taken into a change")
+        raise RefusedWrite("links are not taken into a change")
     yield from _move(words)
 
 
 def _sed(words: tuple[Word, ...]) -> Iterator[Word]:
-    """``-i``: every file behind the script."""
+    """``-i``: every file after the script."""
     in_place = scripted = False
     files: list[Word] = []
     at = 1
@@ -144,7 +149,7 @@ def _sed(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _perl(words: tuple[Word, ...]) -> Iterator[Word]:
-    """``-i``: every file; code behind ``-e`` is none."""
+    """``-i``: every file; the code after ``-e`` is none."""
     texts = [word.text or "" for word in words]
     if not any(re.match(r"-[a-zA-Z0]*i", text) for text in texts[1:]):
         return
@@ -155,7 +160,7 @@ def _perl(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _output(words: tuple[Word, ...]) -> Iterator[Word]:
-    """Compilers: ``-o`` stands alone or before its value, ``-foo`` is another option."""
+    """Compilers: ``-o FILE`` or ``-oFILE``; ``-foo`` is another option."""
     for index, word in enumerate(words[1:], start=1):
         text = word.text or ""
         if text in ("-o", "--output"):
@@ -179,7 +184,7 @@ def _output_option(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 def _second(words: tuple[Word, ...]) -> Iterator[Word]:
-    """split, uniq, xxd: the operand behind the one that is read."""
+    """split, uniq, xxd: the operand after the input file."""
     known = [word for word in words[1:] if word.text is None or not word.text.startswith("-")]
     if len(known) > 1:
         yield _known(known[-1])
@@ -204,9 +209,9 @@ def _tar(words: tuple[Word, ...]) -> Iterator[Word]:
         if text.startswith("--") and any(long.startswith(text.partition("=")[0]) for long in TAR_RUNS if len(text) > 4):
             raise Unreadable(f"tar {text.partition('=')[0]} runs a program that is not read here")
         if cluster and any(letter in cluster[0] for letter in "IFP"):
-            raise Refused(f"tar {text} runs a program or writes outside of the folder")
+            raise RefusedWrite(f"tar {text} runs a program or writes outside of the folder")
         if text.startswith("--absolute"):
-            raise Refused(f"tar {text} writes outside of the folder")
+            raise RefusedWrite(f"tar {text} writes outside of the folder")
         if attached and (attached[1] in "Cg" or writes):
             yield Word(attached[2], attached[2])
         if text.startswith(("--directory=", "--one-top-level=", "--listed-incremental=")) or (
@@ -248,8 +253,18 @@ def _find(words: tuple[Word, ...]) -> Iterator[Word]:
 
 
 _SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Word]]] = {
-    "cp": _into, "install": _into, "mv": _move, "ln": _link, "sed": _sed, "gsed": _sed, "perl": _perl, "dd": _dd,
-    "tar": _tar, "bsdtar": _tar, "unzip": _unzip, "zip": _zip, "patch": _patch, "find": _find, "sort": _sort,
-    "shuf": _output_option, "iconv": _output_option, "csplit": _output_option, "7z": _output_option,
-    "split": _second, "uniq": _second, "xxd": _second,
-}  # fmt: skip
+    **dict.fromkeys(("cp", "install"), _into),
+    "mv": _move,
+    "ln": _link,
+    **dict.fromkeys(("sed", "gsed"), _sed),
+    "perl": _perl,
+    "dd": _dd,
+    **dict.fromkeys(("tar", "bsdtar"), _tar),
+    "unzip": _unzip,
+    "zip": _zip,
+    "patch": _patch,
+    "find": _find,
+    "sort": _sort,
+    **dict.fromkeys(("shuf", "iconv", "csplit", "7z"), _output_option),
+    **dict.fromkeys(("split", "uniq", "xxd"), _second),
+}

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from governance.irongate.syntax import dump, parse, source, without_docstrings
-from governance.irongate.test_code.names import Function, Scope, reaching
-from governance.irongate.test_code.tampering import tampering
+from governance.irongate.test_code.names import Function, Scope, find_reaching
+from governance.irongate.test_code.tampering import why_tampering
 
 PURE = frozenset({"len", "isinstance", "issubclass", "type", "abs", "round", "bool", "int", "float", "callable", "id"})
 """Builtins that take nothing out of what they are given."""
 
 
-def weakened(before: bytes, after: bytes | None) -> tuple[str, ...]:
+def find_weakened(before: bytes, after: bytes | None) -> tuple[str, ...]:
     """What may prove less now, one phrase each; empty when the module only gained tests (or did not change)."""
     if after is None:
         return ("the file is deleted",)
@@ -82,7 +82,7 @@ def _scope(old: Scope, new: Scope, prefix: str, *, whole: ast.Module) -> Iterato
     for name, count in _names(new.body).items():
         if name in had and count > had[name]:
             yield f"{prefix}{name} is defined again, over the one that was there"
-        elif name not in had and (why := reaching(old, name, after.get(name), whole=whole)):
+        elif name not in had and (why := find_reaching(old, name, after.get(name), whole=whole)):
             yield f"{prefix}{name} {why}"
 
 
@@ -160,13 +160,13 @@ def _is_assertion(node: ast.stmt) -> bool:
     """An ``assert`` or a unittest assertion that binds no name and reaches for nothing."""
     if any(isinstance(part, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for part in ast.walk(node)):
         return False
-    if tampering(node):
+    if why_tampering(node):
         return False
     return isinstance(node, ast.Assert) or _is_unittest(node)
 
 
 def _is_still(node: ast.stmt) -> bool:
-    """Whether an assertion changes nothing for those behind it: no method is called, nothing is looked up in a table
+    """Whether an assertion changes nothing for later ones: no method is called, nothing is looked up in a table
     that might make an entry, nothing gone through that might be used up, and functions get literals alone.
     """
     own = node.value if isinstance(node, ast.Expr) else None
@@ -193,7 +193,7 @@ def _calls_what_it_gets(assertion: ast.expr) -> bool:
 
 
 def _touches_only(node: ast.stmt, known: _Known) -> bool:
-    """Whether an assertion behind all others calls functions, and methods of what the test has made, and no others."""
+    """Whether an assertion after all others calls functions, and methods of what the test has made, and no others."""
     own = node.value if isinstance(node, ast.Expr) else None
     calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call) and part is not own)
     return all(isinstance(func, ast.Name) or _root(func) in known.local or _is_of_module(func, known) for func in calls)

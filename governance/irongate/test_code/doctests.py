@@ -1,4 +1,4 @@
-"""Doctests: tests that stand in the docstrings of the program, so that its file is a test's file too. Pure."""
+"""Doctests: tests in the docstrings of the program, so that its file is a test's file too. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def object_of(test_id: str) -> str | None:
 
 
 def as_python(data: bytes | str, name: str) -> str:
-    """The examples of an object's docstring as statements: what is asked, then what should be said, where that is
+    """The examples of an object's docstring as statements: the call, then the expected output, where that is
     Python. Empty when there are none."""
     tree = parse(data)
     return "".join(
@@ -39,8 +39,8 @@ def as_python(data: bytes | str, name: str) -> str:
     )
 
 
-def lost_examples(before: bytes, after: bytes | None) -> tuple[str, ...]:
-    """Objects whose examples are not the first ones any more: what stands before an example steers it."""
+def find_lost_examples(before: bytes, after: bytes | None) -> tuple[str, ...]:
+    """Objects whose examples are not the first ones any more: earlier examples affect later ones."""
     old, new = parse(before), parse(after or b"")
     had, has = dict(_docstrings(old) if old is not None else ()), dict(_docstrings(new) if new is not None else ())
     return tuple(name or "the module" for name, given in had.items() if has.get(name, ())[: len(given)] != given)

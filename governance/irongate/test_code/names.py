@@ -1,8 +1,8 @@
-"""What a new name in a test module can reach: tests that are there, by what the runner calls or what they look up.
+"""Existing tests that a new name in a test module affects: through the runner's calls, or their own look-ups.
 
-A runner calls some functions by their names (``setup_module``, ``setUp``, ``pytest_...``), gives fixtures to whoever
-asks for their name, and looks up the names in a test when it runs: in its class, the bases of that, the module, the
-builtins. A new definition of such a name changes tests without a change of their text.
+A runner calls some functions by their names (``setup_module``, ``setUp``, ``pytest_...``), passes fixtures to functions
+with a parameter of their name, and looks up the names in a test when it runs: in its class, the bases of that, the
+module, the builtins. A new definition of such a name changes tests without a change of their text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import ast
 from collections.abc import Iterator
 
 from governance.irongate.syntax import source
-from governance.irongate.test_code.tampering import tampering
+from governance.irongate.tables import word_set
+from governance.irongate.test_code.tampering import why_tampering
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | ast.ClassDef
@@ -26,50 +27,19 @@ PLAIN_BASES = frozenset(
     {"object", "TestCase", "unittest.TestCase", "IsolatedAsyncioTestCase", "unittest.IsolatedAsyncioTestCase"}
 )
 """Of classes whose names are known: a test that is new in them takes no other's place."""
-MAKERS = frozenset(
-    {
-        "Path",
-        "pathlib.Path",
-        "PurePath",
-        "re.compile",
-        "object",
-        "range",
-        "frozenset",
-        "set",
-        "list",
-        "dict",
-        "tuple",
-        "str",
-        "int",
-        "float",
-        "bytes",
-        "len",
-        "sorted",
-        "min",
-        "max",
-        "sum",
-        "Decimal",
-        "Fraction",
-        "date",
-        "datetime",
-        "timedelta",
-        "datetime.date",
-        "datetime.datetime",
-        "datetime.timedelta",
-        "namedtuple",
-        "os.path.join",
-        "os.path.dirname",
-        "os.path.abspath",
-        "logging.getLogger",
-        "TypeVar",
-    }
+MAKERS = word_set(
+    """
+    Path pathlib.Path PurePath re.compile object range frozenset set list dict tuple str int float bytes len sorted
+    min max sum Decimal Fraction date datetime timedelta datetime.date datetime.datetime datetime.timedelta
+    namedtuple os.path.join os.path.dirname os.path.abspath logging.getLogger TypeVar
+    """
 )
 """What a constant is made with: a call of anything else runs code when the tests are loaded."""
 MARKERS = frozenset({"pytest", "unittest", "mock", "patch", "given", "settings", "example", "st", "strategies"})
 """Where decorators of tests come from that do nothing but mark them, or take back what they do."""
 
 
-def reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
+def find_reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
     """How a name that is new in ``old`` reaches what was there, or None.
 
     ``node`` is its definition, None for an import. ``whole`` is the module as it was: empty for a new file, whose tests
@@ -83,7 +53,7 @@ def reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module)
         return why
     if node is None:
         return None
-    why = tampering(node, is_method=isinstance(old, ast.ClassDef)) or _at_import(node)
+    why = why_tampering(node, is_method=isinstance(old, ast.ClassDef)) or _at_import(node)
     return f"is new and {why}" if why else None
 
 

@@ -1,7 +1,7 @@
-"""Ways to turn a test green without being right, in the code that is tested: part of gate 16.
+"""Ways in which changed program code passes a test without a repair: part of gate 16.
 
-Skipping the test from inside, asking for the very value that the test gives, catching what the test complains of. The
-first is nothing that program code does; the others may be right, so a person is asked, or shown.
+Skipping the test from inside, special cases for the test's own values, catching the test's exception. Program code
+never does the first; the others may be right, so they raise the tier.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ BROAD = frozenset({"", "Exception", "BaseException", "AssertionError"})
 MUCH = 2
 """More values, or statements, than one that a repair takes away: most put something in another's place."""
 COMMON = frozenset(repr(v) for v in (None, True, False, 0, 1, -1, 2, 10, 100, "", 0.0, 1.0, "utf-8"))
-"""Literals that say nothing when they stand in a test and in the code."""
+"""Literals that are too common to count when a test and the code share them."""
 
 
 def literals(tree: ast.AST) -> frozenset[str]:
-    """Telling literals: not small integers, booleans, None or empty."""
+    """Literals but for common ones: small integers, booleans, None, empty texts."""
     return frozenset(repr(n.value) for n in ast.walk(tree) if isinstance(n, ast.Constant)) - COMMON
 
 
-def taken_away(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
-    """Values and statements that are gone and have nothing in their place: a test may pass because nothing is left."""
+def find_removed(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
+    """Values and statements that were removed without a replacement: a test may pass because nothing is left."""
     if before is None:
         return ()
     old, new = _values_of(before), _values_of(after)
@@ -42,7 +42,7 @@ def taken_away(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
 
 
 def _values_of(tree: ast.Module) -> Counter[str]:
-    """How often each literal stands in a program. Its documentation says nothing."""
+    """How often a program has each literal. Documentation is left out."""
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     constants = (n for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in said)
     return Counter(repr(n.value) for n in constants if n.value is not None)
@@ -53,7 +53,7 @@ def _statements_of(tree: ast.Module) -> int:
     return sum(not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)) for n in nodes)
 
 
-def skips(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
+def find_test_skips(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
     """New code that ends or skips a test from the inside."""
     old = set(_skips(before)) if before is not None else set()
     return tuple(what for what in dict.fromkeys(_skips(after)) if what not in old)
@@ -75,7 +75,7 @@ def _ends_a_test(name: str) -> bool:
     return name in ALSO or (parts[0] in HARNESS and parts[-1] in SKIPS)
 
 
-def harnesses(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
+def find_runner_use(before: ast.Module | None, after: ast.Module) -> tuple[str, ...]:
     """Libraries of test runners that a program uses from now on: what skips a test has many names in them."""
     old = set(_harnesses(before)) if before is not None else set()
     return tuple(name for name in dict.fromkeys(_harnesses(after)) if name not in old)
@@ -87,8 +87,8 @@ def _harnesses(tree: ast.Module) -> Iterator[str]:
             yield name.partition(".")[0]
 
 
-def asked_for(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
-    """New conditions on a literal that stands in a failing test and did not stand in the file."""
+def find_special_cases(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
+    """New conditions on a literal that a failing test has and the file did not have."""
     told = literals_of(tests) - (literals(before) if before is not None else frozenset())
     return tuple(dict.fromkeys(text for asked in _asked(after) for text in sorted(literals(asked) & told)))
 
@@ -124,19 +124,19 @@ def _values(side: ast.expr) -> Iterator[ast.expr]:
             left += [part for part in (*one.keys, *one.values) if part is not None]
 
 
-def copied(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
-    """Literals that stand in a failing test, stand in the file now, and did not stand there before."""
+def find_copied_literals(before: ast.Module | None, after: ast.Module, tests: Collection[str]) -> tuple[str, ...]:
+    """Literals that a failing test and the new file have, and the old file had not."""
     new = literals(after) - (literals(before) if before is not None else frozenset())
     return tuple(sorted(new & literals_of(tests)))
 
 
 def literals_of(tests: Collection[str]) -> frozenset[str]:
-    """Telling literals of the texts that parse."""
+    """The same for the tests' texts that parse."""
     trees = [parse(textwrap.dedent(text)) for text in tests]
     return frozenset[str]().union(*(literals(tree) for tree in trees if tree is not None))
 
 
-def swallows(before: ast.Module | None, after: ast.Module) -> tuple[tuple[str, bool], ...]:
+def find_new_handlers(before: ast.Module | None, after: ast.Module) -> tuple[tuple[str, bool], ...]:
     """New handlers that do not always raise again: what they catch, and whether that is nearly everything.
 
     A ``finally`` that leaves by itself takes every exception away, so it counts as one.
@@ -154,7 +154,7 @@ def swallows(before: ast.Module | None, after: ast.Module) -> tuple[tuple[str, b
 
 
 def _always_raises(body: list[ast.stmt]) -> bool:
-    """Whether nothing goes on behind these statements, whichever way is taken through them."""
+    """Whether every path through these statements raises."""
     for step in body:
         if isinstance(step, ast.Raise):
             return True
@@ -165,10 +165,10 @@ def _always_raises(body: list[ast.stmt]) -> bool:
     return False
 
 
-def catches(before: ast.Module | None, after: ast.Module, raised: Collection[str]) -> tuple[str, ...]:
+def find_handlers_of(before: ast.Module | None, after: ast.Module, raised: Collection[str]) -> tuple[str, ...]:
     """Those of the exceptions ``raised`` by failing tests that more handlers catch now, whatever they do then.
 
-    The handler may well be the one that was missing; or it hides the mistake behind another exception.
+    The handler may well be the one that was missing; or it replaces the exception by another one.
     """
     old, new = (Counter(_names(tree)) if tree is not None else Counter[str]() for tree in (before, after))
     return tuple(name for name in sorted(set(raised)) if new[name] > old[name])
@@ -190,7 +190,7 @@ def _handlers(tree: ast.Module) -> list[ast.ExceptHandler]:
 
 
 def _leaves(body: list[ast.stmt]) -> bool:
-    """Whether one of these statements returns, or ends a loop that stands around them."""
+    """Whether one of these statements returns, or leaves an enclosing loop."""
     left: list[tuple[ast.AST, bool]] = [(step, False) for step in body]
     while left:
         node, in_loop = left.pop()

@@ -1,6 +1,6 @@
 """Sources that serve tests: what a fixture gives, a plugin does or a helper compares decides what a test proves.
 
-No name tells them from the program: they stand beside it and tests import them. Known are those that speak of a test
+No name separates them from the program: they lie beside it and tests import them. Known are those that mention a test
 runner, and what lies in a folder of tests, however that is called.
 """
 
@@ -13,27 +13,13 @@ from collections.abc import Iterator
 from governance.irongate.lines import as_text
 from governance.irongate.paths import is_python
 from governance.irongate.syntax import parse, source
+from governance.irongate.tables import word_set
 
-RUNNERS = frozenset(
-    {
-        "pytest",
-        "_pytest",
-        "unittest",
-        "unittest2",
-        "hypothesis",
-        "nose",
-        "nose2",
-        "pluggy",
-        "testtools",
-        "behave",
-        "pytest_bdd",
-        "pytest_asyncio",
-        "testfixtures",
-        "xdist",
-        "ward",
-        "twisted.trial",
-        "django.test",
-    }
+RUNNERS = word_set(
+    """
+    pytest _pytest unittest unittest2 hypothesis nose nose2 pluggy testtools behave pytest_bdd pytest_asyncio
+    testfixtures xdist ward twisted.trial django.test
+    """
 )
 FOLDER = re.compile(
     r"(?i)(?:\w+[_-])?(?:unit|func|doc)?(?:tests?|testing|fixtures?|specs?)"
@@ -48,11 +34,11 @@ def is_support(path: str, before: bytes | None, after: bytes | None) -> bool:
     if not is_python(path):
         return False
     return any(map(FOLDER.fullmatch, path.split("/")[:-1])) or any(
-        _speaks_of_runner(data) for data in (before, after) if data is not None
+        _mentions_runner(data) for data in (before, after) if data is not None
     )
 
 
-def _speaks_of_runner(data: bytes) -> bool:
+def _mentions_runner(data: bytes) -> bool:
     tree = parse(data)
     if tree is None:
         return any(map(_is_runner, _SPOKEN.findall(as_text(data))))

@@ -33,8 +33,8 @@ MADE = (
 )
 
 
-def tampering(node: ast.stmt, *, is_method: bool = False) -> str | None:
-    """Why a new statement could reach into the program under test, or None. ``is_method``: it stands in a class."""
+def why_tampering(node: ast.stmt, *, is_method: bool = False) -> str | None:
+    """Why a new statement could reach into the program under test, or None. ``is_method``: it is in a class."""
     fresh = set(_fresh(node)) | (OWN - _taken(node, is_method=is_method))
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):

@@ -2,8 +2,8 @@
 
 Denied: what cannot be read; what is only known when it runs, where that decides; rights of others; writing outside of
 the workspace or to protected paths; and the classes destructive, network, git history, package install and process
-control. Only the classes can be allowed by the owner, for single commands. The sandbox is the wall; this gate tells an
-honest model early, and leaves a hostile one less to try.
+control. Only the classes can be allowed by the owner, for single commands. The sandbox is the wall; this gate gives an
+honest model an early answer, and leaves a hostile one less to try.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from governance.irongate.candidate import g01_containment, g02_protected
+from governance.irongate.gate import Gate, Subject
+from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.programs import CLASSES
 from governance.irongate.shell.reading import CommandFinding, CommandReading, FileTarget, read
 from governance.irongate.verdicts import denied, passed, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
-GATE = 3
+NUMBER = 3
 ORDER = ("unparsable", "daemon", "privilege", "computed", "environment", "outside", "protected", *CLASSES)
-"""Which rule is named where several deny: what nobody can allow comes first."""
+"""The rule that is named where several deny: those that cannot be lifted come first."""
 
 
 class CommandFacts(Frozen):
@@ -34,7 +36,7 @@ class CommandFacts(Frozen):
 
     command: str
     roots: tuple[str, ...] = ()
-    found: tuple[g01_containment.ContainmentFacts, ...] = ()  # of paths that are written
+    found: tuple[ContainmentFacts, ...] = ()  # of paths that are written
     there: tuple[str, ...] = ()  # protected paths that are named and exist
     owner: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -44,14 +46,14 @@ class CommandFacts(Frozen):
 def check(facts: CommandFacts) -> Verdict:
     """Deny a command of which a part may not run; the verdict names the rule and the part."""
     reading = read(facts.command)
-    against = [finding for finding in reading.findings if not _allowed(finding, reading, facts)]
-    against += _misplaced(reading, facts)
+    against = [finding for finding in reading.findings if not _is_allowed(finding, reading, facts)]
+    against += _find_misplaced(reading, facts)
     if not against:
-        return passed(GATE, evidence=[f"{what} runs code that was not read" for what in reading.unread])
+        return passed(NUMBER, evidence=[f"{what} runs code that was not read" for what in reading.unread])
     worst = min(against, key=lambda finding: ORDER.index(finding.rule))
     about = f" ({shown(worst.segment)})" if worst.segment else ""
     reason = f"{shown(worst.reason)}{about}."
-    return denied(GATE, worst.rule, reason, evidence=dict.fromkeys(f"{f.rule}: {f.reason}" for f in against))
+    return denied(NUMBER, worst.rule, reason, evidence=dict.fromkeys(f"{f.rule}: {f.reason}" for f in against))
 
 
 def gather(
@@ -71,7 +73,7 @@ def gather(
     reading = read(command)
     found = {path: None for target in reading.written for path in _paths(target, facts) if path and path[0] != "/"}
     named = {path: None for target in reading.named for path in _paths(target, facts)}
-    there = [path for path in named if _protected(path, facts) and os.path.lexists(posixpath.join(root, path))]
+    there = [path for path in named if _is_protected(path, facts) and os.path.lexists(posixpath.join(root, path))]
     looked = tuple(g01_containment.gather(root, path) for path in found)
     return facts.model_copy(update={"found": looked, "there": tuple(there)})
 
@@ -102,7 +104,7 @@ def written(facts: CommandFacts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for target in read(facts.command).written for path in _paths(target, facts)))
 
 
-def _allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFacts) -> bool:
+def _is_allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFacts) -> bool:
     """Only a class, and only for a simple command of which every word is known."""
     if finding.rule not in CLASSES or finding.segment not in reading.segments:
         return False
@@ -110,25 +112,25 @@ def _allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFac
     return certain and any(fnmatchcase(finding.segment, pattern) for pattern in facts.allowed)
 
 
-def _misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[CommandFinding]:
+def _find_misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[CommandFinding]:
     """Files outside and protected ones, by the rules of gates 1 and 2."""
     looked = {found.path: found for found in facts.found}
     for target in reading.written:
         for path in _paths(target, facts):
             if not path:
                 continue  # the workspace itself
-            verdict = g01_containment.check(looked.get(path) or g01_containment.ContainmentFacts(path=path))
+            verdict = g01_containment.check(looked.get(path) or ContainmentFacts(path=path))
             if verdict.decision is Decision.ALLOW:
                 verdict = g02_protected.check(
                     g02_protected.ProtectedPathFacts(path=path, owner=facts.owner, own=facts.own)
                 )
             if verdict.decision is not Decision.ALLOW:
-                rule = "protected" if verdict.gate == g02_protected.GATE else "outside"
+                rule = "protected" if verdict.gate == g02_protected.NUMBER else "outside"
                 yield CommandFinding(rule, f"{verdict.reason.rstrip('.')} [{verdict.rule}]", target.segment)
     there = set(facts.there)
     for target in reading.named if there else ():
         for path in _paths(target, facts):
-            if path in there and _protected(path, facts):
+            if path in there and _is_protected(path, facts):
                 yield CommandFinding("protected", f"{path} is protected and stays unread", target.segment)
 
 
@@ -137,20 +139,20 @@ def _paths(target: FileTarget, facts: CommandFacts) -> Iterator[str]:
     path = target.path
     for root in facts.roots:
         if path == root or path.startswith(root.rstrip("/") + "/"):
-            yield _tidy(path[len(root) :].lstrip("/"))
+            yield _normalise(path[len(root) :].lstrip("/"))
             return
     if path.startswith(("/", "~")):
         yield path
         return
     for folder in target.folders:
-        yield _tidy(f"{folder}/{path}" if folder else path)
+        yield _normalise(f"{folder}/{path}" if folder else path)
 
 
-def _tidy(path: str) -> str:
+def _normalise(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _protected(path: str, facts: CommandFacts) -> bool:
+def _is_protected(path: str, facts: CommandFacts) -> bool:
     if "\0" in path or len(path) > g01_containment.LONGEST_PATH:
         return False
     return g02_protected.covering(path, owner=facts.owner, own=()) is not None  # our own code may be read
@@ -171,7 +173,7 @@ EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
     (CommandFacts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
     (CommandFacts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),
     (
-        CommandFacts(command="touch lib/x", found=(g01_containment.ContainmentFacts(path="lib/x", links=("lib",)),)),
+        CommandFacts(command="touch lib/x", found=(ContainmentFacts(path="lib/x", links=("lib",)),)),
         Decision.DENY,
     ),
     (CommandFacts(command="touch vendor/x", owner=("vendor",)), Decision.DENY),
@@ -179,4 +181,13 @@ EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
     (CommandFacts(command="git commit -m x; git push", allowed=("git commit *",)), Decision.DENY),
     (CommandFacts(command="git commit -m $x", allowed=("git commit *",)), Decision.DENY),
     (CommandFacts(command="sudo ls", allowed=("*",)), Decision.DENY),
+)
+GATE = Gate(
+    number=NUMBER,
+    name="commands",
+    summary="shell commands that destroy, reach out or cannot be read to the end",
+    subjects=(Subject.TOOL_CALL,),
+    facts=CommandFacts,
+    check=check,
+    examples=EXAMPLES,
 )

@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Collection, Iterator
 
 from governance.irongate.candidate import g01_containment, g02_protected
+from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.tool import g03_commands
 from governance.irongate.tool.domains import refusal
 from governance.irongate.tool.owner_rules import ToolPolicySettings
@@ -44,12 +45,12 @@ class ToolPolicy:
         self._allowed = tuple(rule.pattern for rule in self._settings.rules if rule.action == "allow")
 
     def judge(self, question: PolicyQuestion) -> Verdict:
-        """The first rule of the ladder that has something to say."""
-        verdict = self._unknown(question.tool)
+        """The verdict of the first rule of the ladder that applies."""
+        verdict = self._refuse_unknown(question.tool)
         if verdict is not None:
             return verdict
         for path in question.paths:
-            verdict = self._path(path, question.root, writes=question.writes)
+            verdict = self._refuse_path(path, question.root, writes=question.writes)
             if verdict is not None:
                 return verdict
         facts = self._command(question)
@@ -58,12 +59,12 @@ class ToolPolicy:
             return passed
         refused = refusal(question.hosts, self._settings.domains, private=question.private)
         if refused:
-            return _no("domain", refused)
+            return _deny("domain", refused)
         if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:
-            return _no("ask_human", f"a person may not be asked in tier {question.tier.name}.")
-        return self._owners(question, facts) or self._bounds(question) or passed
+            return _deny("ask_human", f"a person may not be asked in tier {question.tier.name}.")
+        return self._apply_owner_rules(question, facts) or self._check_bounds(question) or passed
 
-    def _unknown(self, tool: str) -> Verdict | None:
+    def _refuse_unknown(self, tool: str) -> Verdict | None:
         """Rungs 0 and 0b: why there is no such tool; None where there is one."""
         if tool in self._tools:
             return None
@@ -71,13 +72,13 @@ class ToolPolicy:
         if why is None:
             return None
         if why is NotOffered.NOT_CONNECTED:
-            return _no("mcp_not_connected", f"the MCP server of {tool[:64]!r} is not connected.")
+            return _deny("mcp_not_connected", f"the MCP server of {tool[:64]!r} is not connected.")
         if why is NotOffered.NOT_LISTED:
-            return _no("mcp_not_listed", f"the owner has not listed {tool[:64]!r} in tools.mcp.servers.")
-        return _no("unknown_tool", f"there is no tool named {tool[:60]!r}.")
+            return _deny("mcp_not_listed", f"the owner has not listed {tool[:64]!r} in tools.mcp.servers.")
+        return _deny("unknown_tool", f"there is no tool named {tool[:60]!r}.")
 
-    def _path(self, path: str, root: str, *, writes: bool) -> Verdict | None:
-        facts = g01_containment.gather(root, path) if root else g01_containment.ContainmentFacts(path=path)
+    def _refuse_path(self, path: str, root: str, *, writes: bool) -> Verdict | None:
+        facts = g01_containment.gather(root, path) if root else ContainmentFacts(path=path)
         verdict = g01_containment.check(facts)
         if verdict.decision is Decision.ALLOW:
             own = self._own if writes else ()
@@ -99,33 +100,35 @@ class ToolPolicy:
             allowed=self._allowed,
         )
 
-    def _owners(self, question: PolicyQuestion, facts: g03_commands.CommandFacts | None) -> Verdict | None:
+    def _apply_owner_rules(self, question: PolicyQuestion, facts: g03_commands.CommandFacts | None) -> Verdict | None:
         """The owner's switches, then his rules."""
         settings = self._settings
         if question.tool in settings.off or (question.writes and not settings.writes):
-            return _no("switched_off", f"the owner has switched {question.tool} off.")
+            return _deny("switched_off", f"the owner has switched {question.tool} off.")
         for rule in self._denies:
             about: tuple[str, ...] = (question.tool,)
             if rule.about == "path":
-                about = (*question.paths, *_touched(question.root, facts))
+                about = (*question.paths, *_touched_paths(question.root, facts))
             elif rule.about == "command":
                 about = (question.command,) if question.command else ()
             if any(rule.applies(text) for text in about):
-                return _no(f"owner.{rule.name}", f"the owner's rule {rule.name!r} denies {rule.pattern!r}.")
+                return _deny(f"owner.{rule.name}", f"the owner's rule {rule.name!r} denies {rule.pattern!r}.")
         return None
 
-    def _bounds(self, question: PolicyQuestion) -> Verdict | None:
+    def _check_bounds(self, question: PolicyQuestion) -> Verdict | None:
         """Concurrency, then rate."""
         settings = self._settings
         if question.running >= settings.concurrency:
-            return _no("concurrency", f"{question.running} calls run already; wait for one to end.")
+            return _deny("concurrency", f"{question.running} calls run already; wait for one to end.")
         rate = settings.rates.get(question.tool, settings.rate_per_minute)
         if question.recent < rate:
             return None
-        return _no("rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}.")
+        return _deny(
+            "rate", f"{question.tool} was called {question.recent} times within a minute; the limit is {rate}."
+        )
 
 
-def _touched(root: str, facts: g03_commands.CommandFacts | None) -> Iterator[str]:
+def _touched_paths(root: str, facts: g03_commands.CommandFacts | None) -> Iterator[str]:
     """Paths that a command writes, and those that it names and that are there."""
     if facts is None:
         return
@@ -138,5 +141,5 @@ def _is_there(root: str, path: str) -> bool:
     return "\0" not in path and os.path.lexists(posixpath.join(root, path))
 
 
-def _no(rule: str, reason: str) -> Verdict:
+def _deny(rule: str, reason: str) -> Verdict:
     return Verdict(gate=0, rule=f"policy.{rule}", decision=Decision.DENY, reason=reason)

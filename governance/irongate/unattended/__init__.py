@@ -1,1 +1,1 @@
-"""What a change may consist of that lands with nobody there: the parts of gate 20."""
+"""The parts of gate 20: constructs that an unattended change may consist of."""

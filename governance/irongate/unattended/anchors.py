@@ -1,8 +1,8 @@
-"""What of a function stays where it is when a change lands unattended. Pure.
+"""Anchors: parts of a function that an unattended change has to leave in place. Pure.
 
-Calls that may reach out, calls that are made for what they do, checks, and what is computed for a call that may
-reach out. Each is an anchor: what it is, which heads stand around it, and behind which of the heads before it a block
-may have ended. More may hold back what acts, nothing less; nothing new may hold back a check; all stay in order.
+They are calls that may reach out, calls that are made for their effect, checks, and values that go to a call that may
+reach out. An anchor has a kind, the heads around it, and the earlier heads that may have ended a block. A change may
+add conditions to what acts, but remove none; it may not add conditions to a check; the order stays.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from governance.irongate.syntax import BLOCKS, source
 from governance.irongate.unattended.calls import Calls
-from governance.irongate.unattended.flow import given, places
+from governance.irongate.unattended.flow import assigned_places, given_names
 from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside, steps_of
 
 CHECKS = (ast.Raise, ast.Assert)
@@ -26,7 +26,7 @@ DECIDES = ("test", "iter", "subject")
 OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 
 
-class What(Enum):
+class AnchorKind(Enum):
     """What an anchor holds."""
 
     OPEN = "a call that may reach out"
@@ -35,20 +35,20 @@ class What(Enum):
     FED = "a value that goes to a call that may reach out"
 
 
-class Place(NamedTuple):
+class AnchorPlace(NamedTuple):
     """Heads from outside in, and their kinds."""
 
     around: tuple[bytes, ...]
     nested: tuple[bytes, ...]
 
 
-class Anchor(NamedTuple):
-    """``around``: the heads from outside in. ``before``: heads before it, behind which a block may have ended.
+class CodeAnchor(NamedTuple):
+    """``around``: the heads from outside in. ``before``: earlier heads that may have ended a block.
 
     ``nested``: the kinds of the heads around it. ``exits``: how many of those before it may have ended the call unseen.
     """
 
-    what: What
+    what: AnchorKind
     key: bytes
     shown: str
     around: tuple[bytes, ...]
@@ -61,53 +61,53 @@ class Anchor(NamedTuple):
 class Anchors:
     """The anchors of one function, in the order of the text.
 
-    ``by_search``: the daemon's own search made the change; of what stands there only calls that act are held to.
+    ``by_search``: the daemon's own search made the change; then only calls that act have to stay.
     """
 
     def __init__(self, every: Sequence[Unit], calls: Calls, *, by_search: bool) -> None:
         self._calls, self._every, self._by_search = calls, every, by_search
         self.fed = self._fed()
-        self.all: list[Anchor] = []
+        self.all: list[CodeAnchor] = []
         inner = {id(step) for unit in every for step in inside(unit.node)}
         self._exits = 0
-        self._block([unit.node for unit in every if id(unit.node) not in inner], Place((), ()), Counter())
+        self._block([unit.node for unit in every if id(unit.node) not in inner], AnchorPlace((), ()), Counter())
 
-    def of(self, *whats: What) -> list[Anchor]:
+    def of(self, *whats: AnchorKind) -> list[CodeAnchor]:
         """Those of these kinds."""
         return [one for one in self.all if one.what in whats]
 
-    def _block(self, steps: Sequence[ast.AST], place: Place, before: Counter[bytes]) -> None:
+    def _block(self, steps: Sequence[ast.AST], place: AnchorPlace, before: Counter[bytes]) -> None:
         for step in steps:
             kind = type(step).__name__.encode()
             said = b"".join([kind, *map(fingerprint, heads(step))])
             self.all += self._step(step, said, place, Counter(before))
             if isinstance(step, Scoped):
-                continue  # what stands in it is judged by itself
+                continue  # its parts are judged by themselves
             for field in BLOCKS:
                 block = getattr(step, field, None)
                 if isinstance(block, list):
-                    inner = Place((*place.around, said + field.encode()), (*place.nested, kind + field.encode()))
+                    inner = AnchorPlace((*place.around, said + field.encode()), (*place.nested, kind + field.encode()))
                     self._block(block, inner, before)
             before.update(_endings(step))
             self._exits += isinstance(step, UNSEEN)
 
-    def _step(self, step: ast.AST, said: bytes, place: Place, before: Counter[bytes]) -> Iterator[Anchor]:
-        def anchor(what: What, key: bytes, shown: str, *, is_mild: bool = False) -> Anchor:
-            return Anchor(what, key, shown, place.around, before, place.nested, self._exits, is_mild)
+    def _step(self, step: ast.AST, said: bytes, place: AnchorPlace, before: Counter[bytes]) -> Iterator[CodeAnchor]:
+        def anchor(what: AnchorKind, key: bytes, shown: str, *, is_mild: bool = False) -> CodeAnchor:
+            return CodeAnchor(what, key, shown, place.around, before, place.nested, self._exits, is_mild)
 
         for part in heads(step):
             for call, turns in self._open(part, step):
                 key = fingerprint(call) + b"".join(turns)
-                yield anchor(What.OPEN, key, source(call)[:60], is_mild=self._is_mild(call))
+                yield anchor(AnchorKind.OPEN, key, source(call)[:60], is_mild=self._is_mild(call))
         if isinstance(step, CHECKS) and not self._by_search:
-            yield anchor(What.CHECK, _check(step), "a check")
+            yield anchor(AnchorKind.CHECK, _check(step), "a check")
         alone = step.value if isinstance(step, ast.Expr) and not self._by_search else None
         if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
             callee = source(alone.func)[:60]
-            yield anchor(What.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
-        for name, _ in given(step):
+            yield anchor(AnchorKind.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
+        for name, _ in given_names(step):
             if name in self.fed:
-                yield anchor(What.FED, said, name)
+                yield anchor(AnchorKind.FED, said, name)
 
     def _open(self, part: ast.AST, step: ast.AST) -> Iterator[tuple[ast.Call, tuple[bytes, ...]]]:
         """Open calls, with what decides inside of an expression whether they are made, and with what."""
@@ -120,7 +120,7 @@ class Anchors:
             for child in reversed(list(ast.iter_child_nodes(node))):
                 more = turns
                 if isinstance(node, OWN_SCOPES):
-                    more = (*turns, fingerprint(part))  # how often, with what and when is said all around
+                    more = (*turns, fingerprint(part))  # the number, arguments and order are compared elsewhere
                 elif isinstance(node, TURNS) and not _is_first(node, child):
                     more = (*turns, fingerprint(node))
                 left.append((child, more))
@@ -152,11 +152,11 @@ class Anchors:
             for part in unit.parts():
                 for call, turns in self._open(part, unit.node):
                     shown = source(call.func)[:60]
-                    found |= dict.fromkeys(places(part), shown) if fingerprint(part) in turns else {}
+                    found |= dict.fromkeys(assigned_places(part), shown) if fingerprint(part) in turns else {}
                     for arg in (*call.args, *(word.value for word in call.keywords)):
-                        found |= dict.fromkeys(places(arg), shown)
+                        found |= dict.fromkeys(assigned_places(arg), shown)
                     if isinstance(call.func, ast.Attribute):
-                        found |= dict.fromkeys(places(call.func.value), shown)
+                        found |= dict.fromkeys(assigned_places(call.func.value), shown)
         acting = [(call.lineno, source(call)[:60]) for unit in self._every for call in self._acting_in(unit.node)]
         for unit in self._every:
             test = next((one for name in DECIDES if (one := getattr(unit.node, name, None)) is not None), None)
@@ -164,10 +164,12 @@ class Anchors:
                 behind = acting if any(_endings(unit.node)) else ()  # it may end the block before they are made
                 later = (shown for line, shown in behind if line > unit.node.lineno)
                 acts = next((source(call)[:60] for call in self._acting(unit.node)), next(later, ""))
-                found |= dict.fromkeys(places(test), f"whether {acts}") if acts else {}
-        pairs = [pair for unit in self._every for pair in given(unit.node)]
+                found |= dict.fromkeys(assigned_places(test), f"whether {acts}") if acts else {}
+        pairs = [pair for unit in self._every for pair in given_names(unit.node)]
         for _ in range(len(pairs) if found else 0):
-            more = {one: found[name] for name, value in pairs if name in found and value for one in places(value)}
+            more = {
+                one: found[name] for name, value in pairs if name in found and value for one in assigned_places(value)
+            }
             if more.keys() <= found.keys():
                 break
             found = more | found
@@ -186,12 +188,12 @@ def _endings(step: ast.AST) -> Iterator[bytes]:
             yield from (said + field.encode() + one for one in _endings(inner))
 
 
-def problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
+def find_problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
     """Everything that does not stay."""
     yield from _calls(old, new)
     yield from _held_back(old, new)
     for unit in added:
-        for name, _ in given(unit.node):
+        for name, _ in given_names(unit.node):
             if name in new.fed:
                 yield "argument", f"gives {name} another value, which goes to {new.fed[name]}"
     left = iter(new.all)
@@ -203,12 +205,12 @@ def problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Foun
 
 def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
     """What may reach out is called as often as before and with the same, and what acts under no fewer conditions."""
-    had, has = (Counter(one.key for one in every.of(What.OPEN)) for every in (old, new))
-    shown = {one.key: one.shown for every in (old, new) for one in every.of(What.OPEN)}
+    had, has = (Counter(one.key for one in every.of(AnchorKind.OPEN)) for every in (old, new))
+    shown = {one.key: one.shown for every in (old, new) for one in every.of(AnchorKind.OPEN)}
     yield from (("call", f"calls {shown[key]}, which is not known to reach nothing") for key in has - had)
     yield from (("removal", f"takes away {shown[key]}") for key in had - has)
-    left = old.of(What.OPEN)
-    for one in new.of(What.OPEN):
+    left = old.of(AnchorKind.OPEN)
+    for one in new.of(AnchorKind.OPEN):
         fits = next((o for o in left if o.key == one.key and (one.is_mild or _is_as_bound(o, one))), None)
         if fits is not None:
             left.remove(fits)
@@ -216,14 +218,14 @@ def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
             yield "condition", f"calls {one.shown} under other conditions"
 
 
-def _is_as_bound(old: Anchor, new: Anchor) -> bool:
+def _is_as_bound(old: CodeAnchor, new: CodeAnchor) -> bool:
     return old.around == new.around and old.before <= new.before
 
 
 def _held_back(old: Anchors, new: Anchors) -> Iterator[Found]:
     """Checks and calls that are made for what they do are there, and nothing new ends their block before them."""
-    left = new.of(What.CHECK, What.ALONE)
-    for one in old.of(What.CHECK, What.ALONE):
+    left = new.of(AnchorKind.CHECK, AnchorKind.ALONE)
+    for one in old.of(AnchorKind.CHECK, AnchorKind.ALONE):
         same = [each for each in left if (each.what, each.key, each.nested) == (one.what, one.key, one.nested)]
         fits = next((each for each in same if each.exits <= one.exits), None)
         if fits is None:
@@ -240,5 +242,5 @@ def _check(step: ast.AST) -> bytes:
 
 
 def _is_first(node: ast.AST, child: ast.AST) -> bool:
-    """What is computed whatever the rest says."""
+    """Whether a part is always computed, whatever the other parts yield."""
     return child is (node.values[0] if isinstance(node, ast.BoolOp) else getattr(node, "test", None))

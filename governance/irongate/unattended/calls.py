@@ -9,8 +9,9 @@ import ast
 import sys
 from collections.abc import Collection, Iterator
 
-from governance.irongate.unattended.flow import Flow, changed_by, is_text
-from governance.irongate.unattended.names import Kind, Meaning, Names, chain, root_of
+from governance.irongate.tables import word_set
+from governance.irongate.unattended.flow import Flow, is_text, names_changed_by
+from governance.irongate.unattended.names import Meaning, NameKind, Names, chain, root_of
 from governance.irongate.unattended.tables import (
     ACTS,
     ADDING,
@@ -31,10 +32,9 @@ from governance.irongate.unattended.tables import (
     TYPES,
     VERBS,
     WORDS_OF,
-    words,
 )
 
-DOUBTFUL = words("replace find count index copy translate join update union")
+DOUBTFUL = word_set("replace find count index copy translate join update union")
 """Methods of texts and containers whose names others act with: the value has to be known for one of these."""
 ASKED_BY_NAME = ("getattr", "hasattr")
 CLASSES = ("isinstance", "issubclass")
@@ -55,9 +55,9 @@ def is_open_itself(
     func = call.func
     if isinstance(func, ast.Name):
         meaning = names.meaning(scope, func.id)
-        if meaning.kind is Kind.IMPORT:
+        if meaning.kind is NameKind.IMPORT:
             return meaning.target not in NAMES
-        return meaning.kind is not Kind.BUILTIN or not _plain_builtin(func.id, call)
+        return meaning.kind is not NameKind.BUILTIN or not _plain_builtin(func.id, call)
     if isinstance(func, ast.Attribute):
         dotted = names.dotted(scope, func)
         if dotted:
@@ -66,7 +66,7 @@ def is_open_itself(
     return True
 
 
-def handed(call: ast.Call, names: Names, scope: str, holders: Collection[str] = ()) -> list[ast.expr]:
+def handed_values(call: ast.Call, names: Names, scope: str, holders: Collection[str] = ()) -> list[ast.expr]:
     """What a call is given that it may call: functions, methods, and imports that are neither listed nor classes."""
     if isinstance(call.func, ast.Name) and call.func.id in CLASSES:
         return []
@@ -83,8 +83,8 @@ def handed(call: ast.Call, names: Names, scope: str, holders: Collection[str] = 
             kind = names.meaning(scope, last).kind
             is_plain = (
                 last not in holders
-                and kind is not Kind.FUNCTION
-                and (kind is not Kind.BUILTIN or last in TYPES | CALLABLES | ERRORS)
+                and kind is not NameKind.FUNCTION
+                and (kind is not NameKind.BUILTIN or last in TYPES | CALLABLES | ERRORS)
             )
         else:
             is_plain = last not in names.methods
@@ -103,7 +103,7 @@ def _plain_builtin(name: str, call: ast.Call) -> bool:
 
 
 def _is_field(node: ast.expr, special: Collection[str]) -> bool:
-    """The name of an attribute, written down, that is nobody's way to the machine."""
+    """A literal attribute name that gives no access to the machine."""
     value = node.value if isinstance(node, ast.Constant) else None
     if not isinstance(value, str) or not value.isidentifier() or value in HIDDEN:
         return False
@@ -127,7 +127,7 @@ def _plain_method(
     if func.attr == "format":
         return isinstance(on, ast.Constant) and isinstance(on.value, str) and not _has_fields(on.value)
     if func.attr in MATCHES and isinstance(on, ast.Name) and on.id in patterns:
-        return names.meaning(scope, on.id).kind is Kind.VALUE and not words
+        return names.meaning(scope, on.id).kind is NameKind.VALUE and not words
     if func.attr == "replace" and words:
         return not said and words <= WORDS_OF["replace"]
     fewest, most = METHODS.get(func.attr, (1, 0))
@@ -139,7 +139,9 @@ def _is_value(node: ast.expr, names: Names, scope: str, flow: Flow) -> bool:
     root = root_of(node)
     if isinstance(root, ast.Name):
         kind = names.meaning(scope, root.id).kind
-        return root.id not in flow.holders and (kind is Kind.LOCAL or (kind is Kind.VALUE and root.id in names.data))
+        return root.id not in flow.holders and (
+            kind is NameKind.LOCAL or (kind is NameKind.VALUE and root.id in names.data)
+        )
     return True
 
 
@@ -190,7 +192,7 @@ def call_spreads(call: ast.Call) -> bool:
 
 
 class Calls:
-    """The calls of one function as they are judged. ``known``: questions to which the repository says yes (see
+    """The calls of one function as they are judged. ``known``: questions that the repository answers with yes (see
     ``repository.py``). ``had``: what the function called before the change, and what it is handed. ``by_search``: the
     daemon's own search made the change, which may call what the function calls with something else.
     """
@@ -254,16 +256,16 @@ class Calls:
     def is_function(self, node: ast.expr | None) -> bool:
         """Whether a function is called, and no class."""
         made = node.func if isinstance(node, ast.Call) else node
-        return isinstance(made, ast.Name) and self.meaning(made.id).kind is Kind.FUNCTION
+        return isinstance(made, ast.Name) and self.meaning(made.id).kind is NameKind.FUNCTION
 
     def keeps(self, call: ast.Call) -> ast.expr | None:
         """The container that a call changes, which the function itself has made."""
-        on = changed_by(call)
+        on = names_changed_by(call)
         return on if isinstance(on, ast.Name) and on.id in self.flow.fresh else None
 
     def _keeps_as_before(self, call: ast.Call) -> bool:
         """A container of the program's that the function changed by the same method before."""
-        on = changed_by(call)
+        on = names_changed_by(call)
         if on is None or not callee_of(call) or not _is_value(on, self.names, self.scope, self.flow):
             return False
         last = callee_of(call).rpartition(".")[2]
@@ -271,7 +273,7 @@ class Calls:
         return any(f"{chain(on)}.{name}" in self._had for name in names)
 
     def _handed(self, call: ast.Call) -> list[ast.expr]:
-        return handed(call, self.names, self.scope, self.flow.holders)
+        return handed_values(call, self.names, self.scope, self.flow.holders)
 
     def dotted(self, node: ast.AST) -> str:
         """The dotted name of what is imported; empty for all else."""
@@ -299,7 +301,7 @@ class Calls:
         return f"+{self._path}|{target}" in self._known
 
     def finds_nothing(self, target: str) -> bool:
-        """Whether an import is of what nobody defines."""
+        """Whether an import is of a name that is defined nowhere."""
         return f"-{self._path}|{target}" in self._known
 
     def _both(self, callee: str) -> tuple[str, str]:
@@ -315,5 +317,5 @@ class Calls:
             return False
         root, _, last = callee.rpartition(".")
         if not root:
-            return self.meaning(last).kind is Kind.LOCAL and last not in self.flow.holders
-        return root in LOGS and last in LEVELS and self.meaning(root).kind is Kind.VALUE
+            return self.meaning(last).kind is NameKind.LOCAL and last not in self.flow.holders
+        return root in LOGS and last in LEVELS and self.meaning(root).kind is NameKind.VALUE

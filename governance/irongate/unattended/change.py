@@ -20,7 +20,7 @@ from governance.irongate.unattended.names import Names, chain
 from governance.irongate.unattended.steps import Steps
 from governance.irongate.unattended.tables import DECIDING
 from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
-from governance.irongate.unattended.values import GivenAway
+from governance.irongate.unattended.values import RevealedValues
 
 MOST_PLACES = 8
 """Functions, classes and modules that a small repair changes."""
@@ -39,12 +39,12 @@ class Change:
         scopes = dict.fromkeys((*self._old, *self._new))
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
-    def problems(self, told: GivenAway, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
-        """Everything in the change that is not listed. ``known``: questions to which the repository says yes."""
+    def problems(self, revealed: RevealedValues, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
+        """Everything in the change that is not listed. ``known``: questions that the repository answers with yes."""
         if len(self.differing) > MOST_PLACES:
             yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"
             return
-        literals = Literals(self._tree, told)
+        literals = Literals(self._tree, revealed)
         added: list[ast.AST] = []
         gone: list[ast.AST] = []
         for scope in self.differing:
@@ -76,11 +76,11 @@ class Change:
     def questions(self) -> Iterator[str]:
         """What has to be known of the calls in what differs: whether these reach nothing."""
         for scope in self.differing if len(self.differing) <= MOST_PLACES else ():
-            had, has = (outside.imported(every.get(scope, ())) for every in (self._old, self._new))
+            had, has = (outside.imported_targets(every.get(scope, ())) for every in (self._old, self._new))
             yield from (f"-{self._path}|{target}" for target, _ in had - has)
             yield from (f"+{self._path}|{target}" for target, _ in has - had)
             if _is_large(self._old.get(scope, [])) or _is_large(self._new.get(scope, [])):
-                continue  # nothing is asked of what is not compared
+                continue  # no question about what is not compared
             for names, every in ((self._before, self._old), (self._after, self._new)):
                 calls = self._calls(names, scope, frozenset())
                 for node in _nodes(every.get(scope, [])):

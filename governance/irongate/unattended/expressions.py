@@ -1,6 +1,6 @@
 """What an expression that a change adds may be made of: the values at hand, operators, and calls that reach nothing.
 
-Pure. A part that stood in the same function is not judged again, but for what is called: a callee that stood there is
+Pure. A part that the same function had before is not judged again, but for calls: a callee that it had is
 no value that may be handed on.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from governance.irongate.syntax import source
 from governance.irongate.unattended.calls import CLASSES, Calls
 from governance.irongate.unattended.literals import Literals
-from governance.irongate.unattended.names import Kind
+from governance.irongate.unattended.names import NameKind
 from governance.irongate.unattended.tables import (
     ASKED,
     BUILTINS,
@@ -56,7 +56,7 @@ OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow
 class Expressions:
     """Judges the expressions that a change adds to one function, or to a module or class outside of functions.
 
-    ``kept``: fingerprints of what stood there. ``near``: numbers that did. ``fields``: attributes that the file reads.
+    ``kept``: fingerprints of the old parts. ``near``: the old numbers. ``fields``: attributes that the file reads.
     ``classes``: names that the file tests for, raises or catches.
     """
 
@@ -73,61 +73,65 @@ class Expressions:
         self.calls, self._literals, self._kept, self._near = calls, literals, kept, near
         self._fields, self._classes = fields, classes
 
-    def problems(self, node: ast.AST, *, asks: bool = False, told: bool = False) -> Iterator[Found]:
-        """Everything in ``node`` that is not listed. ``asks``: it decides something. ``told``: it is for an error."""
+    def problems(self, node: ast.AST, *, in_condition: bool = False, in_error: bool = False) -> Iterator[Found]:
+        """Everything in ``node`` that is not listed; it may be part of a condition, or of an error."""
         if isinstance(node, ast.expr) and fingerprint(node) in self._kept:
             return
         if isinstance(node, ast.Constant):
-            yield from self._literals.problems(node, near=self._near, asks=asks, told=told)
+            yield from self._literals.problems(node, near=self._near, in_condition=in_condition, in_error=in_error)
         elif isinstance(node, ast.Name):
             yield from self._name(node)
         elif isinstance(node, ast.Attribute):
             yield from self._attribute(node)
         elif isinstance(node, ast.Call):
-            yield from self._call(node, asks)
+            yield from self._call(node, in_condition)
         elif isinstance(node, ast.BinOp):
             if not isinstance(node.op, OPERATORS):
                 yield "syntax", f"computes with {type(node.op).__name__}"
             if _is_made_of_literals(node):
                 yield "value", "puts a value together from literals"
-            yield from self._inner(node, asks, told)
+            yield from self._inner(node, in_condition, in_error)
         elif isinstance(node, ast.FormattedValue):
             if node.format_spec is not None and not all(isinstance(p, ast.Constant) for p in _parts(node.format_spec)):
                 yield "syntax", "computes a format"
-            yield from self.problems(node.value, asks=asks)
+            yield from self.problems(node.value, in_condition=in_condition)
         elif isinstance(node, PLAIN):
-            yield from self._inner(node, asks or isinstance(node, ast.Compare | ast.BoolOp | ast.comprehension), told)
+            yield from self._inner(
+                node, in_condition or isinstance(node, ast.Compare | ast.BoolOp | ast.comprehension), in_error
+            )
         elif not isinstance(node, ast.operator):
             yield "syntax", f"writes {type(node).__name__} anew"
 
-    def _inner(self, node: ast.AST, asks: bool, told: bool) -> Iterator[Found]:
+    def _inner(self, node: ast.AST, in_condition: bool, in_error: bool) -> Iterator[Found]:
         if isinstance(node, ast.Dict) and None in node.keys:
             yield "syntax", "spreads a dictionary"
         if isinstance(node, ast.comprehension) and node.is_async:
             yield "syntax", "loops asynchronously"
         for child in ast.iter_child_nodes(node):
-            asked = asks or (isinstance(node, ast.IfExp) and child is node.test)
+            in_test = in_condition or (isinstance(node, ast.IfExp) and child is node.test)
             yield from self.problems(
-                child, asks=asked, told=told and isinstance(node, ast.JoinedStr | ast.BinOp | ast.Tuple)
+                child,
+                in_condition=in_test,
+                in_error=in_error and isinstance(node, ast.JoinedStr | ast.BinOp | ast.Tuple),
             )
 
     def _name(self, node: ast.Name) -> Iterator[Found]:
         kind, target = self.calls.meaning(node.id)
         if isinstance(node.ctx, ast.Store):
-            if kind is not Kind.LOCAL:
+            if kind is not NameKind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
-        elif kind is Kind.IMPORT:
+        elif kind is NameKind.IMPORT:
             if target not in NAMES:
                 yield "name", f"hands {node.id} on, which is imported"
-        elif kind is Kind.BUILTIN:
+        elif kind is NameKind.BUILTIN:
             if node.id not in TYPES and node.id not in ("NotImplemented", "Ellipsis"):
                 yield "name", f"hands {node.id} on"
-        elif kind is Kind.CLASS:
+        elif kind is NameKind.CLASS:
             if node.id not in self._classes:
                 yield "name", f"hands the class {node.id} on"
-        elif kind is Kind.VALUE and node.id not in self.calls.names.data:
+        elif kind is NameKind.VALUE and node.id not in self.calls.names.data:
             yield "name", f"hands {node.id} on, for which the module may keep what can be called"
-        elif kind not in (Kind.LOCAL, Kind.VALUE):
+        elif kind not in (NameKind.LOCAL, NameKind.VALUE):
             yield "name", f"uses {node.id}, which is {kind.value}"
 
     def _attribute(self, node: ast.Attribute) -> Iterator[Found]:
@@ -150,12 +154,12 @@ class Expressions:
         """What an attribute, item or call hangs on."""
         if isinstance(node, ast.Name):
             kind, _ = self.calls.meaning(node.id)
-            if kind in (Kind.UNKNOWN, Kind.FUNCTION, Kind.IMPORT) and fingerprint(node) not in self._kept:
+            if kind in (NameKind.UNKNOWN, NameKind.FUNCTION, NameKind.IMPORT) and fingerprint(node) not in self._kept:
                 yield "name", f"uses {node.id}, which is {kind.value}"
         else:
             yield from self.problems(node)
 
-    def _call(self, node: ast.Call, asks: bool) -> Iterator[Found]:
+    def _call(self, node: ast.Call, in_condition: bool) -> Iterator[Found]:
         func = node.func
         said = source(func)[:60] or "something"
         if self.calls.scope and self.calls.dotted(func) == "re.compile":
@@ -169,43 +173,43 @@ class Expressions:
                 yield from self._on(func.value)
         if _is_made_of_literals(node):
             yield "value", "puts a value together from literals"
-        yield from self.arguments(node, asks=asks)
+        yield from self.arguments(node, in_condition=in_condition)
 
-    def arguments(self, node: ast.Call, *, asks: bool = False) -> Iterator[Found]:
+    def arguments(self, node: ast.Call, *, in_condition: bool = False) -> Iterator[Found]:
         """Everything in what a call is given that is not listed."""
         func = node.func
         name = func.id if isinstance(func, ast.Name) else ""
         dotted = self.calls.dotted(func)
         for at, arg in enumerate(node.args):
             if at == 0 and dotted in PATTERNS and isinstance(arg, ast.Constant):
-                yield from self._pattern(arg, asks)
+                yield from self._pattern(arg, in_condition)
             elif CALLING.get(dotted or name) == at:
-                yield from self._callable(arg, asks)
+                yield from self._callable(arg, in_condition)
             elif at == 1 and name in CLASSES:
                 yield from self._class(arg)
             elif at == 1 and name in ("getattr", "hasattr"):
                 yield from self._field(arg)
             else:
-                yield from self.problems(arg, asks=asks)
+                yield from self.problems(arg, in_condition=in_condition)
         for word in node.keywords:
             if word.arg in ("key", "func"):
-                yield from self._callable(word.value, asks)
+                yield from self._callable(word.value, in_condition)
             else:
-                yield from self.problems(word.value, asks=asks)
+                yield from self.problems(word.value, in_condition=in_condition)
 
-    def _pattern(self, node: ast.Constant, asks: bool) -> Iterator[Found]:
+    def _pattern(self, node: ast.Constant, in_condition: bool) -> Iterator[Found]:
         if fingerprint(node) not in self._kept:
-            yield from self._literals.problems(node, near=self._near, asks=asks, is_pattern=True)
+            yield from self._literals.problems(node, near=self._near, in_condition=in_condition, is_pattern=True)
 
-    def _callable(self, node: ast.expr, asks: bool) -> Iterator[Found]:
+    def _callable(self, node: ast.expr, in_condition: bool) -> Iterator[Found]:
         """What others call: a builtin that reaches nothing, or an expression written on the spot."""
         if fingerprint(node) in self._kept:
             return
         if isinstance(node, ast.Lambda):
             if node.args.defaults or node.args.kw_defaults:
                 yield "syntax", "gives a lambda defaults"
-            yield from self.problems(node.body, asks=asks)
-        elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is Kind.BUILTIN:
+            yield from self.problems(node.body, in_condition=in_condition)
+        elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is NameKind.BUILTIN:
             if node.id not in CALLABLES:
                 yield "name", f"hands {node.id} on"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
@@ -216,7 +220,7 @@ class Expressions:
         ):
             yield "call", "hands something on that is called"
         else:
-            yield from self.problems(node, asks=asks)
+            yield from self.problems(node, in_condition=in_condition)
 
     def _class(self, node: ast.expr) -> Iterator[Found]:
         """What an object is tested for: types, and classes that the file knows."""
@@ -225,8 +229,8 @@ class Expressions:
                 continue
             if isinstance(one, ast.Name):
                 kind, target = self.calls.meaning(one.id)
-                is_type = kind is Kind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
-                if not is_type and kind is not Kind.CLASS and target not in NAMES and one.id not in self._classes:
+                is_type = kind is NameKind.BUILTIN and (one.id in TYPES or one.id in BUILTINS)
+                if not is_type and kind is not NameKind.CLASS and target not in NAMES and one.id not in self._classes:
                     yield "name", f"tests for {one.id}"
             else:
                 yield from self.problems(one)
@@ -251,7 +255,7 @@ def _is_made_of_literals(node: ast.expr) -> bool:
 def _leaves(node: ast.AST) -> tuple[bool, bool]:
     """Whether there are literals, and names but for those of what is called, among the leaves of an expression.
 
-    It is kept with the node, as a chain asks for it at each of its links: expressions never change.
+    It is kept with the node, because each link of a chain needs it: expressions never change.
     """
     known: tuple[bool, bool] | None = getattr(node, "_leaves", None)
     if known is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from governance.irongate.unattended.names import Kind, Names, chain
+from governance.irongate.unattended.names import NameKind, Names, chain
 from governance.irongate.unattended.tables import KEEPING, NAMES, TYPES
 from governance.irongate.unattended.units import Unit
 
@@ -29,17 +29,17 @@ MAKERS = frozenset({"list", "dict", "set", "sorted"})
 
 
 class Flow:
-    """``fresh``: names that stand for containers which the function itself has made. ``texts``: for texts. ``numbers``:
-    for what it computed. ``holders``: names that may stand for what can be called.
+    """``fresh``: names of containers that the function itself has made. ``texts``: names of texts. ``numbers``:
+    for what it computed. ``holders``: names that may refer to callables.
     """
 
     def __init__(self, every: Sequence[Unit], names: Names, scope: str) -> None:
         self._names, self._scope = names, scope
         values: dict[str, list[ast.expr | None]] = {}
         for unit in every:
-            for name, value in given(unit.node):
+            for name, value in given_names(unit.node):
                 values.setdefault(name, []).append(value)
-        own = {one: of for one, of in values.items() if names.meaning(scope, one).kind is Kind.LOCAL}
+        own = {one: of for one, of in values.items() if names.meaning(scope, one).kind is NameKind.LOCAL}
         own = {one: of for one, of in own.items() if not names.is_argument(scope, one)}
         self.fresh = frozenset(
             one for one, of in own.items() if all(value is not None and _makes(value) for value in of)
@@ -50,7 +50,9 @@ class Flow:
         holders = {one for one, of in values.items() if any(value is not None and self._holds(value) for value in of)}
         for _ in values:
             more = {
-                one for one, of in values.items() if any(value is not None and places(value) & holders for value in of)
+                one
+                for one, of in values.items()
+                if any(value is not None and assigned_places(value) & holders for value in of)
             }
             if more <= holders:
                 break
@@ -61,10 +63,10 @@ class Flow:
         """Whether an expression hands on what is imported, defined or kept in the module, without calling it."""
         if isinstance(value, ast.Name):
             kind, target = self._names.meaning(self._scope, value.id)
-            is_import = kind is Kind.IMPORT and target not in NAMES
-            is_odd = kind in (Kind.FUNCTION, Kind.CLASS, Kind.UNKNOWN) and isinstance(value.ctx, ast.Load)
-            is_table = kind is Kind.VALUE and value.id not in self._names.data
-            return is_import or is_odd or is_table or (kind is Kind.BUILTIN and value.id not in TYPES)
+            is_import = kind is NameKind.IMPORT and target not in NAMES
+            is_odd = kind in (NameKind.FUNCTION, NameKind.CLASS, NameKind.UNKNOWN) and isinstance(value.ctx, ast.Load)
+            is_table = kind is NameKind.VALUE and value.id not in self._names.data
+            return is_import or is_odd or is_table or (kind is NameKind.BUILTIN and value.id not in TYPES)
         if isinstance(value, ast.Attribute):
             return (
                 value.attr in self._names.methods
@@ -97,7 +99,7 @@ def _makes(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in MAKERS
 
 
-def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+def given_names(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """Places that a statement gives a value, as written, with what they are given where that is known."""
     pairs: list[tuple[ast.AST, ast.expr | None]] = []
     if isinstance(node, ast.Assign):
@@ -121,7 +123,7 @@ def given(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
         if isinstance(inner, ast.NamedExpr):
             yield inner.target.id, _part_of(inner.value)
-        elif isinstance(inner, ast.Call) and (on := changed_by(inner)) is not None and chain(on):
+        elif isinstance(inner, ast.Call) and (on := names_changed_by(inner)) is not None and chain(on):
             yield from ((chain(on), _part_of(arg)) for arg in inner.args)
 
 
@@ -130,13 +132,13 @@ def _part_of(value: ast.expr | None) -> ast.expr | None:
     return ast.Starred(value=value, ctx=ast.Load()) if value is not None else None
 
 
-def places(node: ast.AST) -> set[str]:
+def assigned_places(node: ast.AST) -> set[str]:
     """Names and attributes, as written, from which an expression takes its value."""
     found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
     return found - set(HANDED_ON)
 
 
-def changed_by(call: ast.Call) -> ast.expr | None:
+def names_changed_by(call: ast.Call) -> ast.expr | None:
     """What a call changes by a method of a builtin container, as it is written; None where it is no such call."""
     func = call.func
     if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:

@@ -1,4 +1,4 @@
-"""What a name of a file means at the place where it stands, by Python's own rule of scopes. Pure."""
+"""Name resolution: the meaning of a name at its place, by Python's scope rules. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from governance.irongate.unattended.units import ROOT, Function, Scoped
 
 
-class Kind(Enum):
-    """What a name stands for."""
+class NameKind(Enum):
+    """What a name refers to."""
 
     LOCAL = "a value of the function"
     VALUE = "a value of the module"
@@ -26,7 +26,7 @@ class Kind(Enum):
 class Meaning(NamedTuple):
     """``target``: of an import, its dotted name (a relative one begins with dots); else the name."""
 
-    kind: Kind
+    kind: NameKind
     target: str
 
 
@@ -54,7 +54,7 @@ class Names:
                 else:
                     for arg in ast.walk(node.args):
                         if isinstance(arg, ast.arg):
-                            here.setdefault(arg.arg, set()).add(Meaning(Kind.LOCAL, arg.arg))
+                            here.setdefault(arg.arg, set()).add(Meaning(NameKind.LOCAL, arg.arg))
                             self._arguments.setdefault(inner, set()).add(arg.arg)
                     outer = (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults))
                     left += [(scope, one) for one in outer]
@@ -85,8 +85,8 @@ class Names:
             if name in self._bound[around]:
                 return _one(self._bound[around][name], name)
         if name in self._bound[ROOT]:
-            return Meaning(Kind.UNKNOWN, name) if name in self._global else _one(self._bound[ROOT][name], name)
-        return Meaning(Kind.BUILTIN if name in vars(builtins) else Kind.UNKNOWN, name)
+            return Meaning(NameKind.UNKNOWN, name) if name in self._global else _one(self._bound[ROOT][name], name)
+        return Meaning(NameKind.BUILTIN if name in vars(builtins) else NameKind.UNKNOWN, name)
 
     def dotted(self, scope: str, node: ast.AST) -> str:
         """The dotted name of what is imported; empty for all else."""
@@ -97,7 +97,7 @@ class Names:
         if not isinstance(node, ast.Name):
             return ""
         found = self.meaning(scope, node.id)
-        return ".".join([found.target, *reversed(parts)]) if found.kind is Kind.IMPORT else ""
+        return ".".join([found.target, *reversed(parts)]) if found.kind is NameKind.IMPORT else ""
 
     def is_bound(self, scope: str, name: str) -> bool:
         """Whether this very scope binds the name."""
@@ -129,29 +129,29 @@ def _data(tree: ast.Module) -> Iterator[str]:
 
 def _one(found: set[Meaning], name: str) -> Meaning:
     kinds = {one.kind for one in found}
-    if kinds == {Kind.LOCAL} or kinds == {Kind.VALUE} or len(found) == 1:
+    if kinds == {NameKind.LOCAL} or kinds == {NameKind.VALUE} or len(found) == 1:
         return next(iter(found))
-    return Meaning(Kind.UNKNOWN, name)
+    return Meaning(NameKind.UNKNOWN, name)
 
 
 def _binds(node: ast.AST, *, is_module: bool) -> Iterator[tuple[str, Meaning]]:
     """The names that this node itself binds."""
-    value = Kind.VALUE if is_module else Kind.LOCAL
+    value = NameKind.VALUE if is_module else NameKind.LOCAL
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id, Meaning(value, node.id)
     elif isinstance(node, Function):
-        yield node.name, Meaning(Kind.FUNCTION, node.name)
+        yield node.name, Meaning(NameKind.FUNCTION, node.name)
     elif isinstance(node, ast.ClassDef):
-        yield node.name, Meaning(Kind.CLASS, node.name)
+        yield node.name, Meaning(NameKind.CLASS, node.name)
     elif isinstance(node, ast.Import):
         for alias in node.names:
             top = alias.name.partition(".")[0]
-            yield alias.asname or top, Meaning(Kind.IMPORT, alias.name if alias.asname else top)
+            yield alias.asname or top, Meaning(NameKind.IMPORT, alias.name if alias.asname else top)
     elif isinstance(node, ast.ImportFrom):
         dots = "." * node.level
         for alias in node.names:
             whole = f"{dots}{node.module}.{alias.name}" if node.module else f"{dots}{alias.name}"
-            yield alias.asname or alias.name, Meaning(Kind.IMPORT, whole)
+            yield alias.asname or alias.name, Meaning(NameKind.IMPORT, whole)
     elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
         yield node.name, Meaning(value, node.name)
     elif isinstance(node, ast.MatchMapping) and node.rest:

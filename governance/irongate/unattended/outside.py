@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
-from governance.irongate.unattended.names import Kind, Names
+from governance.irongate.unattended.names import NameKind, Names
 from governance.irongate.unattended.tables import MODULES, NAMES, TYPES
 from governance.irongate.unattended.units import Found, Function, Unit, fingerprint, heads
 
@@ -34,7 +34,7 @@ def problems(
 
 
 def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names, calls: Calls) -> Iterator[Found]:
-    had, has = imported(old), imported(new)
+    had, has = imported_targets(old), imported_targets(new)
     gone, fresh = had - has, has - had
     broken = [one for one in gone if calls.finds_nothing(one[0]) or _is_misspelt(one, fresh)]
     for target, bound in gone:
@@ -57,12 +57,12 @@ def _imports(scope: str, old: Sequence[Unit], new: Sequence[Unit], before: Names
         elif bound.startswith("__") or bound in TAKEN:
             yield "import", f"imports {target} as {bound}"
         elif bound not in [name for _, name in broken] and (
-            before.is_bound("", bound) or before.meaning("", bound).kind is not Kind.UNKNOWN
+            before.is_bound("", bound) or before.meaning("", bound).kind is not NameKind.UNKNOWN
         ):
             yield "import", f"imports {target} as {bound}, which is something else"
 
 
-def imported(every: Iterable[Unit]) -> Counter[tuple[str, str]]:
+def imported_targets(every: Iterable[Unit]) -> Counter[tuple[str, str]]:
     """What these statements import, and under which name."""
     return Counter(alias for unit in every for alias in _imported(unit.node))
 
@@ -112,7 +112,7 @@ def _given(old: ast.AST, new: ast.AST, scope: str, expressions: Expressions) -> 
 
 
 def _head(old: Function, new: Function) -> Iterator[Found]:
-    """A function takes more arguments than before, each with a plain value where nobody gives it."""
+    """A function takes more arguments than before, each with a plain default."""
     had, has = old.args, new.args
     more, words = len(has.args) - len(had.args), len(has.kwonlyargs) - len(had.kwonlyargs)
     fresh = [*has.args[len(had.args) :], *has.kwonlyargs[len(had.kwonlyargs) :]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from governance.irongate.lines import added, as_text
+from governance.irongate.lines import added_lines, as_text
 
 COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 PLAIN_CODINGS = frozenset({"utf-8", "utf8", "ascii", "us-ascii"})
@@ -19,19 +19,23 @@ WIDER = frozenset({"latin-1", "latin1", "iso-8859-1", "iso-8859-15", "cp1252"})
 LONGEST_LINE, LONGEST_READ = 400, 1000
 
 
-def problems(before: bytes, after: bytes) -> Iterator[str]:
+def find_problems(before: bytes, after: bytes) -> Iterator[str]:
     """What is wrong with the text of a changed file, a phrase each."""
     try:
         after.decode("utf-8" if _coding(after) not in WIDER else "latin-1")
     except UnicodeDecodeError:
         yield "the file is not UTF-8"
     coding = _coding(after)
-    stays = coding in WIDER and coding == _coding(before) and all(line.text.isascii() for line in added(before, after))
+    stays = (
+        coding in WIDER
+        and coding == _coding(before)
+        and all(line.text.isascii() for line in added_lines(before, after))
+    )
     if coding not in PLAIN_CODINGS and not stays:
         yield f"the file declares the encoding {coding}"
     if after.startswith(b"\xef\xbb\xbf") and not before.startswith(b"\xef\xbb\xbf"):
         yield "a byte order mark is new"
-    for line in added(before, after):
+    for line in added_lines(before, after):
         if CONTROL.search(line.text):
             yield f"line {line.number} holds a control character"
         elif len(line.text) > LONGEST_READ:

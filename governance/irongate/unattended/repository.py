@@ -2,7 +2,8 @@
 
 A question is a text: ``path|scope|callee`` as it is written there (``self.total``, ``parse``, ``Item``). The answer is
 yes only where every function that the name may mean is known, and each is closed. What cannot be followed is open.
-``+path|target`` and ``-path|target`` ask whether an import is of what the repository defines, or of what nobody does.
+``+path|target`` and ``-path|target`` ask whether an import is of a name that the repository
+defines, or that is defined nowhere.
 ``path||.name`` asks whether objects of the repository hold plain values under an attribute. ``~path|scope|callee`` asks
 for less: whether nothing is found that acts, where what cannot be followed is not held against it.
 """
@@ -18,72 +19,42 @@ from itertools import islice
 
 from governance.irongate.paths import is_test_path
 from governance.irongate.syntax import parse
-from governance.irongate.unattended.calls import callee_of, handed, is_open_itself, is_plain
-from governance.irongate.unattended.flow import changed_by, given
-from governance.irongate.unattended.names import Kind, Names, chain, module_of
-from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN, words
+from governance.irongate.tables import word_list, word_set
+from governance.irongate.unattended.calls import callee_of, handed_values, is_open_itself, is_plain
+from governance.irongate.unattended.flow import given_names, names_changed_by
+from governance.irongate.unattended.names import NameKind, Names, chain, module_of
+from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN
 from governance.irongate.unattended.units import Function, functions
 
 DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
 """How far calls are followed, how many functions are read, how many a name may mean, how many questions are read."""
-HARMLESS_MARKS = frozenset(
-    {
-        "staticmethod",
-        "classmethod",
-        "property",
-        "functools.wraps",
-        "abc.abstractmethod",
-        "contextlib.contextmanager",
-        "typing.overload",
-        "functools.lru_cache",
-        "functools.cached_property",
-        "functools.cache",
-    }
+HARMLESS_MARKS = word_set(
+    """
+    staticmethod classmethod property functools.wraps abc.abstractmethod contextlib.contextmanager typing.overload
+    functools.lru_cache functools.cached_property functools.cache
+    """
 )
-CLOSED_BASES = frozenset(
-    {
-        "abc.ABC",
-        "typing.Generic",
-        "typing.Protocol",
-        "typing.NamedTuple",
-        "enum.Enum",
-        "enum.IntEnum",
-        "enum.StrEnum",
-        "object",
-        "str",
-        "int",
-        "float",
-        "tuple",
-        "list",
-        "dict",
-        "set",
-        "frozenset",
-        "collections.abc.Mapping",
-        "collections.abc.Sequence",
-        "collections.OrderedDict",
-        "datetime.tzinfo",
-    }
+CLOSED_BASES = word_set(
+    """
+    abc.ABC typing.Generic typing.Protocol typing.NamedTuple enum.Enum enum.IntEnum enum.StrEnum object str int
+    float tuple list dict set frozenset collections.abc.Mapping collections.abc.Sequence collections.OrderedDict
+    datetime.tzinfo
+    """
 )
 CLOSED_MARKS = frozenset({"dataclasses.dataclass", "enum.unique", "functools.total_ordering", "typing.final"})
 PROPERTIES = frozenset({"property", "functools.cached_property"})
 DEFINES = re.compile(rb"\bdef[ \t]+(\w+)")
 GIVES = re.compile(rb"\bself\.(\w+)[ \t]*[:=]|^[ \t]+(\w+)[ \t]*[:=]", re.M)
-MADE_BY = (
-    "__new__",
-    "__init__",
-    "__post_init__",
-    "__del__",
-    "__setattr__",
-    "__getattribute__",
-    "__getattr__",
-    "__call__",
-    "__init_subclass__",
+MADE_BY = word_list(
+    """
+    __new__ __init__ __post_init__ __del__ __setattr__ __getattribute__ __getattr__ __call__ __init_subclass__
+    """
 )
-ASKING = words("getattr hasattr iter next type super id print vars locals hash format")
+ASKING = word_set("getattr hasattr iter next type super id print vars locals hash format")
 """Builtins beside the listed ones that do not act by themselves."""
 
 
-class Elsewhere:
+class OtherFiles:
     """The sources of a repository (tests apart) as they answer questions."""
 
     def __init__(self, files: Iterable[tuple[str, bytes]]) -> None:
@@ -109,7 +80,7 @@ class Elsewhere:
         return frozenset(found)
 
     def _defines(self, path: str, target: str) -> bool | None:
-        """Whether an import is of what the repository's own code defines. None: nobody can tell."""
+        """Whether an import is of a name that the repository's own code defines. None: unknown."""
         whole = module_of(path, target)
         module, _, name = whole.rpartition(".")
         if self._paths(whole):
@@ -153,10 +124,10 @@ class Elsewhere:
             return True
         first = callee.partition(".")[0]
         kind, target = read.names.meaning(scope, first)
-        if kind is Kind.IMPORT:
+        if kind is NameKind.IMPORT:
             return not is_plain(".".join([target, *callee.split(".")[1:]]), INERT)
-        is_builtin = kind is Kind.BUILTIN and last not in BUILTINS | ASKING
-        return not root and (is_builtin or kind is Kind.UNKNOWN)
+        is_builtin = kind is NameKind.BUILTIN and last not in BUILTINS | ASKING
+        return not root and (is_builtin or kind is NameKind.UNKNOWN)
 
     def _meant(self, path: str, scope: str, callee: str) -> Iterator[tuple[str, str]]:
         """The functions and classes (path and qualified name) that a callee may be; none where that is not known."""
@@ -171,20 +142,20 @@ class Elsewhere:
             return
         meaning = names.meaning(scope, root)
         is_nameless = not root and self._is_mild
-        if is_nameless or (rest and root in ("self", "cls")) or meaning.kind in (Kind.LOCAL, Kind.VALUE):
+        if is_nameless or (rest and root in ("self", "cls")) or meaning.kind in (NameKind.LOCAL, NameKind.VALUE):
             if rest and rest[-1] not in ACTS:
                 yield from self._everywhere(rest[-1])
-            elif self._is_mild and meaning.kind is Kind.VALUE:
+            elif self._is_mild and meaning.kind is NameKind.VALUE:
                 yield from self._everywhere("__call__")
             return
-        if meaning.kind in (Kind.FUNCTION, Kind.CLASS) and len(rest) <= (meaning.kind is Kind.CLASS):
+        if meaning.kind in (NameKind.FUNCTION, NameKind.CLASS) and len(rest) <= (meaning.kind is NameKind.CLASS):
             around = scope.split(".") if scope else []
             for at in range(len(around), -1, -1):
                 qualified = ".".join([*around[:at], callee])
                 if self._find(path, qualified):
                     yield path, qualified
                     return
-        elif meaning.kind is Kind.IMPORT:
+        elif meaning.kind is NameKind.IMPORT:
             yield from self._imported(path, ".".join([meaning.target, *rest]), 0)
 
     def _everywhere(self, name: str) -> Iterator[tuple[str, str]]:
@@ -199,11 +170,11 @@ class Elsewhere:
                     yield path, one if self._is_bound_once(path, one) else ""
 
     def _is_bound_once(self, path: str, qualified: str) -> bool:
-        """Whether a name is only defined where it stands, and given no other value there nor to any object."""
+        """Whether a name is defined once and never assigned again, as a name or as an attribute."""
         read = self._read(path)
         outer, _, name = qualified.rpartition(".")
-        kind = read.names.meaning(outer, name).kind if read is not None else Kind.UNKNOWN
-        return kind in (Kind.FUNCTION, Kind.CLASS) and (not outer or name.encode() not in self._given)
+        kind = read.names.meaning(outer, name).kind if read is not None else NameKind.UNKNOWN
+        return kind in (NameKind.FUNCTION, NameKind.CLASS) and (not outer or name.encode() not in self._given)
 
     def _imported(self, path: str, target: str, depth: int) -> Iterator[tuple[str, str]]:
         module, _, name = module_of(path, target).rpartition(".")
@@ -214,7 +185,7 @@ class Elsewhere:
                 yield place, name
             elif depth < DEEPEST and (read := self._read(place)) is not None:
                 further = read.names.meaning("", name)
-                if further.kind is Kind.IMPORT:
+                if further.kind is NameKind.IMPORT:
                     yield from self._imported(place, further.target, depth + 1)
 
     def _paths(self, module: str) -> list[str]:
@@ -247,7 +218,7 @@ class Elsewhere:
             nodes = self._find(path, qualified)
             is_closed = all(self._closed_node(path, qualified, node, depth) for node in nodes)
             is_closed = is_closed and (self._is_mild or bool(nodes))
-            if not is_closed:  # what leaned on it is asked again
+            if not is_closed:  # functions that depend on it are judged again
                 for each in list(self._known)[list(self._known).index(key) :]:
                     del self._known[each]
                 self._known[key] = False
@@ -282,9 +253,10 @@ class Elsewhere:
                 return False
             if _hands_on(one, names, qualified, called, INERT if self._is_mild else PLAIN):
                 return False
-            if isinstance(one, ast.Call) and id(one) not in raised and changed_by(one) is None:
+            if isinstance(one, ast.Call) and id(one) not in raised and names_changed_by(one) is None:
                 if not all(
-                    self._closed_call(path, qualified, chain(f), depth + 1) for f in handed(one, names, qualified)
+                    self._closed_call(path, qualified, chain(f), depth + 1)
+                    for f in handed_values(one, names, qualified)
                 ):
                     return False
                 if self._is_plain(one, names, qualified) or not is_open_itself(one, names, qualified):
@@ -294,16 +266,16 @@ class Elsewhere:
         return True
 
     def _is_plain(self, call: ast.Call, names: Names, scope: str) -> bool:
-        """Calls of what a function is handed, of plain standard modules, and what tells a person something."""
+        """Calls of what a function is handed, of plain standard modules, and output to a person."""
         if isinstance(call.func, ast.Name):
             kind, target = names.meaning(scope, call.func.id)
-            is_told = kind is Kind.BUILTIN and target == "print" and not call.keywords
+            is_told = kind is NameKind.BUILTIN and target == "print" and not call.keywords
             return is_told or is_plain(names.dotted(scope, call.func))
         dotted = names.dotted(scope, call.func)
         if dotted:
             return is_plain(dotted)
         on = call.func.value if isinstance(call.func, ast.Attribute) else call.func
-        is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is Kind.VALUE
+        is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is NameKind.VALUE
         return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS
 
     def _closed_class(self, path: str, qualified: str, node: ast.ClassDef, names: Names, depth: int) -> bool:
@@ -365,7 +337,7 @@ class ModuleSource:
         found = set[str]()
         scopes: list[tuple[str, list[ast.AST]]] = [("", [self.tree]), *self.functions.items()]
         for scope, tops in scopes:
-            for name, value in (pair for top in tops for node in ast.walk(top) for pair in given(node)):
+            for name, value in (pair for top in tops for node in ast.walk(top) for pair in given_names(node)):
                 parts = list(ast.walk(value)) if value is not None and name not in found else []
                 called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
                 if any(_hands_on(part, self.names, scope, called, INERT) for part in parts):
@@ -397,8 +369,8 @@ def _hands_on(node: ast.AST, names: Names, scope: str, called: Collection[int], 
         said = names.dotted(scope, node) if isinstance(node, ast.Attribute) else ""
     else:
         meaning = names.meaning(scope, node.id)
-        if meaning.kind is Kind.BUILTIN and id(node) not in called:
+        if meaning.kind is NameKind.BUILTIN and id(node) not in called:
             return node.id not in BUILTINS and not node.id.endswith(("Error", "Exception", "Warning", "Iteration"))
-        said = meaning.target if meaning.kind is Kind.IMPORT else ""
+        said = meaning.target if meaning.kind is NameKind.IMPORT else ""
     module = said.partition(".")[0]
     return module in sys.stdlib_module_names and module not in plain and said not in MODULES and said not in NAMES

@@ -15,7 +15,7 @@ from governance.irongate.unattended import anchors
 from governance.irongate.unattended.anchors import ENDS, Anchors
 from governance.irongate.unattended.calls import Calls
 from governance.irongate.unattended.expressions import Expressions
-from governance.irongate.unattended.names import Kind, chain, root_of
+from governance.irongate.unattended.names import NameKind, chain, root_of
 from governance.irongate.unattended.tables import ERRORS
 from governance.irongate.unattended.units import Found, Unit
 
@@ -69,7 +69,7 @@ class Steps:
             Anchors(every, calls, by_search=self._by_search)
             for every, calls in ((self._old, self._before), (self._new, self._after))
         )
-        yield from anchors.problems(old, new, self.added)
+        yield from anchors.find_problems(old, new, self.added)
         yield from self._names()
         yield from self._keeps()
         yield from self._dead()
@@ -94,7 +94,7 @@ class Steps:
     def _names(self) -> Iterator[Found]:
         """A name that is new in the function meant nothing there before: else what stays would mean something else."""
         for name in self._after.names.bound_in(self._scope) - self._before.names.bound_in(self._scope):
-            if self._before.meaning(name).kind is not Kind.UNKNOWN or name.startswith("__"):
+            if self._before.meaning(name).kind is not NameKind.UNKNOWN or name.startswith("__"):
                 yield "name", f"gives {name} another meaning"
 
     def _kept_in(self, every: Sequence[Unit], judge: Calls) -> set[str]:
@@ -122,7 +122,7 @@ class Steps:
                 yield "state", f"sets {source(unit.node)[:60]}"
 
     def _dead(self) -> Iterator[Found]:
-        """Steps behind one that ends their block, and conditions that are none."""
+        """Unreachable steps after one that ends their block, and conditions that are constant."""
         for unit in self._new:
             for field in ("body", "orelse", "finalbody"):
                 block = getattr(unit.node, field, None)
@@ -155,7 +155,7 @@ class Steps:
             yield from self._target(node.target, expressions)
             yield from expressions.problems(node.iter)
         elif isinstance(node, ast.If | ast.While | ast.Assert):
-            yield from expressions.problems(node.test, asks=True)
+            yield from expressions.problems(node.test, in_condition=True)
         elif isinstance(node, ast.Return) and node.value is not None:
             yield from expressions.problems(node.value)
 
@@ -177,12 +177,12 @@ class Steps:
             yield "raises", f"raises {said or 'something'}, which this file does not raise"
         elif self._after.is_function(node.exc):
             yield "raises", f"raises what {said} gives"
-        elif said in ERRORS and self._after.meaning(said).kind is not Kind.BUILTIN:
+        elif said in ERRORS and self._after.meaning(said).kind is not NameKind.BUILTIN:
             yield "raises", f"raises {said}, which is another here"
         catches = any(isinstance(unit.node, ast.ExceptHandler) for unit in self._new)
         if isinstance(node.exc, ast.Call):
             for arg in (*node.exc.args, *(word.value for word in node.exc.keywords)):
-                yield from expressions.problems(arg, told=not catches)
+                yield from expressions.problems(arg, in_error=not catches)
         if node.cause is not None and not isinstance(node.cause, ast.Name | ast.Constant):
             yield "raises", "computes the cause of an error"
 
@@ -201,7 +201,7 @@ class Steps:
         elif isinstance(node, ast.Starred):
             yield from self._target(node.value, expressions)
         elif isinstance(node, ast.Name):
-            if self._after.meaning(node.id).kind is not Kind.LOCAL:
+            if self._after.meaning(node.id).kind is not NameKind.LOCAL:
                 yield "name", f"gives {node.id} another meaning"
         elif isinstance(node, ast.Subscript):
             yield from expressions.problems(node.slice)
@@ -211,7 +211,7 @@ class Steps:
 
     def _outside(self, node: ast.AST) -> Iterator[Found]:
         root = root_of(node)
-        if not isinstance(root, ast.Name) or self._after.meaning(root.id).kind is not Kind.LOCAL:
+        if not isinstance(root, ast.Name) or self._after.meaning(root.id).kind is not NameKind.LOCAL:
             yield "state", f"changes {source(node)[:60]}, which is not the function's own"
 
 

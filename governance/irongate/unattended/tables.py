@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from governance.irongate.tables import word_set
 
-def words(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
-
-ERRORS = words(
+ERRORS = word_set(
     """
     ArithmeticError AttributeError BufferError EOFError FileExistsError FileNotFoundError FloatingPointError ImportError
     IndexError IsADirectoryError KeyError LookupError ModuleNotFoundError NameError NotADirectoryError
@@ -18,22 +14,22 @@ ERRORS = words(
     """
 )
 """Errors that a change may raise."""
-TYPES = words("bool bytearray bytes complex dict float frozenset int list object range set slice str tuple")
-CALLABLES = words("abs bool bytes float frozenset int len list max min ord repr round set sorted str sum tuple")
+TYPES = word_set("bool bytearray bytes complex dict float frozenset int list object range set slice str tuple")
+CALLABLES = word_set("abs bool bytes float frozenset int len list max min ord repr round set sorted str sum tuple")
 """Builtins that may be handed to what calls them (``key=``, ``map``, ``filter``)."""
 BUILTINS = (
     TYPES
     | CALLABLES
     | ERRORS
-    | words("all any ascii bin callable divmod enumerate filter hex isinstance issubclass map oct reversed zip")
-    | words("Warning DeprecationWarning FutureWarning RuntimeWarning UserWarning NotImplemented Ellipsis Exception")
+    | word_set("all any ascii bin callable divmod enumerate filter hex isinstance issubclass map oct reversed zip")
+    | word_set("Warning DeprecationWarning FutureWarning RuntimeWarning UserWarning NotImplemented Ellipsis Exception")
 )
 """Builtins that a change may call or name. ``getattr``, ``hasattr``, ``iter``, ``next`` and ``type`` have their own
 rules in ``expressions.py``."""
 
 METHODS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(
-        words(
+        word_set(
             "capitalize casefold isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable "
             "isspace istitle isupper lower swapcase title upper hex items keys values copy bit_length bit_count "
             "is_integer as_integer_ratio conjugate weekday isoweekday isocalendar total_seconds toordinal timetuple "
@@ -41,43 +37,45 @@ METHODS: dict[str, tuple[int, int]] = {
         ),
         (0, 0),
     ),
-    **dict.fromkeys(words("expandtabs lstrip rstrip strip splitlines groupdict encode decode date time"), (0, 1)),
-    **dict.fromkeys(words("split rsplit"), (0, 2)),
-    **dict.fromkeys(words("partition rpartition removeprefix removesuffix zfill translate join strftime"), (1, 1)),
-    **dict.fromkeys(words("center ljust rjust"), (1, 2)),
-    **dict.fromkeys(words("count index find rindex rfind startswith endswith"), (1, 3)),
-    **dict.fromkeys(words("difference intersection symmetric_difference union isdisjoint issubset issuperset"), (1, 1)),
-    **dict.fromkeys(words("group span"), (0, 2)),
+    **dict.fromkeys(word_set("expandtabs lstrip rstrip strip splitlines groupdict encode decode date time"), (0, 1)),
+    **dict.fromkeys(word_set("split rsplit"), (0, 2)),
+    **dict.fromkeys(word_set("partition rpartition removeprefix removesuffix zfill translate join strftime"), (1, 1)),
+    **dict.fromkeys(word_set("center ljust rjust"), (1, 2)),
+    **dict.fromkeys(word_set("count index find rindex rfind startswith endswith"), (1, 3)),
+    **dict.fromkeys(
+        word_set("difference intersection symmetric_difference union isdisjoint issubset issuperset"), (1, 1)
+    ),
+    **dict.fromkeys(word_set("group span"), (0, 2)),
     "isoformat": (0, 2),
     "replace": (2, 3),
 }
 """Methods of builtin types, with the fewest and most arguments that they take: of texts, numbers, containers, dates and
 matches. None changes what it is called on. Two words of ``replace`` part it from a path's, which moves a file."""
 WORDS_OF: dict[str, frozenset[str]] = {
-    "split": words("sep maxsplit"),
-    "rsplit": words("sep maxsplit"),
-    "splitlines": words("keepends"),
-    "encode": words("encoding errors"),
-    "decode": words("encoding errors"),
-    "isoformat": words("sep timespec"),
-    "replace": words("year month day hour minute second microsecond tzinfo fold"),
+    "split": word_set("sep maxsplit"),
+    "rsplit": word_set("sep maxsplit"),
+    "splitlines": word_set("keepends"),
+    "encode": word_set("encoding errors"),
+    "decode": word_set("encoding errors"),
+    "isoformat": word_set("sep timespec"),
+    "replace": word_set("year month day hour minute second microsecond tzinfo fold"),
 }
 """Keywords that these methods take."""
-KEEPING = words(
+KEEPING = word_set(
     "append extend insert add update setdefault pop popitem clear discard remove appendleft extendleft popleft sort "
     "reverse"
 )
 """Methods that change what they are called on."""
-ADDING = words("append extend insert add update setdefault appendleft extendleft")
+ADDING = word_set("append extend insert add update setdefault appendleft extendleft")
 """Those of them that take nothing away."""
-FIELDS = words(
+FIELDS = word_set(
     "year month day hour minute second microsecond tzinfo days seconds microseconds real imag numerator denominator "
     "start stop step args name value stem suffix"
 )
 """Attributes of builtin types and the standard library's plain objects."""
 
 HARMLESS: dict[str, frozenset[str]] = {
-    module: words(names)
+    module: word_set(names)
     for module, names in {
         "__future__": "annotations division",
         "base64": "b64encode urlsafe_b64encode",
@@ -125,20 +123,20 @@ HARMLESS: dict[str, frozenset[str]] = {
 """Standard modules, and the names in them that a change may use: none reaches out, and none calls what it is given."""
 NAMES = frozenset(f"{module}.{name}" for module, of in HARMLESS.items() for name in of)
 MODULES = frozenset(HARMLESS)
-PATTERNS = words("re.compile re.findall re.finditer re.fullmatch re.match re.search re.split re.sub")
+PATTERNS = word_set("re.compile re.findall re.finditer re.fullmatch re.match re.search re.split re.sub")
 """What takes a pattern as its first argument: its text goes nowhere else."""
 CALLING = {
     **dict.fromkeys(("map", "filter", "functools.reduce", "functools.partial"), 0),
-    **dict.fromkeys((f"itertools.{name}" for name in words("dropwhile filterfalse starmap takewhile")), 0),
+    **dict.fromkeys((f"itertools.{name}" for name in word_set("dropwhile filterfalse starmap takewhile")), 0),
     **dict.fromkeys(("re.sub", "itertools.accumulate", "itertools.groupby"), 1),
 }
 """What calls one of its arguments, and which."""
-MATCHES = words("match search fullmatch findall finditer sub split")
+MATCHES = word_set("match search fullmatch findall finditer sub split")
 """Methods of a compiled pattern."""
-DUNDER_FIELDS = words("__name__ __qualname__")
+DUNDER_FIELDS = word_set("__name__ __qualname__")
 DECIDING = frozenset(
     f"__{name}__"
-    for name in words(
+    for name in word_set(
         """
     eq ne lt le gt ge hash bool del new enter exit aenter aexit getattribute setattr delattr get set delete
     set_name init_subclass class_getitem instancecheck subclasscheck subclasshook prepare mro_entries mro reduce
@@ -147,15 +145,17 @@ DECIDING = frozenset(
     """
     )
 )
-"""Special methods that decide what is equal, true, in something or caught, or that run where nobody calls them."""
+"""Special methods that decide what is equal, true, in something or caught, or that run without a call."""
 ASKED = frozenset(
     f"__{name}__"
-    for name in words("len iter next reversed call getitem contains hash fspath name qualname forward_arg origin args")
+    for name in word_set(
+        "len iter next reversed call getitem contains hash fspath name qualname forward_arg origin args"
+    )
 )
 """Special names that ``hasattr`` may ask for."""
 GOT = frozenset({"__name__", "__qualname__", "__forward_arg__", "__origin__", "__args__"})
 """Special names that ``getattr`` may ask for."""
-ACTS = words(
+ACTS = word_set(
     """
     abort accept acquire addCleanup addHandler add_signal_handler addaudithook apply_async attrgetter bind
     breakpointhook call call_later call_soon check_call check_output chmod chown close commit communicate connect
@@ -181,22 +181,24 @@ ACTS = words(
 )
 """What objects of libraries act with. Of a method of another name that the repository does not define, called in what
 a changed function calls, nothing is held against that function."""
-PLAIN = words("re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct")
+PLAIN = word_set(
+    "re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct"
+)
 """Standard modules of which nothing reaches out."""
-INERT = PLAIN | words(
+INERT = PLAIN | word_set(
     "abc codecs collections contextlib copy dataclasses datetime enum functools inspect keyword operator textwrap time "
     "traceback typing weakref zlib"
 )
 """Those, and modules of which only what acts by its name does."""
-VERBS = words(
+VERBS = word_set(
     "charge delete deploy destroy drop erase execute kill pay publish purge push revoke send shutdown sync transfer "
     "upload wipe write"
 )
 """Words in the names of what acts for good."""
-LOGS = words("log logger LOG LOGGER _log _logger")
-LEVELS = words("debug info warning error exception critical log isEnabledFor")
+LOGS = word_set("log logger LOG LOGGER _log _logger")
+LEVELS = word_set("debug info warning error exception critical log isEnabledFor")
 """Values of a module that write a log, and how they do."""
-HIDDEN = words(
+HIDDEN = word_set(
     """
     f_back f_globals f_locals f_builtins f_code f_trace f_lineno gi_frame gi_code cr_frame cr_code ag_frame ag_code
     tb_frame tb_next tb_lineno co_code co_consts co_names co_filename co_name co_varnames func_globals func_code im_func

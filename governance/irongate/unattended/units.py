@@ -1,4 +1,4 @@
-"""The statements of a Python file: of a compound statement its head, of a block its steps. Pure."""
+"""A Python file as a flat list of statements; a compound statement counts as its head. Pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
 ROOT, LARGE = "", 4000
 Found = tuple[str, str]
-"""The rule that is missed, and what misses it."""
+"""A rule that is broken, and the code that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``scope``: the qualified name of the class or function around it (empty: the module). ``key``: what it says."""
+    """``scope``: qualified name of the class or function around it (empty: the module).
+
+    ``key`` is equal for equal statements.
+    """
 
     scope: str
     node: ast.AST
     key: tuple[str, bytes]
 
     def parts(self) -> list[ast.AST]:
-        """What of it is to be judged: the statement, or what stands in its head."""
+        """The parts to judge: the statement, or the parts of its head."""
         return list(heads(self.node))
 
 
 def units(tree: ast.Module) -> dict[str, list[Unit]]:
     """Every statement of a file in the order of the text, by the class or function around it.
 
-    What a statement says includes in which blocks it stands.
+    A statement's key includes the blocks around it.
     """
     found: dict[str, list[Unit]] = defaultdict(list)
     left: list[tuple[str, str, ast.AST]] = [(ROOT, "", node) for node in reversed(tree.body)]
@@ -43,7 +46,7 @@ def units(tree: ast.Module) -> dict[str, list[Unit]]:
         found[scope].append(Unit(scope, node, (f"{place}{kind}", b"\0".join(map(fingerprint, heads(node))))))
         if isinstance(node, Scoped):
             scope, place = f"{scope}.{node.name}".strip("."), ""
-            found[scope]  # also where nothing stands in it
+            found[scope]  # also where it is empty
         else:
             place = f"{place}{kind}."
         blocks = [(f"{place}{field} ", inner) for field, inner in steps_of(node)]
@@ -52,7 +55,7 @@ def units(tree: ast.Module) -> dict[str, list[Unit]]:
 
 
 def steps_of(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The statements (and handlers and cases) that stand in a compound one, each with its block's name."""
+    """The statements (and handlers and cases) of a compound statement, each with its block's name."""
     if not isinstance(node, ast.Lambda | ast.IfExp):
         for field in BLOCKS:
             value = getattr(node, field, None)
@@ -60,18 +63,23 @@ def steps_of(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements (and handlers and cases) that stand in a compound one."""
+    """The statements (and handlers and cases) of a compound statement."""
     return (inner for _, inner in steps_of(node))
 
 
 def heads(node: ast.AST) -> Iterator[ast.AST]:
-    """What is judged of a statement itself; a block's own steps are units of their own."""
+    """The parts of a statement but for its blocks, whose steps are units of their own."""
     if isinstance(node, Function):
-        yield from (*_marked(node.decorator_list), node.args, *([node.returns] if node.returns else []))
+        yield from (*_wrap_decorators(node.decorator_list), node.args, *([node.returns] if node.returns else []))
         yield from getattr(node, "type_params", ())
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.ClassDef):
-        yield from (*_marked(node.decorator_list), *node.bases, *node.keywords, *getattr(node, "type_params", ()))
+        yield from (
+            *_wrap_decorators(node.decorator_list),
+            *node.bases,
+            *node.keywords,
+            *getattr(node, "type_params", ()),
+        )
         yield ast.Name(id=node.name, ctx=ast.Store())
     elif isinstance(node, ast.If | ast.While):
         yield node.test
@@ -90,13 +98,13 @@ def heads(node: ast.AST) -> Iterator[ast.AST]:
         yield node
 
 
-def _marked(decorators: list[ast.expr]) -> Iterator[ast.AST]:
-    """Decorators, told from what else stands in a head."""
+def _wrap_decorators(decorators: list[ast.expr]) -> Iterator[ast.AST]:
+    """Decorators, wrapped so that they differ from other parts of a head."""
     return (ast.Starred(value=ast.Starred(value=one, ctx=ast.Load()), ctx=ast.Load()) for one in decorators)
 
 
 def fingerprint(node: ast.AST) -> bytes:
-    """What two expressions share that are written alike. It is kept with the node: expressions never change."""
+    """A hash that is equal for equal expressions. It is cached on the node: expressions never change."""
     known: bytes | None = getattr(node, "_fingerprint", None)
     if known is None:
         digest = hashlib.blake2b(type(node).__name__.encode(), digest_size=16)

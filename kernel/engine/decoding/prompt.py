@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from kernel.engine.decoding.chat_template import rejected, render_template
 from kernel.engine.decoding.tokenizer import Vocabulary
 from kernel.policy import InfillFamily
 from kernel.provider import InfillSpan, Message
-from ledger.errors import ProviderBadOutput
 
-# For models without a template.
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+MOST_REPEATED = 4
+"""Times that a template may repeat the conversation, in characters."""
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters: no template contains them
-_HOLE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_HOLE = re.compile(f"{_OPEN}([0-9]{{1,9}}){_CLOSE}")
 
 
 def infill_prompt(vocabulary: Vocabulary, family: InfillFamily, span: InfillSpan) -> tuple[list[int], int]:
@@ -33,16 +30,21 @@ def infill_prompt(vocabulary: Vocabulary, family: InfillFamily, span: InfillSpan
 def chat_prompt(vocabulary: Vocabulary, conversation: Sequence[Message]) -> list[int]:
     """The conversation so far and the opening of the assistant's turn.
 
-    Raises ``ProviderBadOutput`` when the model's template rejects the conversation.
+    Blocks. Raises ``ProviderBadOutput`` when the model's template rejects the conversation.
     """
     texts = [message.text for message in conversation]
     turns = [
         {"role": message.role, "content": f"{_OPEN}{at}{_CLOSE}" if message.text else ""}
         for at, message in enumerate(conversation)
     ]
+    rendered = render_template(vocabulary.template, turns, start=vocabulary.start)
+    used = [int(number) for number in _HOLE.findall(rendered)]
+    most = MOST_REPEATED * sum(map(len, texts))
+    if any(at >= len(texts) for at in used) or sum(len(texts[at]) for at in used) > most:
+        raise rejected(f"it names turns that are none, or repeats it more than {MOST_REPEATED} times")
     numbers: list[int] = []
     plain = ""
-    for control, text in _split_controls(_render(vocabulary, turns), vocabulary):
+    for control, text in _split_controls(rendered, vocabulary):
         if control is None:
             plain += _HOLE.sub(lambda hole: texts[int(hole[1])], text)
             continue
@@ -60,25 +62,3 @@ def _split_controls(rendered: str, vocabulary: Vocabulary) -> Iterator[tuple[int
     for piece in re.split(f"({'|'.join(map(re.escape, names))})", rendered):
         if piece:
             yield vocabulary.controls.get(piece), piece
-
-
-def _render(vocabulary: Vocabulary, turns: Sequence[dict[str, str]]) -> str:
-    """The conversation in the model's template. Raises ``ProviderBadOutput`` when the template rejects it."""
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str) -> None:
-        raise TemplateError(message)
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = refuse
-    try:
-        return environment.from_string(vocabulary.template or CHATML).render(
-            messages=turns, add_generation_prompt=True, tools=None, bos_token=vocabulary.start, eos_token=""
-        )
-    except TemplateError as error:
-        raise ProviderBadOutput(
-            f"The model's template rejects the conversation: {error}.",
-            provider="local",
-            remedy="Use another model, or drop the turn that the message names.",
-        ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kernel.provider import Message, ToolCall
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.cage.hostile_repositories import build
 from tests.cage.hostile_repositories.build import LOADED, Ground
@@ -83,17 +83,17 @@ async def test_a_bug_is_mended_and_nothing_outside_was_touched(
     config = replace(config, env=host_env(DEPLOY=world.secret("host_environment")))
     model = Talking(say)
     async with served(config, model) as (service, _):
-        head = (await service.home.repository.head()).commit
+        head = (await service.core.repository.head()).commit
         assert head is not None
         world.assert_untouched()
         goal = manual_signal(
             "Take the discount off", files=[CART], closed_when=[FAILING], base=head, clock=service.clock
         )
-        await service.home.router.submit(goal)
-        ending = await ended(service.home)
+        await service.core.router.submit(goal)
+        ending = await ended(service.core)
         places = config.places
     world.assert_untouched()
-    assert ending.state is State.COMPLETE, (ending.cause, ending.reason)
+    assert ending.state is OpOutcome.COMPLETE, (ending.cause, ending.reason)
     assert (repo / CART).read_text() == SHOP[CART]
     (repo / ".git/objects/info/alternates").unlink()
     assert leaked_into_objects(repo) == set(), "committed, or written as an object"

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from governance.irongate.candidate import g20_unattended
-from governance.irongate.verdicts import passed
+from governance.irongate import registry
 from tests.cage.unattended import FAULTY, MENDED, elsewhere, silent, tier_of
 
 BACKENDS = ("landlock",)  # nothing is run: which sandbox there is makes no difference
@@ -17,6 +16,7 @@ USERS = ("anybody",)
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     if not wall:
-        g20_unattended.check = lambda facts: passed(g20_unattended.GATE)
+        gates = registry.CANDIDATE_GATES
+        registry.CANDIDATE_GATES = tuple(gate for gate in gates if gate.number != 20)
     assert silent(tier_of("shop/calc.py", FAULTY, MENDED)), "an honest repair lands"
     return [path for path in elsewhere() if silent(tier_of(path, FAULTY, MENDED))]

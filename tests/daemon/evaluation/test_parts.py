@@ -15,7 +15,7 @@ from daemon.evaluation.mine import by_file, half_of, without
 from daemon.evaluation.report import append, at, median, read_results, table
 from daemon.evaluation.tasks import Task, TaskFile, read_tasks
 from daemon.evaluation.trial import TrialOutcome as End
-from daemon.evaluation.trial import TrialResult, settled, usage
+from daemon.evaluation.trial import TrialResult, outcome_of, usage
 from governance.verification.evidence import function_of
 from ledger.errors import ConfigError
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
@@ -141,11 +141,11 @@ def test_a_commit_in_time_counts_and_an_end_says_why() -> None:
     late = Finished(code=None, signal=15, output=output, cut_bytes=0, timed_out=True, flooded=False, duration_ms=1)
     done = Finished(code=1, signal=None, output=output, cut_bytes=0, timed_out=False, flooded=False, duration_ms=1)
     idle = Finished(code=5, signal=None, output=b"", cut_bytes=0, timed_out=False, flooded=False, duration_ms=1)
-    assert settled(late, HiddenVerdict(Verdict.RIGHT)) == (End.RESOLVED, "")
-    assert settled(done, HiddenVerdict(Verdict.WRONG, "x")) == (End.WRONG, "x")
-    assert settled(late, HiddenVerdict(Verdict.NOTHING)) == (End.TIMEOUT, "")
-    assert settled(done, HiddenVerdict(Verdict.NOTHING)) == (End.UNRESOLVED, "nothing found")
-    assert settled(idle, HiddenVerdict(Verdict.NOTHING)) == (End.INVALID, "nothing was red")
+    assert outcome_of(late, HiddenVerdict(Verdict.RIGHT)) == (End.RESOLVED, "")
+    assert outcome_of(done, HiddenVerdict(Verdict.WRONG, "x")) == (End.WRONG, "x")
+    assert outcome_of(late, HiddenVerdict(Verdict.NOTHING)) == (End.TIMEOUT, "")
+    assert outcome_of(done, HiddenVerdict(Verdict.NOTHING)) == (End.UNRESOLVED, "nothing found")
+    assert outcome_of(idle, HiddenVerdict(Verdict.NOTHING)) == (End.INVALID, "nothing was red")
     assert usage(output)["model_s"] == 1.5 and usage(output)["tokens_in"] == 7
     assert usage(output)["tier"] == usage(output)["doubt"] == ""
 

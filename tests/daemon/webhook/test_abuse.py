@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.record.replay import replay
-from daemon.webhook.desk import admit
+from daemon.webhook.delivery_intake import admit
 from daemon.webhook.endpoint import NO_SECRET, WebhookEndpoint
 from daemon.webhook.http import HttpRequest, Refusal
 from daemon.webhook.server import WebhookServer

@@ -17,7 +17,7 @@ from ledger.clock import ManualClock
 from ledger.errors import ControlError
 from ledger.events.event import read_event
 from ledger.store import Ledger, Statement
-from ledger.vocabulary import Complexity, Entry, EntryKind, Operation, RootCause, Spend, State, Tier
+from ledger.vocabulary import Complexity, Entry, EntryKind, Operation, Phase, RootCause, Spend, Tier
 from tests.governance.ops import candidate, modify, operation
 
 SETTINGS = ApprovalSettings(timeout_s=600)
@@ -25,7 +25,7 @@ WANTED = candidate(modify("shop/cart.py", b"x = 1\n", b"x = 2\n"))
 DOSSIER = (
     Dossier()
     .merge(
-        State.CLASSIFY,
+        Phase.CLASSIFY,
         Classification(
             tier=Tier.APPROVAL_REQUIRED,
             complexity=Complexity.SIMPLE,
@@ -35,7 +35,7 @@ DOSSIER = (
             blast_bp=0,
         ),
     )
-    .merge(State.GENERATE, Generation(candidate=WANTED))
+    .merge(Phase.GENERATE, Generation(candidate=WANTED))
 )
 
 
@@ -113,7 +113,7 @@ async def test_a_late_yes_is_no(
     clock.advance(after_s)
     assert await inbox.decide(op.id, answer, by="owner") == final
     last = (await told(ledger))[-1]
-    assert (last.payload["event"], last.payload["by"], last.phase) == (f"approval.{final}", "owner", State.APPROVE)
+    assert (last.payload["event"], last.payload["by"], last.phase) == (f"approval.{final}", "owner", Phase.APPROVE)
     assert last.op_id == op.id
     assert await inbox.pending() == ()
 

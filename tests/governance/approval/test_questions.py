@@ -142,7 +142,7 @@ def crew_of(desk: Desk, clock: ManualClock, op_clock: OpClock) -> OpContext:
 
 async def test_an_op_asks_as_often_as_it_may(desk: Desk, clock: ManualClock) -> None:
     crew = crew_of(desk, clock, OpClock(loop_time=0, limit_s=1))
-    crew.holdings.asked = 1
+    crew.holdings.questions_asked = 1
     with pytest.raises(ToolError, match=r"may ask 1 question"):
         await Owner(crew).ask("Which?", ())
     assert await desk.events() == []

@@ -17,8 +17,7 @@ from pathlib import Path
 import cryptography.hazmat.primitives.asymmetric.ed25519
 import cryptography.hazmat.primitives.serialization  # noqa: F401 - imported once here, not once a child
 
-from governance.changes.effects import Effects
-from governance.changes.exchange import rename2
+from governance.changes.effects import Effects, rename2
 from ledger.vocabulary import Candidate
 from tests.governance.changes.scene import (
     LEDGER,

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from governance.changes import folders
-from governance.changes.effects import Effects
-from governance.changes.exchange import RENAME_EXCHANGE, rename2
+from governance.changes.effects import RENAME_EXCHANGE, Effects, rename2
 from governance.changes.folders import components
 from governance.changes.plan import plan
 from governance.changes.types import Landing

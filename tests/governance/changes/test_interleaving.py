@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.changes.effects import Effects
-from governance.changes.exchange import rename2
+from governance.changes.effects import Effects, rename2
 from ledger.errors import OuroError
 from tests.governance.changes.scene import LEDGER, MIXED, OP, TEXT, Scene, make_changes, make_scene, on_disk
 from tests.governance.changes.test_apply import no_rename2

@@ -34,7 +34,7 @@ from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
 from ledger.events.event import LedgerEvent
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, Entry, EntryKind, State
+from ledger.vocabulary import Draft, Entry, EntryKind, Phase
 
 OP = "op-1"
 SECRET = "ghp_" + "a1B2c3D4e5" * 4
@@ -112,7 +112,7 @@ async def asking(
 
 
 async def ask(asker: ModelClient, text: str = "a question of thirty-six letters!!!!") -> str:
-    return (await asker.turn(State.GENERATE, "test", [Message(role="user", text=text)], limits=LIMITS)).text
+    return (await asker.turn(Phase.GENERATE, "test", [Message(role="user", text=text)], limits=LIMITS)).text
 
 
 async def calls(ledger: Ledger) -> list[Entry]:
@@ -123,7 +123,7 @@ async def test_a_call_is_announced_made_and_settled(ledger: Ledger, clock: Manua
     asker, budget, record = await asking(ledger, clock, Speaker())
     assert await ask(asker) == "some words and an end"
     started, ended = await calls(ledger)
-    assert (started.payload["event"], started.phase, started.spend.calls) == ("call.started", State.GENERATE, 0)
+    assert (started.payload["event"], started.phase, started.spend.calls) == ("call.started", Phase.GENERATE, 0)
     assert started.payload["tokens_in"] == 10
     assert started.payload["max_tokens"] == 50
     assert (ended.payload["event"], ended.payload["problem"]) == ("call.ended", "")
@@ -142,7 +142,7 @@ async def test_a_call_that_may_pass_a_ceiling_is_not_made(
     with pytest.raises(BudgetExhausted):
         await ask(asker)
     with pytest.raises(BudgetExhausted):
-        await asker.infill(State.GENERATE, "test", HOLE.model_copy(update={"samples": 2, "temperature": 1.0}))
+        await asker.infill(Phase.GENERATE, "test", HOLE.model_copy(update={"samples": 2, "temperature": 1.0}))
     assert speaker.heard == []
     assert not speaker.speaking.is_set()
     assert await calls(ledger) == []
@@ -185,7 +185,7 @@ async def test_a_cancelled_call_is_settled_and_the_provider_stops(
 ) -> None:
     speaker = Speaker("slow")
     asker, budget, _ = await asking(ledger, clock, speaker)
-    work = asker.infill(State.GENERATE, "test", HOLE) if infilling else ask(asker)
+    work = asker.infill(Phase.GENERATE, "test", HOLE) if infilling else ask(asker)
     task = asyncio.ensure_future(work)
     await speaker.speaking.wait()
     task.cancel()
@@ -281,14 +281,14 @@ async def test_no_kind_of_question_about_a_hole_shows_a_secret(ledger: Ledger, c
     model = Knowing()
     asker, _, _ = await asking(ledger, clock, model)
     spans, texts = (InfillSpan(prefix=f"key = '{SECRET}'\nreturn ", suffix=f"# {SECRET}"),), (f"'{SECRET}'",)
-    await asker.diverge(State.GENERATE, "test", DivergeRequest(spans=spans, texts=texts, answers=2))
-    await asker.weigh(State.GENERATE, "test", WeighRequest(spans=spans, texts=texts))
+    await asker.diverge(Phase.GENERATE, "test", DivergeRequest(spans=spans, texts=texts, answers=2))
+    await asker.weigh(Phase.GENERATE, "test", WeighRequest(spans=spans, texts=texts))
     assert len(model.heard) == 4 and not any(SECRET in text for text in model.heard)
 
 
 async def test_infills_are_counted(ledger: Ledger, clock: ManualClock) -> None:
     asker, budget, _ = await asking(ledger, clock, Speaker())
-    assert [i.text for i in await asker.infill(State.GENERATE, "test", HOLE)] == ["x"]
+    assert [i.text for i in await asker.infill(Phase.GENERATE, "test", HOLE)] == ["x"]
     _, ended = await calls(ledger)
     assert (ended.payload["tokens_in"], ended.payload["problem"]) == (5, "")
     assert (await budget.spent_by(OP)).usd_micro == 6

@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.conversation.compaction import ARGUMENT_CHARS, TEXT_CHARS, compact, shortened
 from governance.conversation.history import (
+    ARGUMENT_CHARS,
+    TEXT_CHARS,
     Exchange,
     History,
     Opening,
     QuotedResult,
     as_messages,
     as_texts,
+    compact,
     recallable,
+    shorten,
     size,
 )
 from kernel.provider import Message, ToolCall
@@ -159,8 +162,8 @@ def test_a_chat_template_gets_user_and_assistant_in_turn(spec: Spec, keep: int, 
 @settings(deadline=None)
 @given(st.text(max_size=5_000), st.integers(200, 2_000))
 def test_a_shortened_text_keeps_head_and_tail(text: str, limit: int) -> None:
-    short = shortened(text, limit)
-    assert len(short) <= limit and shortened(short, limit) == short
+    short = shorten(text, limit)
+    assert len(short) <= limit and shorten(short, limit) == short
     assert short[:50] == text[:50] and short[-50:] == text[-50:]
 
 

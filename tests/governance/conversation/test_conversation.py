@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from governance.conversation.answer_verdict import AnswerVerdict
-from governance.conversation.calls import batches
-from governance.conversation.conversation import Stated, nothing_stated
-from governance.conversation.ends import ConversationEnd, Talk
+from governance.conversation.conversation import StatedEdits, propose_without_edits
+from governance.conversation.form import ConversationForm, choose_form, deadline_s
 from governance.conversation.history import Opening
-from governance.conversation.manner import Manner, deadline_s, manner_of
 from governance.conversation.protocol import block
+from governance.conversation.result import ConversationEnd, ConversationResult
 from governance.conversation.rounds import NUDGE, Conversation
 from governance.conversation.settings import LoopSettings
+from governance.conversation.tool_calls import batches
 from kernel.canary import CollapseDetected
 from kernel.provider import (
     CallDelta,
@@ -36,7 +36,7 @@ from kernel.provider import (
 from ledger.clock import ManualClock
 from ledger.errors import ProviderUnavailable
 from ledger.store import Ledger
-from ledger.vocabulary import Decision, RootCause, State, Tier, Verdict
+from ledger.vocabulary import Decision, Phase, RootCause, Tier, Verdict
 from tests.governance.crewed import crew_in
 from tests.governance.shopfloor import Priced
 from tests.repos import make_repo
@@ -116,7 +116,7 @@ class Flood(Tool[TextArguments]):
 class Said:
     """What a conversation came to, and its entries."""
 
-    def __init__(self, talk: Talk, entries: list[dict[str, Any]], wrote: set[str]) -> None:
+    def __init__(self, talk: ConversationResult, entries: list[dict[str, Any]], wrote: set[str]) -> None:
         self.talk, self.wrote = talk, wrote
         self.entries = entries
 
@@ -129,10 +129,10 @@ def hold(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> Callable[..., An
     """Holds one conversation with a model, in a manner, with settings."""
     repo = make_repo(tmp_path / "shop", FILES)
 
-    async def held(model: Turns, *, manner: Manner = Manner.NATIVE, **settings: Any) -> Said:
+    async def held(model: Turns, *, manner: ConversationForm = ConversationForm.NATIVE, **settings: Any) -> Said:
         async with crew_in(repo, ledger, clock, model, more=(Flood(),), **settings) as (crew, context):
             conversation = Conversation(
-                crew=crew, phase=State.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
+                crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
                 manner=manner, limits=Limits(),
             )  # fmt: skip
             talk = await conversation.run()
@@ -168,7 +168,7 @@ async def test_the_last_round_has_no_tools_and_a_nudge_and_its_calls_are_ignored
     assert not any(NUDGE in m.text for sent in model.sent[:-1] for m in sent)
     assert [(e["calls"], e["tools"]) for e in said.of("loop.ignored")] == [(1, ["read_file"])]
     assert len(said.of("tool.called")) == 2
-    assert "(rounds)" in said.talk.told
+    assert "(rounds)" in said.talk.summary
 
 
 async def test_exploration_alone_has_a_bound_of_its_own(hold: Callable[..., Any]) -> None:
@@ -241,7 +241,7 @@ async def test_a_circle_is_pointed_out_once_and_then_the_end(
     assert [e["why"] for e in said.of("loop.nudged")] == [end.value]
     nudges = [m for m in model.sent[-1] if m.role == "system" and "circles" in m.text]
     assert len(nudges) == 1
-    assert f"({end.value})" in said.talk.told
+    assert f"({end.value})" in said.talk.summary
 
 
 async def test_who_takes_the_nudge_goes_on(hold: Callable[..., Any]) -> None:
@@ -354,16 +354,19 @@ async def test_a_cancelled_conversation_is_recorded_as_that(hold: Callable[..., 
 
 @pytest.mark.parametrize(
     ("tools", "setting", "manner"),
-    [(True, "auto", Manner.NATIVE), (False, "auto", Manner.TEXT), (True, "off", Manner.ONE_SHOT),
-     (False, "off", Manner.ONE_SHOT)],
+    [(True, "auto", ConversationForm.NATIVE), (False, "auto", ConversationForm.TEXT),
+     (True, "off", ConversationForm.ONE_SHOT),
+     (False, "off", ConversationForm.ONE_SHOT)],
 )  # fmt: skip
-def test_the_manner_is_what_the_provider_can_and_the_owner_wants(tools: bool, setting: str, manner: Manner) -> None:
-    assert manner_of(Capabilities(tools=tools), LoopSettings.model_validate({"tools": setting})) is manner
+def test_the_manner_is_what_the_provider_can_and_the_owner_wants(
+    tools: bool, setting: str, manner: ConversationForm
+) -> None:
+    assert choose_form(Capabilities(tools=tools), LoopSettings.model_validate({"tools": setting})) is manner
 
 
 async def test_calls_in_plain_text(hold: Callable[..., Any]) -> None:
     model = Turns(f"I look.\n{block('read_file', json.dumps({'path': 'f1.py'}))}", ANSWER, tools=False)
-    said = await hold(model, manner=Manner.TEXT)
+    said = await hold(model, manner=ConversationForm.TEXT)
     assert (said.talk.end, said.talk.answer, said.talk.calls) == (ConversationEnd.ANSWER, ANSWER, 1)
     assert "- read_file: " in model.sent[0][0].text and set(model.offered) == {0}
     assert [m.role for m in model.sent[1]] == ["system", "user", "assistant", "user"]
@@ -375,30 +378,32 @@ async def test_a_block_that_cannot_be_read_is_answered_with_one_sentence_and_not
 ) -> None:
     good, bad = block("read_file", '{"path": "f1.py"}'), "```call\n{\n```"
     model = Turns(f"{good}\n{bad}", ANSWER, tools=False)
-    said = await hold(model, manner=Manner.TEXT)
+    said = await hold(model, manner=ConversationForm.TEXT)
     assert said.talk.calls == 0 and not said.of("tool.called")
     assert said.of("loop.unreadable")[0]["fault"].startswith("Call block 2 of 2 is not one JSON object")
     assert "None of them was run." in model.sent[1][-1].text
-    never = await hold(Turns(bad, tools=False), manner=Manner.TEXT)
+    never = await hold(Turns(bad, tools=False), manner=ConversationForm.TEXT)
     assert never.talk.end is ConversationEnd.MONOLOGUE
 
 
 async def test_a_block_at_the_last_round_is_ignored_and_recorded(hold: Callable[..., Any]) -> None:
     model = Turns(lambda n: block("read_file", json.dumps({"path": f"f{n}.py"})), tools=False)
-    said = await hold(model, manner=Manner.TEXT, rounds=3)
+    said = await hold(model, manner=ConversationForm.TEXT, rounds=3)
     assert (said.talk.end, said.talk.calls, len(said.of("loop.ignored"))) == (ConversationEnd.ROUNDS, 2, 1)
     assert model.sent[-1][-1].text.endswith(NUDGE)
 
 
 async def test_one_shot_is_one_turn_without_tools(hold: Callable[..., Any]) -> None:
     model = Turns("BAD 1")
-    said = await hold(model, manner=Manner.ONE_SHOT)
+    said = await hold(model, manner=ConversationForm.ONE_SHOT)
     assert (said.talk.end, said.talk.answer, said.talk.rounds) == (ConversationEnd.ANSWER, "BAD 1", 1)
     assert model.offered == [0] and [m.role for m in model.sent[0]] == ["system", "user"]
 
 
-@pytest.mark.parametrize("manner", [Manner.TEXT, Manner.ONE_SHOT])
-async def test_calls_of_a_provider_that_was_offered_none_are_ignored(hold: Callable[..., Any], manner: Manner) -> None:
+@pytest.mark.parametrize("manner", [ConversationForm.TEXT, ConversationForm.ONE_SHOT])
+async def test_calls_of_a_provider_that_was_offered_none_are_ignored(
+    hold: Callable[..., Any], manner: ConversationForm
+) -> None:
     said = await hold(Turns([read(1)], ANSWER), manner=manner)
     assert said.of("loop.ignored")[0]["calls"] == 1 and not said.of("tool.called")
     assert said.talk.end is ConversationEnd.ANSWER
@@ -420,12 +425,12 @@ CAUSES = {
 def test_an_end_without_an_answer_has_its_cause_and_its_name(end: ConversationEnd) -> None:
     cause, retry, rule = CAUSES[end]
     context = ToolContext(workspace=Any, op_id="op-1", tier=Tier.SAFE_AUTO, git=Any)  # type: ignore[arg-type]
-    talk = Talk(end=end, answer="", rounds=3, calls=4, problem="It does not fit.")
-    proposal = nothing_stated(Stated(), talk, context)
+    talk = ConversationResult(end=end, answer="", rounds=3, calls=4, problem="It does not fit.")
+    proposal = propose_without_edits(StatedEdits(), talk, context)
     assert (proposal.cause, proposal.retry, proposal.rule) == (cause, retry, rule)
     assert "It does not fit." in proposal.reason
     assert end is ConversationEnd.ANSWER or f"({end.value})" in proposal.reason
     refusal = Verdict(gate=2, rule="gate02.built_in", decision=Decision.DENY, reason="Hands off.")
-    refused = nothing_stated(Stated(), replace(talk, refused=(refusal,)), context)
+    refused = propose_without_edits(StatedEdits(), replace(talk, refused=(refusal,)), context)
     assert (refused.cause, refused.rule) == (RootCause.POLICY_REFUSED, "gate02.built_in")
     assert "Hands off." in refused.reason

@@ -12,10 +12,10 @@ import pytest
 from governance.budget import Budget, BudgetSettings
 from governance.conversation import prompts
 from governance.conversation.answer_verdict import AnswerVerdict
+from governance.conversation.form import ConversationForm
 from governance.conversation.history import History, Opening, as_texts
-from governance.conversation.manner import Manner
 from governance.conversation.model_client import ModelClient
-from governance.conversation.protocol import described
+from governance.conversation.protocol import describe_tools
 from governance.conversation.rounds import Conversation
 from governance.conversation.tree import too_large
 from governance.irongate.tool.policy import ToolPolicy
@@ -30,7 +30,7 @@ from kernel.provider import CallDelta, Done, Event, Limits, Message, TextDelta, 
 from kernel.providers.reprompt.questions import worth_asking_again
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Outcome, State, TestResult, Tier
+from ledger.vocabulary import Outcome, Phase, TestResult, Tier
 from tests.governance.ops import candidate, modify, operation, signal
 from tests.governance.shopfloor import Priced, bare_shop
 from tools.builtin.git_log import GitLog
@@ -52,7 +52,7 @@ def test_nothing_from_outside_stands_outside_of_data_marks() -> None:
             approach=EVIL, ordered_changes=(change,), risk_factors=(EVIL,), test_strategy=EVIL,
             architectural_notes=EVIL,
         ),
-        feedback=tuple(Feedback(phase=phase, rule="r", text=EVIL) for phase in (State.VALIDATE, State.APPLY)),
+        feedback=tuple(Feedback(phase=phase, rule="r", text=EVIL) for phase in (Phase.VALIDATE, Phase.APPLY)),
     )  # fmt: skip
     failing = (TestResult(id=f"t.py::{EVIL}", outcome=Outcome.FAILED, exception=EVIL, message=EVIL),)
     files = {f'x">\n{ORDER}': EVIL}
@@ -77,7 +77,7 @@ def test_a_turn_that_may_call_tools_is_asked_once() -> None:
     """A provider that asks questions again, to check the answer, must not do so in the middle of calls."""
     made = prompts.generate(operation(), Dossier(), (), {"a.py": "x = 1\n" * 900}, [])
     tools = [ToolSchema(name=f"tool_{n}", description="d" * 200, parameters={}) for n in range(18)]
-    opening = replace(made, system=f"{made.system}\n\n{described(tools)}")
+    opening = replace(made, system=f"{made.system}\n\n{describe_tools(tools)}")
     asked = as_texts(opening, History(), number=1, rounds=8)
     assert not worth_asking_again(asked, (), Limits(max_tokens=4_096))
     assert worth_asking_again(as_texts(made, History(), number=1, rounds=1), (), Limits(max_tokens=4_096))
@@ -140,8 +140,8 @@ async def test_what_a_tool_says_is_quoted(ledger: Ledger, clock: ManualClock) ->
     context = ToolContext(workspace=nothing, op_id="op-1", tier=Tier.SAFE_AUTO, git=nothing)
     context.workspace = NoWorkspace()  # type: ignore[assignment]  # the policy asks for its root only
     talk = Conversation(
-        crew=crew, phase=State.GENERATE, purpose="test", opening=Opening(system="s", user="?", standing="s"),
-        context=context, judge=useful, manner=Manner.NATIVE, limits=Limits(),
+        crew=crew, phase=Phase.GENERATE, purpose="test", opening=Opening(system="s", user="?", standing="s"),
+        context=context, judge=useful, manner=ConversationForm.NATIVE, limits=Limits(),
     )  # fmt: skip
     await talk.run()
     (told,) = [m for m in model.conversations[-1] if m.role == "tool"]

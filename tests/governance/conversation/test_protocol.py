@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.conversation.protocol import block, described, read_turn
+from governance.conversation.protocol import block, describe_tools, read_turn
 from kernel.provider import ToolSchema
 
 READ = block("read_file", '{"path": "a.py"}')
@@ -104,6 +104,6 @@ def test_every_tool_is_described_on_a_line_of_its_own() -> None:
         "properties": {"path": {"type": "string", "description": "a file"}, "limit": {"type": "integer"}},
         "required": ["path"],
     }
-    text = described([ToolSchema(name="read_file", description="Reads.", parameters=schema)])
+    text = describe_tools([ToolSchema(name="read_file", description="Reads.", parameters=schema)])
     assert '\n- read_file: Reads. Arguments: {"path": "a file", "limit?": "integer"}' in text
     assert read_turn(text, prefix="").calls[0].name == "read_file", "the form that is shown is the form that is read"

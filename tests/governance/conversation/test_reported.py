@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from governance.budget import Budget, BudgetSettings
 from governance.conversation.model_client import ModelClient, of_collapse, of_infills, of_report
 from governance.pipeline.failure_causes import blame
+from governance.pipeline.phase import ResultKind
 from governance.record import Recorder
 from kernel.canary import CollapseDetected
 from kernel.provider import (
@@ -33,7 +34,7 @@ from ledger.canonical import canonical
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput
 from ledger.store import Ledger
-from ledger.vocabulary import Entry, EntryKind, FailureClass, RootCause, State
+from ledger.vocabulary import Entry, EntryKind, FailureClass, Phase, RootCause
 
 OP = "op-1"
 DEEP = {"depth_milli": 2400, "exit": "gate", "proximity_milli": 930, "signal": "loop", "contraction_milli": 610}
@@ -66,7 +67,7 @@ async def asking(ledger: Ledger, clock: ManualClock, provider: Provider, **ceili
 
 
 async def ask(asker: ModelClient) -> str:
-    return (await asker.turn(State.GENERATE, "generate", FIX, limits=ROOM)).text
+    return (await asker.turn(Phase.GENERATE, "generate", FIX, limits=ROOM)).text
 
 
 async def entries(ledger: Ledger) -> tuple[Entry, Entry]:
@@ -117,7 +118,7 @@ async def test_infills_are_reported_as_one(ledger: Ledger, clock: ManualClock) -
     infills = [{"prefix_ends": "a", "texts": ["x"], "report": DEEP}, {"texts": ["y"], "report": calm}]
     asker, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
     spans = (InfillSpan(prefix="a", suffix=""), InfillSpan(prefix="b", suffix=""), InfillSpan(prefix="c", suffix=""))
-    await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=spans))
+    await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=spans))
     _, ended = await entries(ledger)
     assert told(ended) == {"depth_milli": 1600, "exit": "gate", "proximity_milli": 930, "signal": "loop"}
 
@@ -153,8 +154,8 @@ async def test_a_collapse_is_named_and_paid_for(ledger: Ledger, clock: ManualClo
 def test_a_collapse_is_no_outage() -> None:
     error = CollapseDetected(0.97, "loop", 312)
     result = blame(error)
-    assert (result.next, result.cause, result.failure) == (
-        State.POSTMORTEM, RootCause.COLLAPSE, FailureClass.COLLAPSE,
+    assert (result.kind, result.cause, result.failure) == (
+        ResultKind.FAILED, RootCause.COLLAPSE, FailureClass.COLLAPSE,
     )  # fmt: skip
     assert blame(ProviderBadOutput("x", provider="p")).cause is RootCause.PROVIDER_BAD_OUTPUT
     assert of_collapse(error)["proximity_milli"] == 970 and of_collapse(ValueError()) == {}
@@ -186,7 +187,7 @@ async def test_what_all_passes_may_cost_is_held_before_the_first(ledger: Ledger,
 async def test_a_pass_that_is_late_leaves_the_answer_before_it(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One of many words.\nconfidence: 0.2"}, {"text": "x", "delay_s": 60.0})
     asker, _ = await asking(ledger, clock, Reprompted(script, passes=4), per_call_usd_micro=10**6)
-    turn = await asker.turn(State.GENERATE, "generate", FIX, limits=ROOM.model_copy(update={"timeout_s": 2.0}))
+    turn = await asker.turn(Phase.GENERATE, "generate", FIX, limits=ROOM.model_copy(update={"timeout_s": 2.0}))
     assert turn.text == "One of many words."
     _, ended = await entries(ledger)
     assert (ended.payload["problem"], ended.payload["exit"]) == ("", "cut_short")
@@ -245,7 +246,7 @@ async def test_a_restless_answer_counts_and_leaves_less_time(ledger: Ledger, clo
 async def test_of_holes_those_that_collapsed_are_left_out(ledger: Ledger, clock: ManualClock) -> None:
     infills = [{"prefix_ends": "a", "texts": ["x"], "report": ALARMED}, {"texts": ["y"], "report": {}}]
     asker, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
-    found = await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+    found = await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     assert [(one.span, one.text) for one in found] == [(1, "y")]
     assert asker.scale_milli == 1_000 and await ledger.entries(kinds=(EntryKind.DECISION,)) == []
 
@@ -253,7 +254,7 @@ async def test_of_holes_those_that_collapsed_are_left_out(ledger: Ledger, clock:
 async def test_holes_that_all_collapsed_are_a_collapse(ledger: Ledger, clock: ManualClock) -> None:
     asker, _ = await asking(ledger, clock, plays(infill=True, infills=[{"texts": ["x"], "report": ALARMED}]))
     with pytest.raises(CollapseDetected):
-        await asker.infill(State.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+        await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     _, ended = await entries(ledger)
     assert ended.payload["problem"] == "collapsed"
 

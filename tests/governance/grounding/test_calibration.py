@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.calibration import Calibration, Reckoning
-from governance.grounding.reckoned import calibration_of
+from governance.grounding.calibration import Calibration, CalibrationCounter, calibration_of
 from governance.grounding.trust import Trust
 from ledger.events.change import ChangeRollingBack, UndoMade
 from ledger.events.grounding import About, ClaimOutcome, Graded
 from ledger.events.op import OpEnded
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, Entry, FailureClass, State
+from ledger.vocabulary import Draft, Entry, FailureClass, OpOutcome
 from tests.governance.grounding.histories import (
     KEYS,
     STEPS,
@@ -37,7 +36,7 @@ def entry(draft: Draft, seq: int = 1) -> Entry:
 def reckoned(grades: Sequence[Graded]) -> Calibration:
     """Of a record in which each claim was made before it was graded."""
     claims = {made.record: record(made.about, made.confidence_bp, *made.keys) for made in grades}
-    reckoning = Reckoning()
+    reckoning = CalibrationCounter()
     reckoning.take(entry(draft) for draft in claims_of(*claims.values()))
     reckoning.take(entry(grades_of([made])) for made in grades)
     return reckoning.result()
@@ -84,7 +83,7 @@ def test_a_perfect_sensor_and_a_boaster() -> None:
 
 
 def ended(op: str, failure: str = "none") -> Draft:
-    return OpEnded(to=State.POSTMORTEM, failure_class=FailureClass(failure)).draft(op_id=op)
+    return OpEnded(to=OpOutcome.POSTMORTEM, failure_class=FailureClass(failure)).draft(op_id=op)
 
 
 async def test_incidents_are_ops_that_went_wrong_and_each_counts_once(ledger: Ledger) -> None:

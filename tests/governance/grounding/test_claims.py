@@ -11,7 +11,7 @@ from governance import record as recording
 from governance.budget import Budget, BudgetSettings
 from governance.conversation.model_client import ModelClient
 from governance.grounding.claims import likeliest_bp, stated_bp
-from governance.grounding.grading import READ, OpEnd, at_end
+from governance.grounding.grading import READ, OpEnd, grade_at_end
 from governance.record import Recorder
 from kernel.provider import Done, Event, Infill, Limits, Message, TextDelta, Usage
 from ledger.clock import ManualClock
@@ -19,7 +19,7 @@ from ledger.errors import ProviderBadOutput
 from ledger.events.event import event_in
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome
 from ledger.store import Ledger
-from ledger.vocabulary import State
+from ledger.vocabulary import OpOutcome, Phase
 from tests.governance.shopfloor import Priced
 
 ASKED = [Message(role="user", text="What is wrong?")]
@@ -50,7 +50,7 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
     for fails in (False, True, False):
         model.fails = fails
         try:
-            await asker.turn(State.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
+            await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
         except ProviderBadOutput:
             assert fails
     entries = await ledger.entries(op_id="op-1", events=READ)
@@ -59,7 +59,7 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
     assert [claim.confidence_bp for _, claim in claims] == [9_000, None]
     assert {str(key) for _, claim in claims for key in claim.keys} == {"reply priced/generate"}
     assert all("hunter2" not in entry.model_dump_json() for entry in entries)
-    grades, beyond = at_end(entries, OpEnd(state=State.COMPLETE))
+    grades, beyond = grade_at_end(entries, OpEnd(state=OpOutcome.COMPLETE))
     assert [(g.about, g.outcome) for g in grades] == [(About.REPLY, ClaimOutcome.HIT), (About.REPLY, ClaimOutcome.MISS)]
     assert beyond == 1
 

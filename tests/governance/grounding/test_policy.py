@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from governance.grounding.policy import ALARM_MILLI, EVEN_BP, Ground, Grounding, PolicySettings, felt, grounding
+from governance.grounding.policy import ALARM_MILLI, EVEN_BP, Ground, Grounding, PolicySettings, grounding, proximity_of
 from kernel.canary import load_levels
 from kernel.provider import Report
 from ledger.vocabulary import Complexity, Tier
@@ -102,10 +102,10 @@ def test_a_looser_setting_is_refused(looser: dict[str, int]) -> None:
 
 
 def test_a_peak_that_did_not_last_is_no_alarm() -> None:
-    assert felt(None) == 0
-    assert felt(Report(proximity_milli=990)) == ALARM_MILLI - 1
-    assert felt(Report(proximity_milli=990, alarm=True)) == 990
-    assert felt(Report(proximity_milli=10, alarm=True)) == ALARM_MILLI
+    assert proximity_of(None) == 0
+    assert proximity_of(Report(proximity_milli=990)) == ALARM_MILLI - 1
+    assert proximity_of(Report(proximity_milli=990, alarm=True)) == 990
+    assert proximity_of(Report(proximity_milli=10, alarm=True)) == ALARM_MILLI
 
 
 def test_the_alarm_level_is_the_canarys_own() -> None:

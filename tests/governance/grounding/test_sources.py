@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.grounding.sources import Behind, behind, dated, sources_of, stale_of, weight_of
+from governance.grounding.sources import CandidateEvidence, evidence_of, sources_of, stale_of, weight_of, with_ages
 from ledger.clock import stamp
 from ledger.events.grounding import WEEK, Band
 from ledger.vocabulary import Signal, Source
@@ -36,7 +36,7 @@ def use(tool: str, path: str = "", *, ok: bool = True, found: bool = True, **arg
 
 
 def of(*uses: ToolUse, read: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return sources_of(Behind(uses=uses, read=read, failed=failed))
+    return sources_of(CandidateEvidence(uses=uses, read=read, failed=failed))
 
 
 USES = st.builds(
@@ -79,9 +79,9 @@ def test_words_count_where_somebody_has_said_them() -> None:
     """A failing test is told by the runner, a marker by its file: neither is a second source."""
     told = signal("t.py::a")
     issue = signal(source=Source("github_issue"))
-    assert sources_of(behind(operation(told), (), (), ("t.py::a",))) == ("tests",)
-    assert sources_of(behind(operation(issue, issue), (), (), ())) == ("said:github_issue",)
-    assert sources_of(behind(operation(signal(source=Source("todo_scanner"))), (), (), ())) == ()
+    assert sources_of(evidence_of(operation(told), (), (), ("t.py::a",))) == ("tests",)
+    assert sources_of(evidence_of(operation(issue, issue), (), (), ())) == ("said:github_issue",)
+    assert sources_of(evidence_of(operation(signal(source=Source("todo_scanner"))), (), (), ())) == ()
 
 
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
@@ -92,10 +92,12 @@ def issue(at: datetime | None, base: str = A) -> Signal:
     return signal(source=Source("github_issue"), base=base, seen_at=stamp(at) if at else "")
 
 
-def aged(*signals: Signal, read: tuple[str, ...] = (), changed: tuple[str, ...] = (), later: timedelta = DAY) -> Behind:
+def aged(
+    *signals: Signal, read: tuple[str, ...] = (), changed: tuple[str, ...] = (), later: timedelta = DAY
+) -> CandidateEvidence:
     """The evidence of an op on commit ``B`` that was made ``later`` before anybody looks at it."""
     op = operation(*(signals or (signal("t.py::a"),)), base=B, created_at=stamp(NOW - later))
-    return dated(behind(op, (), read, ()), op, changed=changed, now=NOW)
+    return with_ages(evidence_of(op, (), read, ()), op, changed=changed, now=NOW)
 
 
 def test_what_the_branch_has_otherwise_by_now_is_of_the_time_when_it_was_read() -> None:
@@ -138,6 +140,6 @@ def test_order_and_repetition_say_nothing_and_more_is_never_less(one: list[ToolU
 @given(st.lists(USES, max_size=6))
 def test_what_is_recorded_is_counted_alike(uses: list[ToolUse]) -> None:
     op = operation(issue(NOW - DAY), base=B, created_at=stamp(NOW - DAY))
-    known = dated(behind(op, uses, ("a.py",), ("t",)), op, changed=("a.py", "c.py"), now=NOW)
-    read = Behind.model_validate_json(known.model_dump_json())
+    known = with_ages(evidence_of(op, uses, ("a.py",), ("t",)), op, changed=("a.py", "c.py"), now=NOW)
+    read = CandidateEvidence.model_validate_json(known.model_dump_json())
     assert (sources_of(read), stale_of(read)) == (sources_of(known), stale_of(known))

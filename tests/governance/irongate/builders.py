@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from governance.irongate.candidate_gates import Inspection
+from governance.irongate.inspection import Inspection
 from ledger.ids import sha256_hex
 from ledger.vocabulary import (
     Candidate,

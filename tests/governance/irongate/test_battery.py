@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from governance.irongate.candidate.g01_containment import ContainmentFacts as Place
-from governance.irongate.candidate_gates import Inspection, decide, inspect
+from governance.irongate.candidate_gates import decide, inspect
+from governance.irongate.inspection import ContainmentFacts, Inspection
 from governance.irongate.op.g19_recursion import change_hash, diff_hash
+from governance.irongate.registry import CANDIDATE_GATES
 from ledger.vocabulary import Complexity, Decision, Edit, EditKind, Tier, Verdict
 from tests.governance.irongate.builders import candidate, edit, inspection, operation, signal
 
@@ -23,7 +24,9 @@ def denied_by(made: Inspection) -> set[str]:
 def test_a_plain_repair_passes_every_gate_in_order() -> None:
     verdicts = inspect(inspection({"calc.py": (CALC, FIXED)}))
     assert decide(verdicts) == (Decision.ALLOW, Tier.SAFE_AUTO)
-    assert [verdict.gate for verdict in verdicts] == [1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19, 20]
+    numbers = [verdict.gate for verdict in verdicts]
+    assert numbers == [gate.number for gate in CANDIDATE_GATES]
+    assert numbers[:12] == [1, 2, 4, 5, 6, 13, 14, 15, 16, 17, 19, 20]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_what_was_undone_is_known_wherever_it_stands(before: str, after: str, kn
 
 def test_links_found_on_disk_count() -> None:
     made = inspection({"calc.py": (CALC, FIXED)})
-    found = made.model_copy(update={"located": (Place(path="calc.py", links=("calc.py",)),)})
+    found = made.model_copy(update={"located": (ContainmentFacts(path="calc.py", links=("calc.py",)),)})
     assert denied_by(found) == {"gate01.link"}
 
 

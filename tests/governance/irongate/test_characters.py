@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.irongate.candidate import g05_characters
-from governance.irongate.injection.confusables import deceptive
+from governance.irongate.injection.confusables import why_deceptive
 from governance.irongate.syntax import kinds
 from ledger.vocabulary import Decision
 
@@ -60,14 +60,14 @@ def test_a_byte_order_mark_at_the_start_is_plain() -> None:
 
 @pytest.mark.parametrize("word", ["größe", "λ", "Δx", "ν_max", "скорость", "变量", "naïve", "ρ0", "µs", "日本"])
 def test_honest_names(word: str) -> None:
-    assert deceptive(word) is None
+    assert why_deceptive(word) is None
 
 
 @pytest.mark.parametrize(
     "word", ["p\u0430y", "\u0441\u043e\u0440\u0443", "Αdmin", "us\u0435r_id", "\uff41bc", "\u0455elf", "ıd"]
 )
 def test_deceptive_names(word: str) -> None:
-    assert deceptive(word) is not None
+    assert why_deceptive(word) is not None
 
 
 def test_prose_and_strings_may_hold_any_letters() -> None:

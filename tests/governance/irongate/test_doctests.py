@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from governance.irongate.candidate import g16_tests
-from governance.irongate.test_code.doctests import as_python, lost_examples, object_of
+from governance.irongate.test_code.doctests import as_python, find_lost_examples, object_of
 from ledger.vocabulary import Decision, Tier
 
 TEXT = '''"""Prices.
@@ -75,7 +75,7 @@ CHANGES = {
 def test_examples_have_to_stay(name: str) -> None:
     old, new, lost = CHANGES[name]
     before, after = TEXT.encode(), TEXT.replace(old, new, 1).encode()
-    assert before != after and lost_examples(before, after) == lost
+    assert before != after and find_lost_examples(before, after) == lost
     facts = g16_tests.ChangedTestFacts(
         path="money.py", before=before, after=after, failing=("money.py",), documented=("money.py",)
     )

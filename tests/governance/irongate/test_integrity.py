@@ -6,7 +6,7 @@ import pytest
 
 from governance.irongate.candidate import g16_tests
 from governance.irongate.paths import is_runner_file, is_test_path
-from governance.irongate.test_code.diff import weakened
+from governance.irongate.test_code.diff import find_weakened
 from ledger.vocabulary import Decision, Tier
 
 HEAD = "import math\nimport unittest\n\nimport pytest\n\nfrom calc import add\n\nLIMIT = 3\n\n\n"
@@ -171,7 +171,7 @@ def changed(pair: tuple[str, str]) -> bytes:
 @pytest.mark.parametrize("name", WEAKER)
 def test_what_may_prove_less(name: str) -> None:
     after = changed(WEAKER[name])
-    assert weakened(MODULE.encode(), after)
+    assert find_weakened(MODULE.encode(), after)
     other = g16_tests.check(g16_tests.ChangedTestFacts(path="tests/test_calc.py", before=MODULE.encode(), after=after))
     assert (other.decision, other.floor) == (Decision.ALLOW, Tier.APPROVAL_REQUIRED)
     own = g16_tests.check(
@@ -185,7 +185,7 @@ def test_what_may_prove_less(name: str) -> None:
 @pytest.mark.parametrize("name", FINE)
 def test_what_only_adds_is_not_refused_and_waits_for_a_person(name: str) -> None:
     after = changed(FINE[name])
-    assert weakened(MODULE.encode(), after) == ()
+    assert find_weakened(MODULE.encode(), after) == ()
     for failing in ((), ("tests/test_calc.py",)):
         facts = g16_tests.ChangedTestFacts(
             path="tests/test_calc.py", before=MODULE.encode(), after=after, failing=failing
@@ -203,13 +203,13 @@ SHADOWED = "from calc import add\n\n\ndef test_add():\n    assert add(sum([1]), 
     ["def sum(_):\n    return 1\n", "sum = max\n", "from helpers import sum\n", "class sum:\n    pass\n"],
 )
 def test_a_new_name_takes_no_place_of_one_that_is_used(more: str) -> None:
-    assert weakened(SHADOWED.encode(), f"{SHADOWED}\n\n{more}".encode())
-    assert not weakened(b"", f"{more}\n\n{SHADOWED}".encode())  # all tests in a new file are its own
+    assert find_weakened(SHADOWED.encode(), f"{SHADOWED}\n\n{more}".encode())
+    assert not find_weakened(b"", f"{more}\n\n{SHADOWED}".encode())  # all tests in a new file are its own
 
 
 def test_a_class_whose_bases_are_elsewhere_takes_no_test_more() -> None:
     old = "class TestAdd(Base):\n    def test_own(self):\n        assert self.one == 1\n"
-    assert weakened(old.encode(), f"{old}\n    def test_add(self):\n        pass\n".encode())
+    assert find_weakened(old.encode(), f"{old}\n    def test_add(self):\n        pass\n".encode())
 
 
 SERVES = {

@@ -25,6 +25,8 @@ from governance.irongate.candidate import (
     g20_unattended,
 )
 from governance.irongate.candidate_gates import SEVERITY, decide, inspect
+from governance.irongate.gate import Gate
+from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.op import g07_cost, g08_approval, g09_ceiling, g10_signatures, g12_lock, g19_recursion
 from governance.irongate.registry import GATES
 from governance.irongate.tool import g03_commands, g18_injection
@@ -155,13 +157,14 @@ COMMANDS = st.one_of(
 
 FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     1: st.builds(
-        g01_containment.ContainmentFacts,
+        ContainmentFacts,
         path=PATHS,
         mode=st.sampled_from([0o644, 0o755, 0o120000, 0o4755, -1]),
         root_is_link=st.booleans(),
         links=NAMES,
         twins=NAMES,
         special=st.booleans(),
+        edit_fault=st.sampled_from([None, *g01_containment.EDIT_FAULTS]),
     ),
     2: st.builds(g02_protected.ProtectedPathFacts, path=PATHS, owner=NAMES, own=NAMES),
     3: st.builds(
@@ -217,7 +220,7 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
     14: st.builds(
         g14_noop.NoopFacts,
         about_code=st.booleans(),
-        files=st.lists(st.builds(g14_noop.FileChange, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
+        files=st.lists(st.builds(g14_noop.FileVersions, path=PATHS, before=MAYBE, after=MAYBE), max_size=3).map(tuple),
     ),
     15: st.builds(g15_secrets.SecretFacts, path=PATHS, before=MAYBE, after=MAYBE),
     16: st.builds(
@@ -247,28 +250,17 @@ FACTS: dict[int, st.SearchStrategy[Frozen]] = {
         known=NAMES,
     ),
 }
-CHECKS: dict[int, Callable[..., Verdict]] = {
-    1: g01_containment.check,
-    2: g02_protected.check,
-    3: g03_commands.check,
-    4: g04_exploration.check,
-    5: g05_characters.check,
-    6: g06_coverage.check,
-    7: g07_cost.check,
-    8: g08_approval.check,
-    9: g09_ceiling.check,
-    11: g11_staleness.check,
-    12: g12_lock.check,
-    13: g13_shrink.check,
-    14: g14_noop.check,
-    15: g15_secrets.check,
-    16: g16_tests.check,
-    10: g10_signatures.check,
-    17: g17_dangerous.check,
-    18: g18_injection.check,
-    19: g19_recursion.check,
-    20: g20_unattended.check,
-}
+CHECKS: dict[int, Callable[..., Verdict]] = {number: gate.check for number, gate in GATES.items()}
+
+
+def recombined(gate: Gate[Any]) -> st.SearchStrategy[Frozen]:
+    """Facts of a gate whose fields come from its examples, each from another one."""
+    examples = [facts for facts, _ in gate.examples]
+    fields = {name: st.sampled_from([getattr(facts, name) for facts in examples]) for name in gate.facts.model_fields}
+    return st.builds(gate.facts, **fields)
+
+
+FACTS |= {number: recombined(gate) for number, gate in GATES.items() if number not in FACTS}
 
 
 def test_every_gate_has_its_property() -> None:
@@ -352,7 +344,7 @@ def test_code_that_is_nested_too_deeply_is_judged(name: str, number: int) -> Non
         extra: dict[int, Frozen] = {
             5: g05_characters.CharacterFacts(**change),
             13: g13_shrink.ShrinkFacts(**change, kind=EditKind.MODIFY),
-            14: g14_noop.NoopFacts(files=(g14_noop.FileChange(**change),), about_code=True),
+            14: g14_noop.NoopFacts(files=(g14_noop.FileVersions(**change),), about_code=True),
             15: g15_secrets.SecretFacts(**change),
             16: g16_tests.ChangedTestFacts(**change),
         }

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from governance.irongate.candidate import g15_secrets
 from governance.irongate.secrets import redaction as secrets
-from governance.irongate.secrets.detector import detected
+from governance.irongate.secrets.detector import run_detector
 from governance.irongate.secrets.redaction import SecretSpan, findings, redact
 from ledger.vocabulary import Decision
 from tests.secret_corpus import DRESSES, SHAPES, TOLD_BY_THEIR_END, Secret, corpus
@@ -296,7 +296,7 @@ def test_the_detector_finds_what_our_shapes_do_not_know(monkeypatch: pytest.Monk
 
 
 def _only_detected(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[SecretSpan, ...]:
-    monkeypatch.setattr(secrets, "beside", lambda text, lower, *, guesses: iter(()))
+    monkeypatch.setattr(secrets, "find_beside_keywords", lambda text, lower, *, guesses: iter(()))
     monkeypatch.setattr(secrets, "SHAPES", ())
     return findings(text)
 
@@ -304,7 +304,7 @@ def _only_detected(monkeypatch: pytest.MonkeyPatch, text: str) -> tuple[SecretSp
 def test_both_ends_of_a_long_text_are_looked_at_by_the_detector() -> None:
     hint = "softlayer_api_key = none\n" * 5_000
     for text in (f"sl_key = '{made(64, HEX)}'\n{hint}", f"{hint}sl_key = '{made(64, HEX)}'\n"):
-        places = list(detected(text, text.lower()))
+        places = list(run_detector(text, text.lower()))
         assert places and all(text[start:end].isalnum() for start, end in places)
 
 

@@ -9,7 +9,7 @@ import pytest
 from governance.irongate.candidate_gates import inspect
 from governance.irongate.op import g19_recursion
 from governance.irongate.syntax import parse, parse_copy, without_docstrings
-from governance.irongate.test_code.diff import weakened
+from governance.irongate.test_code.diff import find_weakened
 from tests.cage.hostile_candidates import BAD, PATH, candidates
 from tests.governance.irongate.builders import inspection
 
@@ -45,6 +45,6 @@ def test_what_needs_a_changed_tree_makes_its_own() -> None:
     before = ast.dump(tree)
     bare = without_docstrings(tree)
     assert "of a" not in ast.dump(bare) and "but a text" in ast.dump(bare)
-    weakened(DOCUMENTED.encode(), DOCUMENTED.replace("x = 1", "x = 2").encode())
-    g19_recursion._program(DOCUMENTED.encode())
+    find_weakened(DOCUMENTED.encode(), DOCUMENTED.replace("x = 1", "x = 2").encode())
+    g19_recursion.program_lines(DOCUMENTED.encode())
     assert ast.dump(tree) == before == ast.dump(parse(DOCUMENTED))  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.irongate.candidate import g20_unattended
-from governance.irongate.unattended.files import Kind, kind_of
-from governance.irongate.unattended.repository import Elsewhere
+from governance.irongate.unattended.files import FileKind, kind_of
+from governance.irongate.unattended.repository import OtherFiles
 from ledger.vocabulary import EditKind, Tier
 from tests.cage.unattended import (
     FAULTY,
@@ -106,7 +106,7 @@ def test_the_daemons_own_search_may_change_what_a_function_asks_and_gives_but_no
     old: str, new: str, search_may: bool
 ) -> None:
     before, after = ACTS.encode(), ACTS.replace(old, new).encode()
-    known = tuple(Elsewhere([("calc.py", before)]).answers(g20_unattended.wanted("calc.py", before, after)))
+    known = tuple(OtherFiles([("calc.py", before)]).answers(g20_unattended.questions_about("calc.py", before, after)))
     facts = g20_unattended.UnattendedFacts(path="calc.py", before=before, after=after, known=known, by_search=True)
     assert waits(g20_unattended.check(facts)) is not search_may
     by_model = facts.model_copy(update={"by_search": False})
@@ -116,7 +116,7 @@ def test_the_daemons_own_search_may_change_what_a_function_asks_and_gives_but_no
 def test_a_change_of_many_functions_is_no_small_repair() -> None:
     before = "".join(f"def f{n}(a):\n    return a - {n}\n\n\n" for n in range(3_000))
     after = before.replace("a -", "a +")
-    assert not g20_unattended.wanted("calc.py", before.encode(), after.encode())
+    assert not g20_unattended.questions_about("calc.py", before.encode(), after.encode())
     assert waits(asked(after, before=before))
     few = before.replace("a - 1\n", "a + 1\n")
     assert not waits(asked(few, before=before))
@@ -309,7 +309,7 @@ USES = "from shop.words import A, tidy\n\n\ndef add(a, b):\n    return tidy(a) -
 
 def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothing() -> None:
     after = USES.replace("tidy(a) - b", "tidy(b) - a.weighed")
-    wanted = g20_unattended.wanted("shop/calc.py", USES.encode(), after.encode())
+    wanted = g20_unattended.questions_about("shop/calc.py", USES.encode(), after.encode())
     assert "shop/calc.py|add|tidy" in wanted and "shop/calc.py||.weighed" in wanted
 
     def said(words: bytes | None) -> Tier | None:
@@ -318,7 +318,7 @@ def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothi
             path="shop/calc.py",
             before=USES.encode(),
             after=after.encode(),
-            known=tuple(Elsewhere(files).answers(wanted)),
+            known=tuple(OtherFiles(files).answers(wanted)),
         )
         return g20_unattended.check(facts).floor
 
@@ -335,23 +335,23 @@ def test_a_function_of_the_repository_is_called_where_it_is_known_to_reach_nothi
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("shop/cart.py", Kind.SOURCE),
-        ("src/packaging/tags.py", Kind.SOURCE),
-        ("shop/__main__.py", Kind.SOURCE),
-        ("tests/test_cart.py", Kind.TEST),
-        ("tests/data/a.json", Kind.DATA),
-        ("README.md", Kind.DOCUMENT),
-        ("docs/guide.rst", Kind.DOCUMENT),
-        ("docs/a.txt", Kind.DOCUMENT),
-        ("CHANGES", Kind.DOCUMENT),
-        ("LICENSE.txt", Kind.DOCUMENT),
-        ("web/app.js", Kind.UNLISTED),
-        ("data.json", Kind.UNLISTED),
-        ("tests/run.sh", Kind.UNLISTED),
-        ("docs/conf.py", Kind.ELSEWHERE),
+        ("shop/cart.py", FileKind.SOURCE),
+        ("src/packaging/tags.py", FileKind.SOURCE),
+        ("shop/__main__.py", FileKind.SOURCE),
+        ("tests/test_cart.py", FileKind.TEST),
+        ("tests/data/a.json", FileKind.DATA),
+        ("README.md", FileKind.DOCUMENT),
+        ("docs/guide.rst", FileKind.DOCUMENT),
+        ("docs/a.txt", FileKind.DOCUMENT),
+        ("CHANGES", FileKind.DOCUMENT),
+        ("LICENSE.txt", FileKind.DOCUMENT),
+        ("web/app.js", FileKind.UNLISTED),
+        ("data.json", FileKind.UNLISTED),
+        ("tests/run.sh", FileKind.UNLISTED),
+        ("docs/conf.py", FileKind.ELSEWHERE),
     ],
 )
-def test_who_runs_a_file(path: str, kind: Kind) -> None:
+def test_who_runs_a_file(path: str, kind: FileKind) -> None:
     assert kind_of(path) is kind
 
 

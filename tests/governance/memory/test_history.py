@@ -10,14 +10,14 @@ import pytest
 
 from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
-from governance.phases.complete import record_outcome
-from governance.pipeline.dossier import Dossier, PhaseResult
+from governance.pipeline.dossier import Dossier
+from governance.pipeline.ending import Ending, record_outcome
 from governance.record import Recorder
 from ledger.clock import ManualClock
 from ledger.events.event import CLASSES
 from ledger.events.session import SessionStarted
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, FailureClass, Operation, RootCause, State
+from ledger.vocabulary import EntryKind, FailureClass, Operation, OpOutcome, RootCause, State
 from tests.governance.memory.pasts import NOW
 from tests.governance.ops import operation
 
@@ -36,8 +36,8 @@ class Diary:
         reason: str = "",
     ) -> Operation:  # fmt: skip
         op = operation(targets=(CART,))
-        result = PhaseResult(next=state, cause=cause, failure=failure, reason=reason)
-        await record_outcome(op, Dossier(), Recorder(self.ledger, op_id=op.id), self.memory.lessons, result, 1)
+        ending = Ending(op=op, dossier=Dossier(), state=state, cause=cause, failure=failure, reason=reason)
+        await record_outcome(ending, Recorder(self.ledger, op_id=op.id), self.memory.lessons, terminal=1)
         return op
 
     async def says(self, op: Operation, event: str) -> None:
@@ -58,7 +58,7 @@ async def diary(tmp_path: Path) -> AsyncIterator[Diary]:
 
 
 async def test_the_last_word_on_an_op_counts(diary: Diary) -> None:
-    kept, undone, deleted, merged = [await diary.ends(State.COMPLETE) for _ in range(4)]
+    kept, undone, deleted, merged = [await diary.ends(OpOutcome.COMPLETE) for _ in range(4)]
     assert await diary.outcomes() == (4, 4, 0)
     await diary.says(undone, "undone")
     await diary.says(deleted, "review.rejected")
@@ -70,22 +70,22 @@ async def test_the_last_word_on_an_op_counts(diary: Diary) -> None:
 
 
 async def test_only_what_says_something_about_the_file_counts(diary: Diary) -> None:
-    await diary.ends(State.POSTMORTEM, RootCause.TIMEOUT, FailureClass.INFRA)
-    await diary.ends(State.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER)
-    await diary.ends(State.CANCELLED, RootCause.CANCELLED_BY_OWNER, FailureClass.USER)
-    await diary.ends(State.CANCELLED, RootCause.APPROVAL_EXPIRED, FailureClass.USER)
-    await diary.ends(State.NOOP)
-    await diary.ends(State.BLOCKED, RootCause.BLOCKED_PATH, FailureClass.POLICY)
+    await diary.ends(OpOutcome.POSTMORTEM, RootCause.TIMEOUT, FailureClass.INFRA)
+    await diary.ends(OpOutcome.POSTMORTEM, RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER)
+    await diary.ends(OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER, FailureClass.USER)
+    await diary.ends(OpOutcome.CANCELLED, RootCause.APPROVAL_EXPIRED, FailureClass.USER)
+    await diary.ends(OpOutcome.NOOP)
+    await diary.ends(OpOutcome.BLOCKED, RootCause.BLOCKED_PATH, FailureClass.POLICY)
     assert await diary.outcomes() == (0, 0, 0)
-    await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
-    await diary.ends(State.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "wrong rounding")
+    await diary.ends(OpOutcome.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
+    await diary.ends(OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "wrong rounding")
     assert await diary.outcomes() == (2, 0, 1)
 
 
 async def test_a_model_is_told_why_and_for_a_week(diary: Diary) -> None:
-    await diary.ends(State.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "we round half to even")
+    await diary.ends(OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED, FailureClass.USER, "we round half to even")
     diary.clock.advance(timedelta(days=1, hours=1).total_seconds())
-    await diary.ends(State.COMPLETE)
+    await diary.ends(OpOutcome.COMPLETE)
     assert await diary.memory.advice((CART,)) == (
         f"yesterday, a change of {CART} was turned down: we round half to even",
     )
@@ -96,19 +96,19 @@ async def test_a_model_is_told_why_and_for_a_week(diary: Diary) -> None:
 
 async def test_lessons_have_to_keep_up_with_what_earlier_boots_came_to(diary: Diary) -> None:
     for _ in range(3):
-        await diary.ends(State.COMPLETE)
-        await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
+        await diary.ends(OpOutcome.COMPLETE)
+        await diary.ends(OpOutcome.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST)
     for good, kept in ((5, True), (4, False)):
         memory = RepositoryMemory(ledger=diary.ledger, clock=diary.clock, settings=MemorySettings(lessons=True))
         await memory.load()
-        ends = [State.POSTMORTEM] + [State.COMPLETE] * good + [State.POSTMORTEM] * (10 - good)
+        ends = [OpOutcome.POSTMORTEM] + [OpOutcome.COMPLETE] * good + [OpOutcome.POSTMORTEM] * (10 - good)
         for state in ends:
             memory.lessons.learn(operation(), state, FailureClass.CODE, ())
         assert bool(memory.taught()) is kept
 
 
 async def test_what_is_switched_off_says_nothing(diary: Diary) -> None:
-    await diary.ends(State.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
+    await diary.ends(OpOutcome.POSTMORTEM, RootCause.TESTS_FAILED, FailureClass.TEST, "red")
     off = MemorySettings(reputation=False, history=False, lessons=False)
     memory = RepositoryMemory(ledger=diary.ledger, clock=diary.clock, settings=off)
     assert (await memory.reputations((CART,)), await memory.advice((CART,)), memory.taught()) == ((), (), ())

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from governance.memory.lessons import KEPT, Lessons
-from ledger.vocabulary import FailureClass, State
+from ledger.vocabulary import FailureClass, OpOutcome
 from tests.governance.ops import operation
 
 
 def test_only_code_and_test_trouble_reaches_a_prompt() -> None:
     lessons = Lessons()
-    lessons.learn(operation(), State.COMPLETE, FailureClass.NONE, ("a.py",))
-    lessons.learn(operation(), State.POSTMORTEM, FailureClass.INFRA, ("a.py",))
-    lessons.learn(operation(), State.POSTMORTEM, FailureClass.TEST, ("a.py",))
+    lessons.learn(operation(), OpOutcome.COMPLETE, FailureClass.NONE, ("a.py",))
+    lessons.learn(operation(), OpOutcome.POSTMORTEM, FailureClass.INFRA, ("a.py",))
+    lessons.learn(operation(), OpOutcome.POSTMORTEM, FailureClass.TEST, ("a.py",))
     assert [line.partition("]")[0] for line in lessons.for_prompt()] == ["[OK", "[FAIL:test"]
 
 
 def test_the_buffer_is_bounded() -> None:
     lessons = Lessons()
     for _ in range(3 * KEPT):
-        lessons.learn(operation(), State.COMPLETE, FailureClass.NONE, ())
+        lessons.learn(operation(), OpOutcome.COMPLETE, FailureClass.NONE, ())
     assert len(lessons.for_prompt()) == KEPT
 
 
 def learned(lessons: Lessons, good: int, bad: int = 0, failure: FailureClass = FailureClass.CODE) -> None:
     for number in range(good + bad):
-        end = (State.COMPLETE, FailureClass.NONE) if number < good else (State.POSTMORTEM, failure)
+        end = (OpOutcome.COMPLETE, FailureClass.NONE) if number < good else (OpOutcome.POSTMORTEM, failure)
         lessons.learn(operation(), *end, ())
 
 
@@ -56,9 +56,9 @@ def test_noise_neither_counts_against_lessons_nor_pushes_them_out() -> None:
     lessons = Lessons()
     learned(lessons, 11)
     for _ in range(3 * KEPT):
-        lessons.learn(operation(), State.POSTMORTEM, FailureClass.INFRA, ())
-        lessons.learn(operation(), State.CANCELLED, FailureClass.USER, ())
-        assert lessons.learn(operation(), State.NOOP, FailureClass.NONE, ()) == ""
+        lessons.learn(operation(), OpOutcome.POSTMORTEM, FailureClass.INFRA, ())
+        lessons.learn(operation(), OpOutcome.CANCELLED, FailureClass.USER, ())
+        assert lessons.learn(operation(), OpOutcome.NOOP, FailureClass.NONE, ()) == ""
     learned(lessons, 9)
     assert lessons.for_prompt() == ("[OK] Make tests/test_cart.py::test_total pass. ()",) * KEPT
 

@@ -13,13 +13,15 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from governance.grounding.claims import goal_key
+from governance.grounding.grading import OpEnd
 from governance.grounding.trust import Tally, Trust
-from governance.grounding.trust_lookup import standings
+from governance.grounding.trust_lookup import lookup_tallies
 from governance.memory.memory import RepositoryMemory
 from governance.memory.settings import MemorySettings
-from governance.phases.complete import record_outcome
-from governance.phases.gate import gate, raised_by
-from governance.pipeline.dossier import Classification, Dossier, Gating, Generation, PhaseResult, RunReport, Validation
+from governance.phases.gate import extra_floors, gate
+from governance.pipeline.dossier import Classification, Dossier, Gating, Generation, RunReport, Validation
+from governance.pipeline.ending import Ending, record_outcome
+from governance.pipeline.phase import ResultKind
 from governance.record import Recorder
 from governance.risk.codebase import Codebases
 from governance.risk.ladder import ChangeFacts
@@ -30,10 +32,10 @@ from ledger.store import Ledger
 from ledger.vocabulary import (
     Complexity,
     FailureClass,
+    OpOutcome,
     RootCause,
     Route,
     RunStatus,
-    State,
     Tier,
 )
 from tests.governance.conftest import REPO_ID
@@ -47,10 +49,10 @@ CART, TEST = "shop/cart.py", "tests/test_cart.py"
 READ = (CART, TEST, "shop/tax.py", "shop/till.py")  # with the failing test as many sources as low trust asks for
 OLD, NEW = b"def total(a, b):\n    return a + b\n", b"def total(a, b):\n    return a - b\n"
 CHANGE = candidate(modify(CART, OLD, NEW))
-REJECTED = PhaseResult(next=State.CANCELLED, cause=RootCause.APPROVAL_REJECTED, failure=FailureClass.USER)
-FAILED = PhaseResult(next=State.POSTMORTEM, cause=RootCause.TESTS_FAILED, failure=FailureClass.TEST)
-WELL = PhaseResult(next=State.COMPLETE)
-KEYS = [TrustKey.of(each.key) for each in standings(operation(), CHANGE, Route.STANDARD, Trust())]
+REJECTED = OpEnd(state=OpOutcome.CANCELLED, cause=RootCause.APPROVAL_REJECTED, failure=FailureClass.USER)
+FAILED = OpEnd(state=OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, failure=FailureClass.TEST)
+WELL = OpEnd(state=OpOutcome.COMPLETE)
+KEYS = [TrustKey.of(each.key) for each in lookup_tallies(operation(), CHANGE, Route.STANDARD, Trust())]
 TALLIES = st.dictionaries(st.sampled_from(KEYS), st.tuples(st.integers(0, 40), st.integers(0, 40)))
 ENDS = st.lists(st.sampled_from([WELL, FAILED, REJECTED]), max_size=5)
 
@@ -75,7 +77,7 @@ def dossier(tier: Tier) -> Dossier:
     )
 
 
-async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[PhaseResult], tier: Tier) -> Gating:
+async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[OpEnd], tier: Tier) -> Gating:
     """GATE's word on the same change of a real repository, with this record behind it."""
     clock = SystemClock()
     ledger = await Ledger.open(base / "ledger.sqlite3", repo_id=REPO_ID, clock=clock)
@@ -84,7 +86,8 @@ async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[PhaseResul
         first = await Recorder(ledger).note(SessionStarted())
         for end in ends:
             past = operation(targets=(CART,))
-            await record_outcome(past, Dossier(), Recorder(ledger, op_id=past.id), memory.lessons, end, first.seq)
+            ending = Ending(op=past, dossier=Dossier(), state=end.state, cause=end.cause, failure=end.failure)
+            await record_outcome(ending, Recorder(ledger, op_id=past.id), memory.lessons, terminal=first.seq)
         async with crew_in(repo, ledger, clock, Priced()) as (crew, context):  # type: ignore[arg-type]
             repository = Repository(context.git)
             shop = replace(
@@ -92,14 +95,14 @@ async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[PhaseResul
             )
             op = operation(base=git(repo, "rev-parse", "HEAD"))
             result = await gate(op, dossier(tier), replace(crew, shop=shop))
-        assert result.next is not State.GENERATE, result.reason
+        assert result.kind is not ResultKind.RETRY, result.reason
         assert isinstance(result.output, Gating)
         return result.output
     finally:
         await ledger.close()
 
 
-def gated(trust: Trust, ends: Sequence[PhaseResult] = (), tier: Tier = Tier.SAFE_AUTO) -> Gating:
+def gated(trust: Trust, ends: Sequence[OpEnd] = (), tier: Tier = Tier.SAFE_AUTO) -> Gating:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder).resolve()
         repo = make_repo(base / "repo", {CART: OLD.decode(), TEST: "def test_total():\n    assert False\n"})
@@ -108,9 +111,7 @@ def gated(trust: Trust, ends: Sequence[PhaseResult] = (), tier: Tier = Tier.SAFE
 
 @settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # on disk: no shrinking
 @given(TALLIES, ENDS, st.sampled_from([Tier.SAFE_AUTO, Tier.NOTIFY_APPLY, Tier.APPROVAL_REQUIRED]))
-def test_no_record_makes_a_tier_lower(
-    tallies: dict[TrustKey, tuple[int, int]], ends: list[PhaseResult], tier: Tier
-) -> None:
+def test_no_record_makes_a_tier_lower(tallies: dict[TrustKey, tuple[int, int]], ends: list[OpEnd], tier: Tier) -> None:
     assert gated(trusting(tallies), ends, tier).tier >= tier
 
 
@@ -127,7 +128,7 @@ def test_no_record_makes_a_tier_lower(
     ],
 )
 def test_what_the_record_makes_of_a_silent_change(
-    tally: tuple[int, int], ends: list[PhaseResult], tier: Tier, said: str
+    tally: tuple[int, int], ends: list[OpEnd], tier: Tier, said: str
 ) -> None:
     found = gated(trusting({goal_key(operation()): tally}), ends)
     assert found.tier is tier and said in " ".join(found.reasons)
@@ -149,7 +150,7 @@ def test_what_no_test_has_run_on_waits_and_what_failed_once_is_shown(
         scope="suite", status=RunStatus.GREEN, passed=total, total=total, newly_red=(), flaky=flaky, duration_ms=1
     )
     validation = Validation(runs=(run,), verdicts=(), suite_ran=True, passed=total, total=total)
-    floors = raised_by(
+    floors = extra_floors(
         operation(), Dossier(), ChangeFacts(), validation=validation, blast_bp=0, paths=paths, doubt="", beyond=()
     )
     assert max((floor for floor, _ in floors if floor is not None), default=Tier.SAFE_AUTO) is tier

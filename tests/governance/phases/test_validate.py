@@ -9,13 +9,14 @@ import pytest
 
 from governance.approval.refusals import Refused
 from governance.irongate.candidate_gates import decide
-from governance.phases.validate import syntax_problem, unread, validate
-from governance.pipeline.dossier import Classification, Dossier, Generation, PhaseResult, Validation
+from governance.phases.validate import syntax_problem, unread_floors, validate
+from governance.pipeline.dossier import Classification, Dossier, Generation, Validation
+from governance.pipeline.phase import PhaseResult, ResultKind
 from governance.risk.codebase import Codebases
 from governance.verification.baseline import Baselines
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Complexity, Edit, EditKind, State, Tier
+from ledger.vocabulary import Complexity, Edit, EditKind, Tier
 from tests.e2e.world import repo_with
 from tests.governance.crewed import crew_in
 from tests.governance.ops import candidate, modify, operation, signal
@@ -48,7 +49,7 @@ def test_only_what_parsed_before_or_is_new_has_to_parse(
     change = candidate(Edit(path=path, kind=EditKind.MODIFY, before=None, after=after))
     problem = syntax_problem(change, {path: before})
     assert bool(problem) is refused and (not refused or problem.startswith(f"{path} does not parse: "))
-    assert bool(unread(change)) is (path != "a.txt" and after in (BROKEN, MENDED))
+    assert bool(unread_floors(change)) is (path != "a.txt" and after in (BROKEN, MENDED))
 
 
 GOOD, NEW = "tests/test_a.py::test_good", "tests/test_a.py::test_new"
@@ -82,7 +83,7 @@ async def validated(tmp_path: Path, ledger: Ledger, clock: ManualClock, test: st
         repository = Repository(crew.shop.git)
         shop = replace(
             crew.shop,
-            runner=project.runner(),
+            tests=project.runner(),
             repository=repository,
             codebases=Codebases(repository),
             baselines=Baselines(workspaces=crew.shop.workspaces),
@@ -95,7 +96,7 @@ async def test_a_repair_of_a_file_in_a_newer_python_is_shown_to_a_person(
     tmp_path: Path, ledger: Ledger, clock: ManualClock
 ) -> None:
     result = await validated(tmp_path, ledger, clock, NEW, modify("new.py", NEWER, MENDED))
-    assert result.next is State.GATE and isinstance(result.output, Validation), result.reason
+    assert result.kind is ResultKind.DONE and isinstance(result.output, Validation), result.reason
     assert decide(result.output.verdicts)[1] is Tier.APPROVAL_REQUIRED, "no gate has read it"
     assert "validate.unread" in {verdict.rule for verdict in result.output.verdicts}
 
@@ -103,7 +104,7 @@ async def test_a_repair_of_a_file_in_a_newer_python_is_shown_to_a_person(
 async def test_a_repair_that_parses_asks_for_nothing(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
     edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return -a\n"))
     result = await validated(tmp_path, ledger, clock, GOOD, edit)
-    assert result.next is State.GATE and isinstance(result.output, Validation), result.reason
+    assert result.kind is ResultKind.DONE and isinstance(result.output, Validation), result.reason
     assert decide(result.output.verdicts)[1] is Tier.SAFE_AUTO
     assert (result.output.missed, result.output.anyway, result.output.suite_ran) == ((), (), True)
 
@@ -111,14 +112,14 @@ async def test_a_repair_that_parses_asks_for_nothing(tmp_path: Path, ledger: Led
 async def test_a_repair_that_repairs_nothing_is_sent_back(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
     edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return a + 1\n"))
     result = await validated(tmp_path, ledger, clock, GOOD, edit)
-    assert result.next is State.GENERATE and result.feedback is not None
+    assert result.kind is ResultKind.RETRY and result.feedback is not None
     assert result.feedback.rule == "validate.tests" and GOOD in result.feedback.text
 
 
 async def test_a_repair_that_a_gate_refuses_is_sent_back(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
     edit = modify("good.py", OLD, OLD.replace(b"return a\n", b"return -a\n# ... rest of the file ...\n"))
     result = await validated(tmp_path, ledger, clock, GOOD, edit)
-    assert result.next is State.GENERATE and result.feedback is not None
+    assert result.kind is ResultKind.RETRY and result.feedback is not None
     assert result.feedback.rule.startswith("gate13.")
 
 
@@ -130,5 +131,5 @@ async def test_a_file_that_was_no_python_before_has_to_parse(
     )
     for edit in (renamed, modify("good.py", OLD, BROKEN)):
         result = await validated(tmp_path / edit.path, ledger, clock, GOOD, edit)
-        assert result.next is State.GENERATE and result.feedback is not None
+        assert result.kind is ResultKind.RETRY and result.feedback is not None
         assert result.feedback.rule == "validate.parse"

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from governance.pipeline.commit_message import SUBJECT, compose, subject
 from governance.pipeline.dossier import Dossier, Generation
-from ledger.vocabulary import State
+from ledger.vocabulary import Phase
 from tests.governance.ops import candidate, modify, operation, signal
 
 
 def dossier() -> Dossier:
     made = candidate(modify("shop/cart.py", b"a = 1\n", b"a = 2\n"))
-    return Dossier().merge(State.GENERATE, Generation(candidate=made))
+    return Dossier().merge(Phase.GENERATE, Generation(candidate=made))
 
 
 def test_subject_names_area_and_test() -> None:

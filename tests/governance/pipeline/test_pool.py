@@ -9,17 +9,17 @@ from daemon.views.narrate import narrate
 from governance.approval.inbox import ApprovalRequest
 from governance.irongate.op.g19_recursion import diff_hash
 from governance.pipeline.context import OpContext
-from governance.pipeline.dossier import Dossier, PhaseResult
-from governance.pipeline.orchestrator import Phase
-from governance.pipeline.pool import KEPT_ENDINGS
+from governance.pipeline.dossier import Dossier
+from governance.pipeline.phase import PhaseResult, PhaseRun, ResultKind, retry
 from governance.pipeline.routes import ClockSettings
+from governance.pipeline.work_reports import KEPT_ENDINGS
 from governance.record import Recorder
-from governance.settings import ApprovalSettings, GovernanceSettings
+from governance.settings import ApprovalSettings, GovernanceSettings, PipelineSettings
 from kernel.provider import Limits, Message, Usage
 from ledger.clock import ManualClock, unstamp
 from ledger.events.model import CallEnded
 from ledger.store import Ledger
-from ledger.vocabulary import Entry, EntryKind, FailureClass, Operation, RootCause, Spend, State
+from ledger.vocabulary import Entry, EntryKind, FailureClass, Operation, OpOutcome, Phase, RootCause, Spend
 from tests.governance.ops import operation
 from tests.governance.shopfloor import PRICE, WANTED, Floor, Priced, onward, with_candidate, working
 
@@ -29,7 +29,7 @@ DAY = {"per_call_usd_micro": 100, "per_op_usd_micro": 1_000, "per_day_usd_micro"
 async def thinks(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """GENERATE that asks the model once; the call is estimated at 100 micro-dollars."""
     await crew.asker.turn(
-        State.GENERATE, "test", [Message(role="user", text="x" * 360)], limits=Limits(max_tokens=10)
+        Phase.GENERATE, "test", [Message(role="user", text="x" * 360)], limits=Limits(max_tokens=10)
     )  # fmt: skip
     return await with_candidate(op, dossier, crew)
 
@@ -56,16 +56,16 @@ async def test_an_op_for_which_the_days_money_runs_out_goes_back_into_the_queue(
     """CANCELLED and asked for again: the router counts no attempt, and nothing more is handed out this day."""
     first, second = operation(), operation()
     async with working(
-        ledger, clock, phases={State.GENERATE: thinks, State.APPROVE: onward(State.APPLY)}, provider=Priced(100),
+        ledger, clock, phases={Phase.GENERATE: thinks, Phase.APPROVE: onward()}, provider=Priced(100),
         ceilings=DAY | {"per_day_usd_micro": 150},
     ) as floor:  # fmt: skip
         floor.feed.waiting.put_nowait(first)
-        assert (await floor.ended()).state is State.COMPLETE
+        assert (await floor.ended()).state is OpOutcome.COMPLETE
         floor.feed.waiting.put_nowait(second)
         ending = await floor.ended()
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.BUDGET_EXHAUSTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.BUDGET_EXHAUSTED)
         assert ending.failure is FailureClass.BUDGET
-        assert floor.feed.finished[-1] == (second.id, State.CANCELLED, RootCause.BUDGET_EXHAUSTED, True)
+        assert floor.feed.finished[-1] == (second.id, OpOutcome.CANCELLED, RootCause.BUDGET_EXHAUSTED, True)
         floor.feed.waiting.put_nowait(second)  # 50 of 150 are left: not enough, and so it is not taken up again
         await asyncio.sleep(0.05)
         assert len(floor.feed.finished) == 2 and len(await day_spent(ledger)) == 1
@@ -74,28 +74,28 @@ async def test_an_op_for_which_the_days_money_runs_out_goes_back_into_the_queue(
 
 async def test_a_ceiling_that_no_day_lifts_ends_the_op(ledger: Ledger, clock: ManualClock) -> None:
     async with working(
-        ledger, clock, phases={State.GENERATE: thinks}, provider=Priced(100), ceilings=DAY | {"per_day_usd_micro": 90}
+        ledger, clock, phases={Phase.GENERATE: thinks}, provider=Priced(100), ceilings=DAY | {"per_day_usd_micro": 90}
     ) as floor:
         op = operation()
         floor.feed.waiting.put_nowait(op)
         ending = await floor.ended()
-        assert (ending.state, ending.cause) == (State.POSTMORTEM, RootCause.BUDGET_EXHAUSTED)
-        assert floor.feed.finished == [(op.id, State.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, False)]
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.BUDGET_EXHAUSTED)
+        assert floor.feed.finished == [(op.id, OpOutcome.POSTMORTEM, RootCause.BUDGET_EXHAUSTED, False)]
 
 
 async def test_work_goes_on_after_midnight(ledger: Ledger) -> None:
     clock = ManualClock(datetime(2026, 1, 1, 23, 59, 59, 950_000, tzinfo=UTC))
     async with working(
-        ledger, clock, phases={State.GENERATE: thinks, State.APPROVE: onward(State.APPLY)}, provider=Priced(100),
+        ledger, clock, phases={Phase.GENERATE: thinks, Phase.APPROVE: onward()}, provider=Priced(100),
         ceilings=DAY | {"per_day_usd_micro": 150},
     ) as floor:  # fmt: skip
         for _ in range(2):
             floor.feed.waiting.put_nowait(operation())
-        assert (await floor.ended()).state is State.COMPLETE
-        assert (await floor.ended()).state is State.CANCELLED
+        assert (await floor.ended()).state is OpOutcome.COMPLETE
+        assert (await floor.ended()).state is OpOutcome.CANCELLED
         floor.feed.waiting.put_nowait(operation())
         clock.advance(1)
-        assert (await floor.ended()).state is State.COMPLETE
+        assert (await floor.ended()).state is OpOutcome.COMPLETE
 
 
 async def test_an_op_that_was_waited_for_until_the_money_was_gone_is_given_back_unstarted(
@@ -107,7 +107,7 @@ async def test_an_op_that_was_waited_for_until_the_money_was_gone_is_given_back_
         op = operation()
         floor.feed.waiting.put_nowait(op)
         await until(floor, 1)
-        assert floor.feed.finished == [(op.id, State.CANCELLED, RootCause.BUDGET_EXHAUSTED, True)]
+        assert floor.feed.finished == [(op.id, OpOutcome.CANCELLED, RootCause.BUDGET_EXHAUSTED, True)]
         assert floor.feed.steps == [] and await floor.told(op, "op.started") == []
 
 
@@ -136,27 +136,27 @@ async def test_the_owners_cancel_of_a_parked_op_is_no_verdict_on_its_diff(ledger
         await parked(floor, op)
         await floor.pool.cancel(op.id, "cancelled by the owner")
         ending = await floor.ended()
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.CANCELLED_BY_OWNER)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER)
         assert await floor.refused.hashes() == ()
         assert await floor.inbox.pending() == ()
         (terminal,) = await floor.told(op, "terminal")
         assert (terminal.payload["root_cause"], terminal.payload["reason"]) == (
             "cancelled_by_owner", "cancelled by the owner",
         )  # fmt: skip
-        assert floor.feed.finished == [(op.id, State.CANCELLED, RootCause.CANCELLED_BY_OWNER, False)]
+        assert floor.feed.finished == [(op.id, OpOutcome.CANCELLED, RootCause.CANCELLED_BY_OWNER, False)]
 
 
 async def test_a_no_refuses_the_diff_and_leaves_an_outcome_with_what_the_op_cost(
     ledger: Ledger, clock: ManualClock
 ) -> None:
     async with working(
-        ledger, clock, phases={State.GENERATE: works_for(7, thinks)}, provider=Priced(100), ceilings=DAY
+        ledger, clock, phases={Phase.GENERATE: works_for(7, thinks)}, provider=Priced(100), ceilings=DAY
     ) as floor:
         op = operation()
         await parked(floor, op)
         await floor.pool.decide(op.id, "rejected", by="owner", reason="not my style")
         ending = await floor.ended()
-        assert (ending.state, ending.cause) == (State.CANCELLED, RootCause.APPROVAL_REJECTED)
+        assert (ending.state, ending.cause) == (OpOutcome.CANCELLED, RootCause.APPROVAL_REJECTED)
         assert await floor.refused.hashes() == (diff_hash(WANTED),)
         (terminal,), (outcome,) = await floor.told(op, "terminal"), await floor.told(op, "outcome")
         assert outcome.causes == (terminal.seq,) and outcome.payload["success"] is False
@@ -176,7 +176,7 @@ async def test_nobodys_answer_leaves_an_outcome_too(ledger: Ledger, clock: Manua
         assert len(await floor.told(op, "outcome")) == 1
 
 
-def works_for(seconds: float, then: Phase) -> Phase:
+def works_for(seconds: float, then: PhaseRun) -> PhaseRun:
     """The phase with so much working time, by the clock of the test."""
 
     async def phase(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
@@ -201,7 +201,7 @@ async def test_the_time_before_a_yes_counts_and_the_waiting_does_not(ledger: Led
         raise AssertionError("the op's time was over long ago")
 
     settings = GovernanceSettings(clocks=ClockSettings(op_s=1, op_complex_s=1))
-    phases = {State.GENERATE: works_for(3, slow), State.APPLY: endless}
+    phases = {Phase.GENERATE: works_for(3, slow), Phase.APPLY: endless}
     async with working(ledger, clock, phases=phases, settings=settings) as floor:
         op = operation()
         request = await parked(floor, op)
@@ -220,11 +220,33 @@ async def test_the_time_before_a_yes_counts_and_the_waiting_does_not(ledger: Led
 
 
 async def test_endings_that_nobody_reads_do_not_pile_up(ledger: Ledger, clock: ManualClock) -> None:
-    async with working(ledger, clock, phases={State.CLASSIFY: onward(State.BLOCKED)}) as floor:
+    async with working(ledger, clock, phases={Phase.CLASSIFY: onward(ResultKind.REFUSED)}) as floor:
         ops = [operation() for _ in range(KEPT_ENDINGS + 3)]
         for op in ops:
             floor.feed.waiting.put_nowait(op)
         await until(floor, len(ops))
         await asyncio.sleep(0)
-        kept = [(await floor.ended()).op.id for _ in range(floor.pool.ended.qsize())]
+        kept = [(await floor.ended()).op.id for _ in range(floor.reports.ended.qsize())]
         assert kept == [op.id for op in ops[3:]]
+
+
+async def test_a_step_back_is_recorded_with_its_rule_and_bounded(ledger: Ledger, clock: ManualClock) -> None:
+    async def again(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+        return retry(Phase.GENERATE, "generate.test", "not yet", RootCause.NO_CANDIDATE, FailureClass.CODE)
+
+    settings = GovernanceSettings(pipeline=PipelineSettings(generate_retries=2))
+    async with working(ledger, clock, phases={Phase.GENERATE: again}, settings=settings) as floor:
+        op = operation()
+        floor.feed.waiting.put_nowait(op)
+        ending = await floor.ended()
+        assert (ending.state, ending.cause) == (OpOutcome.POSTMORTEM, RootCause.NO_CANDIDATE)
+        assert ending.reason == "not yet (generate.test); no retry is left"
+        entered = [(e.phase, e.payload["rule"]) for e in await floor.told(op, "phase.entered")]
+        assert entered[2:] == [(Phase.GENERATE, ""), *[(Phase.GENERATE, "generate.test")] * 2]
+
+
+async def test_a_result_without_an_edge_ends_the_op_for_good(ledger: Ledger, clock: ManualClock) -> None:
+    async with working(ledger, clock, phases={Phase.CLASSIFY: onward(ResultKind.STALE)}) as floor:
+        floor.feed.waiting.put_nowait(operation())
+        ending = await floor.ended()
+        assert ending.state is OpOutcome.FAILED_PERMANENT and "no edge for the result stale" in ending.reason

@@ -24,7 +24,7 @@ from kernel.provider import DivergeRequest, Infill, InfillAnswer, InfillRequest,
 from ledger.clock import ManualClock
 from ledger.events.op import OpEnded
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, Outcome, RootCause, RunStatus, State, TestResult, TestRun
+from ledger.vocabulary import Operation, OpOutcome, Outcome, RootCause, RunStatus, TestResult, TestRun
 from tests.e2e.world import Infilling
 from tests.governance.ops import operation
 from tests.governance.shopfloor import bare_shop
@@ -94,7 +94,7 @@ class Searches:
     async def crash(self, cause: RootCause) -> None:
         """This op is over, and another one takes its place."""
         record = Recorder(self._ledger, op_id=self.op.id)
-        await record.note(OpEnded(to=State.POSTMORTEM, root_cause=cause))
+        await record.note(OpEnded(to=OpOutcome.POSTMORTEM, root_cause=cause))
         self.op = self.op.model_copy(update={"id": f"{self.op.id}-next"})
         self._holdings = OpResources()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from governance.repair.prompt import BODIES_CHARS, Example, header, hole, room_of
 from governance.repair.spans import ParsedFile, insert_before, replace_line
-from governance.verification.evidence import evidence
+from governance.verification.evidence import VERIFIED, evidence
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
@@ -138,4 +138,4 @@ async def test_half_of_what_fails_is_never_shown_and_the_evidence_says_so(
     seen = {n for n in range(functions) if f"test_{n}" in prompts or f"message_{n}" in prompts or f"{n}00" in prompts}
     assert len(seen) == (functions + 1) // 2
     assert found.shown is not None and {f"t.py::test_{n}" for n in seen} == set(found.shown)
-    assert evidence(found.repaired, found.shown).startswith("verified") == (functions > 1)
+    assert (evidence(found.repaired, found.shown).level == VERIFIED) == (functions > 1)

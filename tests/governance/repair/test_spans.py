@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.repair.asking import changed_lines
 from governance.repair.prompt import BEHIND_CHARS, hole, nearest
 from governance.repair.search_plan import Wave, plan
 from governance.repair.spans import (
@@ -22,6 +21,7 @@ from governance.repair.spans import (
     replace_block,
     replace_line,
 )
+from governance.repair.variants import changed_lines
 from tools.testing.localisation.ranking import Suspicion
 
 TEXT = '''"""Größe."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.repair.failure_context import FailureContext, look
+from governance.repair.failure_context import FailureContext, read_context
 from governance.repair.search_plan import Given, Wave, plan
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -74,7 +74,9 @@ def test_lines_are_ranked_or_come_as_they_stand(tmp_path: Path) -> None:
     run = TestRun(status=RunStatus.RED, collected=("t.py::bad", "t.py::good"), results=results, coverage=coverage)
 
     def lines(*, ranked: bool) -> list[int]:
-        found: FailureContext = look(Folder(tmp_path), run, results[:1], {"a.py": frozenset({5})}, ranked=ranked)
+        found: FailureContext = read_context(
+            Folder(tmp_path), run, results[:1], {"a.py": frozenset({5})}, ranked=ranked
+        )
         return [place.line for place in found.places]
 
     assert lines(ranked=True) == [7, 5, 2]

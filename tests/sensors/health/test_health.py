@@ -34,7 +34,7 @@ async def test_it_looks_when_it_is_asked_and_not_more_often(tmp_path: Path) -> N
     clock.advance(30)
     assert (await health.look()).levels[Part.MEMORY] is Level.HIGH
     assert health.line.startswith("the machine is DEGRADED, score 40: memory 5 % left")
-    health.provider_problem = "The weights are not on this machine."
+    health.report_provider("The weights are not on this machine.")
     for _ in range(5):
         clock.advance(30)
         await asyncio.gather(health.look(), health.look())
@@ -49,8 +49,7 @@ async def test_its_timer_tells_of_a_loop_that_was_held_up(tmp_path: Path) -> Non
         nonlocal heard
         heard += 1
 
-    health = Health(gauges=machine(tmp_path), clock=SystemClock(), settings=HealthSettings(every_s=0.2))
-    health.tell(hear)
+    health = Health(gauges=machine(tmp_path), clock=SystemClock(), settings=HealthSettings(every_s=0.2), on_sample=hear)
     running = asyncio.create_task(health.run())
     try:
         await asyncio.wait_for(health.next(), 10)

@@ -17,12 +17,12 @@ import sensors.registry  # noqa: F401  declares the sources of signals
 from ledger.clock import SystemClock
 from ledger.ids import new_signal_id, sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, RootCause, Signal, Source, State, TestsPass, Urgency, Verdict
+from ledger.vocabulary import Operation, OpOutcome, RootCause, Signal, Source, TestsPass, Urgency, Verdict
 from sensors.intake.governor import GovernorSettings
+from sensors.intake.ports import IntakePorts
 from sensors.intake.queue import rebuild
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Surroundings
 
 PER_ROUND = 20
 WAVE = 10  # signals on their way in at the same time
@@ -91,10 +91,10 @@ async def work(router: IntakeRouter, world: World) -> None:
         op = await router.next()
         await router.started(op.id)
         if any(number_of(signal) % 5 == 0 for signal in op.signals):
-            await router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=True)
+            await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=True)
         else:
             world.act(op)
-            await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+            await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
 
 
 async def recover(router: IntakeRouter, world: World) -> None:
@@ -103,7 +103,7 @@ async def recover(router: IntakeRouter, world: World) -> None:
     for op_id in report.undecided:
         taken = [line for line in router.snapshot(lines=MANY).lines if line.op_id == op_id]
         if world.acted(op_id):
-            await router.finish(op_id, State.COMPLETE, cause=RootCause.NONE)
+            await router.finish(op_id, OpOutcome.COMPLETE, cause=RootCause.NONE)
         elif any(int(line.goal.split()[1].rpartition("-")[2]) % 3 == 1 for line in taken):
             for line in taken:  # said before: a kill in between is undecided again, and comes to the same
                 say("aside", line.signal_id)
@@ -121,10 +121,6 @@ async def rebuilt(ledger: Ledger) -> bool:
     return before == [await ledger.query(sql) for sql in TABLES]
 
 
-async def calm() -> Surroundings:
-    return Surroundings()
-
-
 async def main(folder: Path, round_number: int, drain: bool) -> None:
     world = World(folder)
     ledger = await Ledger.open(folder / "ledger.sqlite3", repo_id="0123456789ab", clock=SystemClock())
@@ -133,10 +129,11 @@ async def main(folder: Path, round_number: int, drain: bool) -> None:
         clock=SystemClock(),
         boot=f"boot-{round_number}",
         settings=RouterSettings(max_attempts=ATTEMPTS, max_claims=1000, max_merged=2),
-        admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
-        may_release=lambda silent_s, limit_s: Verdict(gate=12, rule="gate12.expired"),
+        ports=IntakePorts(
+            admit=lambda signal: Verdict(gate=19, rule="gate19.recursion"),
+            may_release=lambda silent_s, limit_s: Verdict(gate=12, rule="gate12.expired"),
+        ),
         caps=UNCAPPED,
-        look=calm,
     )
     say("ready")
     await recover(router, world)

@@ -68,7 +68,12 @@ def test_a_person_who_submits_again_means_it() -> None:
 
 
 def test_what_was_missing_may_be_there_at_the_next_boot() -> None:
-    for cause, at_next_boot in (("provider_unavailable", "new"), ("sandbox_missing", "new"), ("timeout", "suppressed")):
+    for cause, at_next_boot in (
+        ("provider_unavailable", "new"),
+        ("sandbox_missing", "new"),
+        ("internal", "new"),  # a full disk
+        ("timeout", "suppressed"),
+    ):
         last = past(ItemState.DONE, reason=f"POSTMORTEM {cause}", attempts=1)
         for boot, expected in (("boot-1", "suppressed"), ("boot-2", at_next_boot)):
             fresh = signal().model_copy(update={"boot": boot})

@@ -15,12 +15,13 @@ from daemon.record.replay import replay
 from ledger.clock import ManualClock
 from ledger.errors import GitFailed
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, Operation, RootCause, Source, State, Urgency
+from ledger.vocabulary import EntryKind, Operation, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.declared import DeclaredGoals
 from sensors.intake.goals import PATH, BadGoals, DeclaredGoal, GoalFacts, Goals, alignment, goals_of
+from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from tests.sensors.signals import START, admit_shallow, calm, make_router, may_release, signal
+from tests.sensors.signals import START, admit_shallow, make_router, may_release, signal
 
 TODAY = START.date()
 GOAL = f"""
@@ -123,10 +124,12 @@ class Commits:
 
 def router_of(ledger: Ledger, clock: ManualClock, commits: Commits) -> IntakeRouter:
     return IntakeRouter(
-        ledger=ledger, clock=clock, boot="boot-1", settings=RouterSettings(coalesce_s=0), admit=admit_shallow,
-        may_release=may_release,
-        head=commits.at, look=calm, goals=DeclaredGoals(files=commits, clock=clock),
-    )  # fmt: skip
+        ledger=ledger,
+        clock=clock,
+        boot="boot-1",
+        settings=RouterSettings(coalesce_s=0),
+        ports=IntakePorts(admit=admit_shallow, may_release=may_release, head=commits.at, committed_files=commits),
+    )
 
 
 async def done(router: IntakeRouter, count: int) -> list[Operation]:
@@ -134,7 +137,7 @@ async def done(router: IntakeRouter, count: int) -> list[Operation]:
     for _ in range(count):
         op = await router.next()
         await router.started(op.id)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
         found.append(op)
     return found
 

@@ -11,7 +11,7 @@ import pytest
 from ledger.clock import ManualClock
 from ledger.errors import ControlError
 from ledger.store import Ledger
-from ledger.vocabulary import EntryKind, RootCause, Source, State, Urgency
+from ledger.vocabulary import EntryKind, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
 from sensors.intake.records import ItemState
@@ -129,7 +129,7 @@ async def test_the_count_and_the_wish_outlive_a_restart(tmp_path: Path, clock: M
         router = await opened(ledger, clock)
         assert (await take(router)).goal == "Make wanted pass."
         assert await nothing(router)
-        assert router.governor.standing.by == "owner"
+        assert router.governor.current.by == "owner"
 
 
 async def test_an_op_that_never_acted_does_not_count(ledger: Ledger, clock: ManualClock) -> None:
@@ -205,23 +205,23 @@ async def test_the_posture_follows_the_ledger_and_the_owner(ledger: Ledger, cloc
     router = await opened(ledger, clock, GovernorSettings(), settings=RouterSettings(max_attempts=1))
     governor = router.governor
     await governor.look()
-    assert (governor.standing.posture, governor.standing.by) == (Posture.MAINTAIN, "inferred")
+    assert (governor.current.posture, governor.current.by) == (Posture.MAINTAIN, "inferred")
     for name in "ab":
         await router.submit(signal(name, urgency=CRITICAL))
     await governor.look()
-    assert governor.standing.posture is Posture.MAINTAIN  # looked at every five minutes
+    assert governor.current.posture is Posture.MAINTAIN  # looked at every five minutes
     clock.advance(300)
     await governor.look()
-    assert governor.standing.posture is Posture.HARDEN  # sure: no need to wait for a quarter of an hour
+    assert governor.current.posture is Posture.HARDEN  # sure: no need to wait for a quarter of an hour
     (said,) = [d for d in await decisions(ledger, "posture") if d["result"] == "HARDEN"]
     assert said["inputs"]["critical_waiting"] == 2
     await governor.set_posture(Posture.EXPLORE, hours=1, why="look around")
     clock.advance(3_000)
     await governor.look()
-    assert (governor.standing.posture, governor.standing.by) == (Posture.EXPLORE, "owner")
+    assert (governor.current.posture, governor.current.by) == (Posture.EXPLORE, "owner")
     clock.advance(600)
     await governor.look()
-    assert (governor.standing.posture, governor.standing.by) == (Posture.HARDEN, "inferred")
+    assert (governor.current.posture, governor.current.by) == (Posture.HARDEN, "inferred")
     with pytest.raises(ControlError, match="at most 24"):
         await governor.set_posture(Posture.EXPLORE, hours=25, why="too long")
     await governor.set_posture(Posture.EXPLORE, hours=1, why="again")
@@ -240,7 +240,7 @@ async def test_the_signs_are_what_the_queue_holds(ledger: Ledger, clock: ManualC
     await fail(router, await take(router))
     await complete(router, await take(router))
     op = await take(router)
-    await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE, branch="ouro/review/c")
+    await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="ouro/review/c")
     await router.submit(signal("deep", depth=3))
     await router.submit(signal("mine", source=Source.MANUAL, urgency=CRITICAL))
     clock.advance(90)

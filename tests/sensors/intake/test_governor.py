@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.clock import stamp
 from ledger.sources import SOURCES, SourceFacts
-from ledger.vocabulary import RootCause, Source, SourceClass, State, Urgency
+from ledger.vocabulary import OpOutcome, RootCause, Source, SourceClass, State, Urgency
 from sensors.intake.governing import ruled, ruled_again
 from sensors.intake.governor import (
     FREE,
@@ -64,33 +64,33 @@ def test_a_cap_is_base_times_posture_times_urgency() -> None:
 
 
 def test_a_source_stops_at_its_cap_and_an_urgent_signal_of_it_later() -> None:
-    assert rule(ops=begun(119, outcome=State.NOOP)) == ""
-    full = begun(120, outcome=State.NOOP)
+    assert rule(ops=begun(119, outcome=OpOutcome.NOOP)) == ""
+    full = begun(120, outcome=OpOutcome.NOOP)
     assert rule(ops=full) == "governor.source"
     assert rule(LANE._replace(urgency=Urgency.CRITICAL), ops=full) == ""
 
 
 def test_an_hour_has_a_limit_for_all_and_even_for_the_owner() -> None:
     owner = LANE._replace(owners=True)
-    assert rule(owner, ops=begun(199, outcome=State.NOOP)) == ""
-    assert rule(owner, ops=begun(200, outcome=State.NOOP)) == "governor.hour"
-    assert rule(owner, ops=begun(200, outcome=State.NOOP, minutes_ago=60)) == ""
+    assert rule(owner, ops=begun(199, outcome=OpOutcome.NOOP)) == ""
+    assert rule(owner, ops=begun(200, outcome=OpOutcome.NOOP)) == "governor.hour"
+    assert rule(owner, ops=begun(200, outcome=OpOutcome.NOOP, minutes_ago=60)) == ""
     held = decide(owner, situation(begun(200, minutes_ago=15)), SETTINGS)
     assert held.until == START + timedelta(minutes=45)
 
 
 def test_the_brake_is_pulled_by_failures_and_by_money_and_not_for_the_owner() -> None:
-    failed = begun(24, outcome=State.POSTMORTEM, cause=RootCause.TESTS_FAILED)
+    failed = begun(24, outcome=OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED)
     found = decide(LANE, situation(failed), SETTINGS)
     assert found.rule == "governor.source" and "emergency brake: 24 of the last 24 ops failed" in found.reason
-    killed = begun(24, outcome=State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED)
+    killed = begun(24, outcome=OpOutcome.POSTMORTEM, cause=RootCause.CRASH_RECOVERED)
     assert rule(ops=killed) == ""  # that we were killed is no failure of the repair
-    assert rule(ops=begun(24, outcome=State.COMPLETE)) == ""
-    assert rule(ops=begun(24, outcome=State.COMPLETE), burn_bp=9_001) == "governor.source"
-    assert rule(ops=begun(24, outcome=State.COMPLETE), burn_bp=9_000) == ""
+    assert rule(ops=begun(24, outcome=OpOutcome.COMPLETE)) == ""
+    assert rule(ops=begun(24, outcome=OpOutcome.COMPLETE), burn_bp=9_001) == "governor.source"
+    assert rule(ops=begun(24, outcome=OpOutcome.COMPLETE), burn_bp=9_000) == ""
     assert rule(LANE._replace(owners=True), ops=failed, burn_bp=10_000) == ""
     many = GovernorSettings(reflex_per_hour=1_000)
-    assert rule(settings=many, ops=begun(40, outcome=State.NOOP), burn_bp=9_999) == "governor.brake"
+    assert rule(settings=many, ops=begun(40, outcome=OpOutcome.NOOP), burn_bp=9_999) == "governor.brake"
 
 
 @pytest.mark.parametrize(("ended", "failed", "on"), [(4, 4, False), (5, 3, False), (5, 4, True), (10, 6, False)])
@@ -99,14 +99,14 @@ def test_a_few_failures_or_just_the_limit_do_not_pull_it(ended: int, failed: int
 
 
 def test_changes_are_limited_and_what_runs_counts_as_one_to_come() -> None:
-    assert rule(ops=begun(40, outcome=State.COMPLETE)) == "governor.changes"
+    assert rule(ops=begun(40, outcome=OpOutcome.COMPLETE)) == "governor.changes"
     assert rule(ops=begun(40)) == "governor.changes"
-    assert rule(ops=begun(39, outcome=State.COMPLETE)) == ""
-    assert rule(ops=begun(100, outcome=State.NOOP)) == ""
+    assert rule(ops=begun(39, outcome=OpOutcome.COMPLETE)) == ""
+    assert rule(ops=begun(100, outcome=OpOutcome.NOOP)) == ""
 
 
 def test_what_was_tried_before_takes_half_of_a_cap_so_that_new_ones_are_not_starved() -> None:
-    stuck = begun(60, again=True, outcome=State.NOOP)
+    stuck = begun(60, again=True, outcome=OpOutcome.NOOP)
     assert rule(LANE._replace(again=True), ops=stuck) == "governor.again"
     assert rule(LANE._replace(again=True), ops=stuck[:59]) == ""
     assert rule(ops=stuck) == ""
@@ -155,7 +155,7 @@ ops = st.lists(
         source=sources,
         at=st.integers(0, 7_200).map(lambda s: stamp(START - timedelta(seconds=s))),
         again=st.booleans(),
-        outcome=st.sampled_from([None, State.COMPLETE, State.NOOP, State.POSTMORTEM]),
+        outcome=st.sampled_from([None, OpOutcome.COMPLETE, OpOutcome.NOOP, OpOutcome.POSTMORTEM]),
     ),
     max_size=40,
 )

@@ -10,7 +10,8 @@ from ledger.clock import ManualClock, SystemClock
 from ledger.errors import ControlError, LeaseLost, LedgerError
 from ledger.ids import sha256_hex
 from ledger.store import Ledger
-from ledger.vocabulary import Draft, EntryKind, Operation, RootCause, Source, Spend, State, Urgency, Verdict
+from ledger.vocabulary import Draft, EntryKind, Operation, OpOutcome, RootCause, Source, Spend, Urgency, Verdict
+from sensors.intake.ports import IntakePorts
 from sensors.intake.priority import PriorityInputs, priority
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
@@ -40,12 +41,12 @@ async def nothing(router: IntakeRouter) -> bool:
 
 
 async def complete(router: IntakeRouter, op: Operation) -> None:
-    await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+    await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
 
 
 async def fail(router: IntakeRouter, op: Operation, *, retry: bool = True) -> None:
     await router.started(op.id)
-    await router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=retry)
+    await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED, retry=retry)
 
 
 def state_of(router: IntakeRouter, signal_id: str) -> ItemState | None:
@@ -146,9 +147,7 @@ async def test_the_op_is_planned_on_head(ledger: Ledger, clock: ManualClock) -> 
         clock=clock,
         boot="b",
         settings=RouterSettings(),
-        admit=admit_shallow,
-        may_release=may_release,
-        head=head,
+        ports=IntakePorts(admit=admit_shallow, may_release=may_release, head=head),
     )
     await router.submit(signal("plain"))
     assert (await take(router)).base == "c7"
@@ -272,10 +271,9 @@ async def test_a_condition_reported_at_a_newer_commit_is_not_lost_when_the_op_fa
     op = await take(router)
     await router.started(op.id)
     assert (await router.submit(signal(base="c2"))).status == "duplicate"
-    hindered: list[str] = []
-    router.tell_hindered(lambda: hindered.append(op.id))
-    await router.finish(op.id, State.POSTMORTEM, cause=RootCause.STALE_BASE)
-    assert hindered == [op.id]
+    assert router.hindered == 0
+    await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.STALE_BASE)
+    assert router.hindered == 1
     again = await take(router)
     assert (again.base, again.attempt) == ("c2", 2)
     await fail(router, again, retry=False)
@@ -286,7 +284,7 @@ async def test_a_persons_no_is_not_an_attempt(router: IntakeRouter) -> None:
     sent = signal()
     await router.submit(sent)
     op = await take(router)
-    await router.finish(op.id, State.CANCELLED, cause=RootCause.CANCELLED_BY_OWNER)
+    await router.finish(op.id, OpOutcome.CANCELLED, cause=RootCause.CANCELLED_BY_OWNER)
     assert state_of(router, sent.id) is None
     assert (await router.submit(signal())).status == "suppressed"
 
@@ -300,7 +298,7 @@ async def test_work_on_a_review_branch_suppresses_its_key_until_the_branch_is_go
         sent = signal()
         await router.submit(sent)
         op = await take(router)
-        await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE, branch="ouro/review/1")
+        await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="ouro/review/1")
         assert state_of(router, sent.id) is ItemState.AWAITING_MERGE
         assert await router.idle()
         clock.advance(10**6)
@@ -318,7 +316,7 @@ async def test_a_deleted_branch_is_found_without_a_new_signal(ledger: Ledger, cl
     branches = Branches("b")
     router = make_router(ledger, clock, branches=branches)
     await router.submit(signal())
-    await router.finish((await take(router)).id, State.COMPLETE, cause=RootCause.NONE, branch="b")
+    await router.finish((await take(router)).id, OpOutcome.COMPLETE, cause=RootCause.NONE, branch="b")
     assert await router.check_branches() == ()
     branches.names.clear()
     assert len(await router.check_branches()) == 1
@@ -374,7 +372,7 @@ async def test_a_lease_of_an_op_that_never_started_runs_out_and_it_is_queued_aga
     with pytest.raises(LeaseLost):
         await router.started(lost.id)
     with pytest.raises(LeaseLost):
-        await router.finish(lost.id, State.COMPLETE, cause=RootCause.NONE)
+        await router.finish(lost.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
 
 
 async def test_a_started_op_without_a_sign_of_life_is_quarantined_and_its_late_worker_is_heard(
@@ -438,9 +436,12 @@ async def test_who_may_not_be_released_keeps_its_files_and_is_asked_again(ledger
         return may_release(0 if len(asked) == 1 else silent_s, limit_s)
 
     router = IntakeRouter(
-        ledger=ledger, clock=clock, boot="b", settings=RouterSettings(), admit=admit_shallow,
-        may_release=alive_at_first,
-    )  # fmt: skip
+        ledger=ledger,
+        clock=clock,
+        boot="b",
+        settings=RouterSettings(),
+        ports=IntakePorts(admit=admit_shallow, may_release=alive_at_first),
+    )
     await router.recover()
     await router.submit(signal("a", targets=("a.py",)))
     first = await take(router)
@@ -477,7 +478,7 @@ async def test_a_report_in_the_moment_in_which_an_op_fails_is_not_lost(router: I
     await router.submit(signal(base="c1"))
     op = await take(router)
     await router.started(op.id)
-    ending = asyncio.create_task(router.finish(op.id, State.POSTMORTEM, cause=RootCause.TESTS_FAILED))
+    ending = asyncio.create_task(router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.TESTS_FAILED))
     for _ in range(turns):  # its end is about to be written, being written, or written
         await asyncio.sleep(0)
     await router.submit(signal(base="c2"))
@@ -578,7 +579,7 @@ async def test_a_stop_of_the_daemon_is_no_attempt(router: IntakeRouter) -> None:
     for _ in range(5):
         op = await take(router)
         await router.started(op.id)
-        await router.finish(op.id, State.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, retry=True)
+        await router.finish(op.id, OpOutcome.POSTMORTEM, cause=RootCause.CRASH_RECOVERED, retry=True)
         (line,) = router.snapshot().lines
         assert (line.state, line.attempts) == (ItemState.QUEUED, 0)
 
@@ -603,7 +604,7 @@ async def test_every_step_of_an_op_carries_what_it_has_cost(router: IntakeRouter
     await router.park(op.id)
     await router.unpark(op.id)
     assert await router.widen(op.id, ("other.py",))
-    await router.finish(op.id, State.COMPLETE, cause=RootCause.NONE)
+    await router.finish(op.id, OpOutcome.COMPLETE, cause=RootCause.NONE)
     steps = [e for e in await ledger.entries(op_id=op.id, kinds=(EntryKind.SIGNAL, EntryKind.LEASE)) if e.seq > 4]
     assert [e.payload["queue"] for e in steps] == ["parked", "unparked", "widened", "finished"]
     assert {e.spend for e in steps} == {cost}

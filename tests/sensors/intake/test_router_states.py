@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ledger.clock import ManualClock
 from ledger.store import Ledger
-from ledger.vocabulary import Operation, RootCause, State, Urgency
+from ledger.vocabulary import Operation, OpOutcome, RootCause, State, Urgency
 from sensors.intake.queue import rebuild
 from sensors.intake.records import ItemState
 from tests.sensors.signals import REPO_ID, START, make_router, signal
@@ -131,14 +131,14 @@ class RouterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ops)
     @rule(
         data=st.data(),
-        state=st.sampled_from((State.COMPLETE, State.NOOP, State.POSTMORTEM, State.CANCELLED)),
+        state=st.sampled_from((OpOutcome.COMPLETE, OpOutcome.NOOP, OpOutcome.POSTMORTEM, OpOutcome.CANCELLED)),
         retry=st.booleans(),
     )
     def finish(self, data: st.DataObject, state: State, retry: bool) -> None:
         op_id = data.draw(st.sampled_from(sorted(self.ops)))
         op = self.ops[op_id]
         self.do(self.router.finish(op_id, state, cause=RootCause.NONE, retry=retry))
-        if state in (State.COMPLETE, State.NOOP):
+        if state in (OpOutcome.COMPLETE, OpOutcome.NOOP):
             self.succeeded |= {s.id for s in op.signals}
         self.forget(op_id)
 

@@ -54,6 +54,7 @@ class World:
     sensor: TestFailure
     bus: Bus
     sent: list[Signal] = field(default_factory=list)
+    hindered: int = 0
 
     def rebuild(self, *, settings: TestFailureSettings | None = None, depths: dict[str, int] | None = None) -> None:
         """A new sensor on the same ledger, as after a restart."""
@@ -75,6 +76,7 @@ class World:
                 tests=self.door,
                 spool=self.places.spool,
                 redact=lambda text: text.replace("hunter2", "<secret>"),
+                hindered=lambda: self.hindered,
             ),
             settings=settings or TestFailureSettings(debounce_s=0.05),
         )
@@ -297,7 +299,7 @@ async def test_a_merge_under_way_is_said_and_nothing_is_run(tmp_path: Path) -> N
 async def test_what_was_given_up_is_looked_at_again_at_the_next_event(tmp_path: Path) -> None:
     async with world(tmp_path, {**FILES, "calc.py": BROKEN}) as w, w.running():
         await w.until("Red at ")
-        w.sensor.forget()
+        w.hindered += 1
         w.bus.publish(Event(topic=Topic.REFS_MOVED))
         async with asyncio.timeout(20):
             while len(w.sent) < 2:  # noqa: ASYNC110

@@ -54,7 +54,7 @@ async def test_a_real_server_reads_the_repository_and_cannot_write_it(hall: Hall
 
 def test_a_daemon_without_servers_does_not_load_the_sdk() -> None:
     code = (
-        "import sys, daemon.lifecycle.service, daemon.equip, daemon.control.service_api\n"
+        "import sys, daemon.lifecycle.service, daemon.app.runtime, daemon.control.service_api\n"
         "import daemon.adapters.sensor_manager, daemon.lifecycle.recovery, daemon.views.mcp\n"
         "print(sorted({'mcp', 'mcp_types', 'httpx2', 'jsonschema', 'starlette', 'uvicorn'} & set(sys.modules)))"
     )

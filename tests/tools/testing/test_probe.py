@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from governance.repair.compared import differing, paired, steady
+from governance.repair.comparison import find_differences, pair_answers, stable_answers
 from ledger.vocabulary import ProbeAnswer, RunStatus, TestRun
 from tests.tools.testing.projects import Backend, Project, make_project
 
@@ -176,8 +176,8 @@ async def test_two_versions_are_told_apart_by_what_they_say(tmp_path: Path, envi
     same = same.replace("return value * 0.1", "return value / 10")
     other = MATHS.replace("return max(value, low)", "return value if value > 0 else 0")
     agreeing = (await probed(project, "def clamp", "def tenth", maths=same)).answers
-    assert not differing(own, agreeing) and len(paired(own, agreeing)) > 10
-    pairs = differing(own, (await probed(project, "def clamp", "def tenth", maths=other)).answers)
+    assert not find_differences(own, agreeing) and len(pair_answers(own, agreeing)) > 10
+    pairs = find_differences(own, (await probed(project, "def clamp", "def tenth", maths=other)).answers)
     assert ("clamp(value=-2, low=1)", "gives 1", "gives 0") in [(a.asked, a.said, b.said) for a, b in pairs]
 
 
@@ -204,14 +204,16 @@ def answer(said: str, key: str = "1", asked: str = "f(1)") -> ProbeAnswer:
 
 
 def test_what_is_no_disagreement() -> None:
-    assert differing([answer("gives 1")], [answer("gives 2")])
-    assert differing([answer("gives 1")], [answer("raises KeyError")])
-    assert not differing([answer("raises TypeError")], [answer("raises KeyError")])
-    assert not differing([answer("gives 1")], [answer("does not end")])
-    assert not differing([answer("gives 1")], [answer("gives what cannot be read")])
-    assert not differing([answer("gives 1")], [answer("gives 2", key="2")])
-    assert not differing([answer("gives 1")], [])
+    assert find_differences([answer("gives 1")], [answer("gives 2")])
+    assert find_differences([answer("gives 1")], [answer("raises KeyError")])
+    assert not find_differences([answer("raises TypeError")], [answer("raises KeyError")])
+    assert not find_differences([answer("gives 1")], [answer("does not end")])
+    assert not find_differences([answer("gives 1")], [answer("gives what cannot be read")])
+    assert not find_differences([answer("gives 1")], [answer("gives 2", key="2")])
+    assert not find_differences([answer("gives 1")], [])
     rows = [("1", "f(1234)", "gives 1"), ("2", "", "raises A"), ("3", "f(0)", "gives 1")]
-    pairs = differing([answer(s, k, a) for k, a, s in rows], [answer("gives 2", k, a) for k, a, _ in rows])
+    pairs = find_differences([answer(s, k, a) for k, a, s in rows], [answer("gives 2", k, a) for k, a, _ in rows])
     assert [one.asked for one, _ in pairs] == ["f(0)", "f(1234)", ""]
-    assert steady([answer("gives 1"), answer("gives 2", "2")], [answer("gives 2", "2")]) == (answer("gives 2", "2"),)
+    assert stable_answers([answer("gives 1"), answer("gives 2", "2")], [answer("gives 2", "2")]) == (
+        answer("gives 2", "2"),
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
+import threading
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from tests.tools.web.certificates import authority
 from tests.tools.web.servers import drips, endless, endless_head, packed, page, site, to
 from tools.builtin.web import WebFetch, WebSearch
 from tools.manifest import Toolbox, ToolContext, ToolOutcome
-from tools.web.fetch import Fetcher, Resolve, look_up
+from tools.web.fetch import MOST_LOOK_UPS, Fetcher, Resolve, look_up
 from tools.web.settings import WebSettings
 
 QUICK: dict[str, Any] = {"timeout_s": 5, "max_bytes": 50_000}
@@ -309,3 +311,27 @@ async def test_a_fetch_that_is_cancelled_leaves_nothing() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_names_that_are_never_answered_hold_no_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer held the threads in which all other work is done."""
+    answered = threading.Event()
+
+    def never(host: str, port: int, **more: object) -> list[object]:
+        answered.wait(60)
+        raise OSError("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    waiting = [asyncio.create_task(look_up(f"n{number}.example", 80)) for number in range(2 * MOST_LOOK_UPS)]
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 10) == "done"
+        refused = [task for task in waiting if task.done()]
+        assert len(refused) == MOST_LOOK_UPS
+        assert "other names are being looked up" in str(refused[0].exception())
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    with pytest.raises(OSError, match="no answer"):  # the places are free again
+        await look_up("n.example", 80)
