@@ -16,8 +16,10 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from ledger.clock import SystemClock, unstamp
 from ledger.vocabulary import Entry, TestRun
 from sample.build import git
 from sensors.test_failure import SPEC as TEST_FAILURE
-from tools.testing.runner import SeveralRuns, TestRunner
+from tools.testing.runner import TestRunner, WarmTests
 from tools.workspace import Workspace
 
 STARTS, STATUSES, COMMITS, OPS = 7, 7, 5, 6
@@ -42,6 +44,7 @@ MANY_FILES, FOLDERS = 50_000, 500
 BUG = 6  # one cause, one op, one answer; the search's own repair, which lands with nobody there
 BARE = "import asyncio, sqlite3, pydantic, watchdog, time; time.sleep(60)"
 Row = tuple[str, str, str]
+Span = tuple[float, float]
 
 
 # --- start and status -----------------------------------------------------------------------------------------------
@@ -232,36 +235,41 @@ def commit() -> list[Row]:
 # --- overhead of the eleven phases ----------------------------------------------------------------------------------
 
 
-def timing(spans: list[tuple[float, float]]) -> type[TestRunner]:
-    """The real runner; notes when each run began and ended, sandbox and all."""
+def timing(verdicts: list[Span], search: list[Span]) -> type[TestRunner]:
+    """The real runner; notes when each run began and ended, sandbox and all: for a verdict, or for the search."""
 
-    class TimedRuns(SeveralRuns):
-        def __init__(self, tests: SeveralRuns) -> None:
-            self._timed = tests
-
-        async def start(self) -> None:
-            await self._timed.start()
-
-        async def reset(self) -> None:
-            await self._timed.reset()
+    class TimedTests(WarmTests):
+        def __init__(self, tests: WarmTests, spans: list[Span]) -> None:
+            vars(self).update(vars(tests))
+            self._spans = spans
 
         async def run(self, *args: Any, **named: Any) -> TestRun:
-            began = time.time()
-            try:
-                return await self._timed.run(*args, **named)
-            finally:
-                spans.append((began, time.time()))
+            with noted(self._spans):
+                return await super().run(*args, **named)
+
+        async def screen(self, *args: Any, **named: Any) -> Mapping[int, frozenset[str]]:
+            with noted(self._spans):
+                return await super().screen(*args, **named)
 
     class Timed(TestRunner):
         @asynccontextmanager
-        async def several(self, ws: Workspace) -> AsyncIterator[SeveralRuns]:
-            async with super().several(ws) as tests:
-                yield TimedRuns(tests)
+        async def warm(self, ws: Workspace, *, heir: bool = True) -> AsyncIterator[WarmTests]:
+            async with super().warm(ws, heir=heir) as tests:
+                yield TimedTests(tests, search if heir else verdicts)
 
     return Timed
 
 
-def outside(spans: Sequence[tuple[float, float]], begin: float, end: float) -> float:
+@contextmanager
+def noted(spans: list[Span]) -> Iterator[None]:
+    began = time.time()
+    try:
+        yield
+    finally:
+        spans.append((began, time.time()))
+
+
+def outside(spans: Sequence[Span], begin: float, end: float) -> float:
     """Seconds of ``begin`` to ``end`` that lie in none of ``spans``, which may overlap."""
     covered, at = 0.0, begin
     for low, high in sorted(spans):
@@ -271,19 +279,30 @@ def outside(spans: Sequence[tuple[float, float]], begin: float, end: float) -> f
     return end - begin - covered
 
 
-def by_phase(entries: Sequence[Entry], spans: Sequence[tuple[float, float]]) -> Iterator[tuple[str, float]]:
+def by_phase(entries: Sequence[Entry], spans: Sequence[Span]) -> Iterator[tuple[str, float]]:
     """Each stretch between two transitions, named by the phase, without test time."""
     marks = [e for e in entries if e.payload.get("event") in ("op.started", "phase.entered", "terminal")]
     for one, two in pairwise(marks):
         yield str(one.phase), outside(spans, moment(one), moment(two))
 
 
-async def ops(at: World) -> list[tuple[float, dict[str, float], int]]:
-    """Of each op: seconds without test time, the same by phase, how many test runs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOp:
+    """Seconds of an op without the runs for verdicts, also without those of the search (``idle_s``), and so by phase."""
+
+    without_verdicts_s: float
+    idle_s: float
+    phases: dict[str, float]
+    runs: int
+    tried: int
+    started: dict[str, int]  # processes, by program
+
+
+async def ops(at: World) -> list[OneOp]:
     config = load(at.repo, at.environ)
-    spans: list[tuple[float, float]] = []
+    verdicts, search, started = list[Span](), list[Span](), processes()
     service = Service(config, clock=SystemClock())
-    service.runner_type = timing(spans)
+    service.runner_type = timing(verdicts, search)
     found = []
     try:
         await service.open()
@@ -292,20 +311,46 @@ async def ops(at: World) -> list[tuple[float, dict[str, float], int]]:
         for _ in range(OPS):
             mark = ledger.head.seq
             await asyncio.to_thread(at.break_it, BUG)
-            spans.clear()
+            verdicts.clear()
+            search.clear()
+            started.clear()
             codes = await work_off(service, FixRequest())
             assert codes == [0], codes
             entries = [e for e in await ledger.entries(after=mark) if e.op_id]
-            first = next(e for e in entries if e.payload.get("event") == "op.started")
-            last = next(e for e in entries if e.payload.get("event") == "terminal")
-            inside = [s for s in spans if s[1] > moment(first)]
-            phases: dict[str, float] = {}
-            for phase, seconds in by_phase(entries, spans):
-                phases[phase] = phases.get(phase, 0) + seconds
-            found.append((outside(spans, moment(first), moment(last)), phases, len(inside)))
+            found.append(measured(entries, verdicts, search, started))
     finally:
         await service.close()
     return found
+
+
+def processes() -> list[tuple[float, str]]:
+    """Time and program of every process that this one starts from now on; the list grows with them."""
+    found = list[tuple[float, str]]()
+
+    def heard(event: str, args: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen":
+            found.append((time.time(), Path(os.fsdecode(args[0])).name))
+
+    sys.addaudithook(heard)
+    return found
+
+
+def measured(
+    entries: Sequence[Entry], verdicts: Sequence[Span], search: Sequence[Span], started: Sequence[tuple[float, str]]
+) -> OneOp:
+    first = moment(next(e for e in entries if e.payload.get("event") == "op.started"))
+    last = moment(next(e for e in entries if e.payload.get("event") == "terminal"))
+    tests, phases = (*verdicts, *search), dict[str, float]()
+    for phase, seconds in by_phase(entries, tests):
+        phases[phase] = phases.get(phase, 0) + seconds
+    return OneOp(
+        without_verdicts_s=outside(verdicts, first, last),
+        idle_s=outside(tests, first, last),
+        phases=phases,
+        runs=sum(end > first for _, end in verdicts),
+        tried=len(search),
+        started=Counter(program for at, program in started if first <= at <= last),
+    )
 
 
 def overhead() -> list[Row]:
@@ -314,15 +359,24 @@ def overhead() -> list[Row]:
         python = str(at.repo / ".venv/bin/python")
         by_hand = wall([python, "-m", "pytest", "-q"], at.environ, at.repo)
     first, later = found[0], found[1:]
-    names = list(first[1])
-    shares = ", ".join(f"{n} {1000 * statistics.median([p[n] for _, p, _ in later]):.0f}" for n in names)
+    shares = ", ".join(f"{n} {1000 * statistics.median([one.phases[n] for one in later]):.0f}" for n in first.phases)
     return [
         (
             "overhead of the eleven phases, without test time",
-            median_ms([s for s, _, _ in later]),
+            median_ms([one.idle_s for one in later]),
             f"ms by phase: {shares}",
         ),
-        ("the same, first op of a boot", median_ms([first[0]]), f"{first[2]} test runs; one by hand: {by_hand}"),
+        (
+            "the same with the runs in which the search tries its candidates",
+            median_ms([one.without_verdicts_s for one in later]),
+            f"{later[0].tried} such runs",
+        ),
+        (
+            "processes that an op starts",
+            f"{statistics.median([sum(one.started.values()) for one in later]):.0f}",
+            ", ".join(f"{count} {program}" for program, count in Counter(later[0].started).most_common()),
+        ),
+        ("overhead, first op of a boot", median_ms([first.idle_s]), f"{first.runs} test runs; one by hand: {by_hand}"),
     ]
 
 

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import Protocol
 
-from ledger.vocabulary import Closure, Edit, Operation, RootCause, State, TestRun
-
-
-class Tree(Protocol):
-    """The tree on which a closure check runs."""
-
-    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
-        """Run these tests on this tree; None: all. ``instead``: file contents to replace for this run."""
-        ...
-
-    async def read(self, path: str) -> bytes | None:
-        """Bytes of a regular file; None when there is none."""
-        ...
-
-    async def sizes(self) -> Mapping[str, int]:
-        """Size in bytes of each regular file."""
-        ...
-
-    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        """Bytes of those ``paths`` that are regular files."""
-        ...
-
-    async def produce(
-        self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
-    ) -> tuple[bytes | None, str]:
-        """Run a command of the owner's in the sandbox; the file it writes at ``path``, or None and the reason."""
-        ...
-
-
-class ClosureAnswer(Protocol):
-    """Result of a closure check, with its reason. ``gone``: the check's subject no longer exists."""
-
-    @property
-    def closed(self) -> bool: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def gone(self) -> bool: ...
+from ledger.ports import TreePort
+from ledger.vocabulary import Closure, ClosureAnswer, Edit, Operation, RootCause, State
 
 
 class ClosurePort(Protocol):
     """The sensors' closure checks, run on an explicit tree."""
 
-    async def is_closed(self, closure: Closure, tree: Tree) -> ClosureAnswer: ...
+    async def is_closed(self, closure: Closure, tree: TreePort) -> ClosureAnswer: ...
 
-    async def mark(self, closure: Closure, tree: Tree, op_id: str) -> Edit | None:
+    async def mark(self, closure: Closure, tree: TreePort, op_id: str) -> Edit | None:
         """The daemon's own edit that satisfies the check; None when there is none to make."""
         ...
 

@@ -1,14 +1,27 @@
-"""Builds the provider that the settings name."""
+"""The list of providers, and what is derived from it. A new provider is its file and a line in PROVIDERS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kernel.provider import Provider
-from kernel.providers.settings import OpenAISettings
-from kernel.settings import KernelSettings
+from kernel.spec import FREE, ProviderParts, ProviderSpec, SetupCheck
 from ledger.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kernel.settings import KernelSettings
+
+PROVIDERS = (
+    "local",
+    "openai",
+    "scripted",
+)
+SPECS: Mapping[str, ProviderSpec[Any]] = {
+    spec.name: spec for spec in (import_module(f"kernel.providers.{name}").SPEC for name in PROVIDERS)
+}
 
 
 def build_provider(
@@ -22,30 +35,29 @@ def build_provider(
     """The provider called ``name``. Loads no model and opens no connection. Raises ``ConfigError`` for an unknown
     name.
     """
-    if name == "local":
-        from kernel.providers.local import LocalProvider
-
-        return LocalProvider(model=settings.model, settings=settings.local, models_dir=models_dir)
-    if name == "openai":
-        from kernel.providers.openai import OpenAIProvider
-
-        server = OpenAIProvider(settings=settings.openai, api_key=api_key, allow_network=allow_network)
-        return _with_reprompt(server, settings.openai)
-    if name == "scripted":
-        from kernel.providers.scripted import ProviderScript, ScriptedProvider
-
-        if not settings.scripted.script:
-            raise ConfigError(
-                "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
-            )
-        return ScriptedProvider(script=ProviderScript.load(Path(settings.scripted.script)))
-    raise ConfigError(f"There is no provider {name!r}.", remedy="Known providers: local, openai, scripted.")
+    parts = ProviderParts(model=settings.model, models_dir=models_dir, api_key=api_key, allow_network=allow_network)
+    spec = _spec(name)
+    return spec.build(getattr(settings, name), parts)
 
 
-def _with_reprompt(server: Provider, settings: OpenAISettings) -> Provider:
-    """``server``, wrapped in the re-prompt loop when the settings switch it on."""
-    if settings.reprompt == "off":
-        return server
-    from kernel.providers.reprompt import Reprompted
+def check_setup(settings: KernelSettings, *, models_dir: Path) -> tuple[SetupCheck, ...]:
+    """What the chosen provider needs on this machine. Nothing is loaded or called."""
+    parts = ProviderParts(model=settings.model, models_dir=models_dir, api_key=lambda _: None)
+    return _spec(settings.provider).check_setup(getattr(settings, settings.provider), parts)
 
-    return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")
+
+def docs_table() -> str:
+    """The table of providers in docs/kernel.md."""
+    rows = ["| `kernel.provider` | what | can at most | price |", "|---|---|---|---|"]
+    for spec in SPECS.values():
+        able = ", ".join(name for name, there in spec.capabilities.model_dump().items() if there and name != "local")
+        price = spec.price(spec.settings())
+        cost = "unknown until it is set" if price is None else "free" if price == FREE else "as declared"
+        rows.append(f"| `{spec.name}` | {spec.summary} | {able or 'converse'} | {cost} |")
+    return "\n".join(rows)
+
+
+def _spec(name: str) -> ProviderSpec[Any]:
+    if name not in SPECS:
+        raise ConfigError(f"There is no provider {name!r}.", remedy=f"Known providers: {', '.join(SPECS)}.")
+    return SPECS[name]

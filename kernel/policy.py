@@ -1,10 +1,9 @@
-"""Models, prices and infill formats from ``policy.toml``, as typed values."""
+"""Models and infill formats from ``policy.toml``, as typed values."""
 
 from __future__ import annotations
 
 from importlib import resources
 
-from kernel.provider import Price
 from ledger.errors import ConfigError
 from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
@@ -29,22 +28,12 @@ class LocalModel(Frozen):
     context: int
 
 
-class PriceEntry(Frozen):
-    """Micro-dollars per million tokens; ``model`` may be ``*``."""
-
-    provider: str
-    model: str
-    input: int
-    output: int
-
-
 class ModelPolicy(Frozen):
     """The content of ``policy.toml``."""
 
     default_model: str
     families: dict[str, InfillFamily]
     models: dict[str, LocalModel]
-    prices: tuple[PriceEntry, ...] = ()
 
     def model(self, name: str) -> LocalModel:
         """Raises ``ConfigError`` for an unknown model."""
@@ -65,14 +54,6 @@ class ModelPolicy(Frozen):
                 raise ConfigError(f"The family {named!r} is not known.", remedy=f"Known families: {known}.")
             return self.families[named]
         return next((family for name, family in self.families.items() if name in path.lower()), None)
-
-    def price(self, provider: str, model: str) -> Price | None:
-        """The price of the exact model, else of the provider's ``*``; None when the policy has neither."""
-        for wanted in (model, "*"):
-            for entry in self.prices:
-                if (entry.provider, entry.model) == (provider, wanted):
-                    return Price(input=entry.input, output=entry.output)
-        return None
 
 
 def load_policy() -> ModelPolicy:

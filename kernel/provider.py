@@ -127,6 +127,15 @@ class Capabilities(Frozen):
         """
         return self.tools or not (self.infill or self.local)
 
+    @property
+    def only_fills(self) -> bool:
+        """True when the model can do nothing but fill holes: it takes no goal in words."""
+        return self.infill and not self.tools
+
+    def limited(self, **allowed: bool) -> Capabilities:
+        """These capabilities, without those that ``allowed`` maps to False."""
+        return self.model_copy(update={name: False for name, there in allowed.items() if not there})
+
 
 class Price(Frozen):
     """Micro-dollars per million tokens. Zero is a known price; a provider with an unknown price has ``None``

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from kernel.engine.settings import LocalSettings
+from kernel.catalogue import PROVIDERS, SPECS
 from kernel.policy import load_policy
-from kernel.providers.settings import OpenAISettings, ScriptedSettings
 from ledger.vocabulary import Frozen
 
 
 class KernelSettings(Frozen):
-    """``[kernel]``."""
+    """``[kernel]``, with a section for each provider of the catalogue."""
 
-    provider: Literal["local", "openai", "scripted"] = Field(
-        "local",
-        description="Which provider to use: the model in this process, a chat-completions server, or a script.",
-    )
+    provider: str = PROVIDERS[0]
     model: str = Field(
         default_factory=lambda: load_policy().default_model,
         description="Name of a local model (`ouro model list`), or the absolute path of your own GGUF file or folder.",
     )
-    local: LocalSettings = LocalSettings()
-    openai: OpenAISettings = OpenAISettings()
-    scripted: ScriptedSettings = ScriptedSettings()
+
+
+def _with_providers(base: type[KernelSettings]) -> type[KernelSettings]:
+    """``base`` with the choice among the providers, and a field for the settings of each."""
+    *most, last = (spec.summary for spec in SPECS.values())
+    choice = Field(PROVIDERS[0], description=f"Which provider to use: {', '.join(most)}, or {last}.")
+    sections: dict[str, Any] = {"provider": (Literal[tuple(SPECS)], choice)}
+    sections |= {name: (spec.settings, spec.settings()) for name, spec in SPECS.items()}
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **sections)
+
+
+if not TYPE_CHECKING:
+    KernelSettings = _with_providers(KernelSettings)

@@ -186,7 +186,7 @@ def walk(
     """
     known = anchors or {}
     head = start
-    for batch, flaws in judged(rows, start=start):
+    for batch, flaws in check_rows(rows, start=start):
         for row in batch:
             place, own = row[0], row[7]
             flaw = flaws.get(id(row))
@@ -199,7 +199,7 @@ def walk(
     return head, ""
 
 
-def judged(
+def check_rows(
     rows: Iterable[StoredRow | tuple[Any, ...]], *, start: Head
 ) -> Iterator[tuple[list[StoredRow | tuple[Any, ...]], dict[int, Flaw]]]:
     """The rows after ``start`` in batches, each with the flaws of its bad rows (by ``id(row)``).

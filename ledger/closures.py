@@ -34,6 +34,17 @@ class Check(Frozen):
             raise TypeError(f"{cls.__qualname__} and {_KINDS[kind].__qualname__} have the kind {kind!r}: rename one.")
 
 
+class ClosureAnswer(Frozen):
+    """The answer to one closure check, or to all of an op, and a sentence with the reason.
+
+    ``gone``: the file or symbol that a check names no longer exists, so no change can close it. That is not closed.
+    """
+
+    closed: bool
+    reason: str
+    gone: bool = False
+
+
 class TestsPass(Check):
     """Closed when every one of these test ids passes in the checked tree."""
 

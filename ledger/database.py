@@ -97,7 +97,7 @@ def unwritable(path: Path, error: SqliteFault) -> LedgerReadOnly:
     return LedgerReadOnly(f"The ledger {path} cannot be written: {found.what} ({error}).", remedy=found.remedy)
 
 
-def moved(path: Path) -> LedgerReadOnly:
+def moved_error(path: Path) -> LedgerReadOnly:
     """The error for a file that was removed or replaced while it was open: further writes to it would be lost."""
     return LedgerReadOnly(
         f"The ledger's file {path} was removed or replaced while the daemon had it open.",

@@ -52,7 +52,7 @@ def own() -> Mapping[str, str]:
     return definitions(SCHEMA)
 
 
-def look(connection: sqlite3.Connection, projections: Collection[str] | None) -> Iterator[Finding]:
+def find_deviations(connection: sqlite3.Connection, projections: Collection[str] | None) -> Iterator[Finding]:
     """Every deviation from the expected schema.
 
     ``projections``: scripts that define all tables of other rooms. None when they are not known: then an added object

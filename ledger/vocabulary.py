@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 from ledger.closures import AllReached as AllReached
 from ledger.closures import Check as Check
 from ledger.closures import Closure as Closure
+from ledger.closures import ClosureAnswer as ClosureAnswer
 from ledger.closures import DuplicateGone as DuplicateGone
 from ledger.closures import FileCheck as FileCheck
 from ledger.closures import ItemDone as ItemDone

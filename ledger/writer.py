@@ -13,7 +13,16 @@ import aiosqlite
 
 from ledger.chain import Fragment, StoredRow, place
 from ledger.clock import Clock, stamp
-from ledger.database import SQLITE_FAULTS, Identity, LedgerSettings, Statement, identity, moved, trouble, unwritable
+from ledger.database import (
+    SQLITE_FAULTS,
+    Identity,
+    LedgerSettings,
+    Statement,
+    identity,
+    moved_error,
+    trouble,
+    unwritable,
+)
 from ledger.errors import LedgerError, LedgerReadOnly
 from ledger.vocabulary import Entry, Head
 
@@ -136,7 +145,7 @@ class LedgerWriter:
     async def _land(self, batch: list[WriteRequest]) -> None:
         """Commit a batch. A request whose own statement fails gets the error, and the others are tried again."""
         if gone := next((file for file, known in self._files.items() if identity(file) != known), None):
-            self.fault = moved(gone)
+            self.fault = moved_error(gone)
             for request in batch:
                 request.fail(self._refusal())
             return

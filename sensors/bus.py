@@ -44,11 +44,11 @@ class BusSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something happened. ``everything``: more than can be listed, look at all of it. ``text`` is what somebody outside
-    has told: data.
+    """Something happened. ``everything``: more than can be listed, look at all of it. ``text`` comes from outside:
+    data.
 
-    ``fingerprint`` is set by producers whose events may reach us twice (a webhook, a report file). A producer that
-    tells of states (a file, a ref) leaves it empty: back to an earlier state is not a repeat.
+    ``fingerprint`` is set by producers whose events may reach us twice (a webhook, a report file). A producer of
+    states (a file, a ref) leaves it empty: back to an earlier state is not a repeat.
     """
 
     topic: Topic

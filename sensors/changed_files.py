@@ -50,7 +50,7 @@ def evidence_for(
 
 
 class FileFinding(Frozen):
-    """A condition that was seen in a file. ``what`` tells it apart from others in the same file, also later.
+    """A condition that was seen in a file. ``what`` distinguishes it from others in the same file, also later.
 
     ``via``: the changed file that has brought it about, where that is another one.
     """
@@ -148,7 +148,7 @@ class ChangedFiles(Sensor[F]):
 
     async def _since_last(self, head: str) -> tuple[str | None, Sequence[str]]:
         """The commit of the last look, where it is still there, and what has changed since then."""
-        last = await self._memory.looked_at()
+        last = await self._memory.last_commit()
         if last == head:
             return last, ()
         if last is not None:
@@ -177,9 +177,9 @@ class ChangedFiles(Sensor[F]):
     async def _tell(self, head: str, found: LookResult) -> tuple[tuple[Signal, ...], tuple[str, ...]]:
         """Emit what was not emitted before, within the bounds; also the files of the rest."""
         keys = await asyncio.to_thread(lambda: {self._key(finding): finding for finding in found.findings})
-        said = await self._memory.said(keys)
+        said = await self._memory.filter_emitted(keys)
         fresh = [key for key in keys if key not in said]
-        room = min(self._settings.per_look, self._settings.per_day - await self._memory.said_lately())
+        room = min(self._settings.per_look, self._settings.per_day - await self._memory.count_recent())
         signals = []
         for key in fresh[: max(0, room)]:
             signal = await self._signal(key, keys[key], head)
@@ -196,8 +196,8 @@ class ChangedFiles(Sensor[F]):
         beyond = set(asked).difference(read, (again.path for again in await self._memory.due()))
         for path in (*left, *sorted(beyond)):
             again[path] = Again(path=path, since=asked.get(path), due=now)
-        if asked or await self._memory.looked_at() != head:
-            await self._memory.keep(head, looked=read, again=again)
+        if asked or await self._memory.last_commit() != head:
+            await self._memory.record_look(head, looked=read, again=again)
 
     def _key(self, finding: FileFinding) -> str:
         return fingerprint(self.source.value, finding.path, finding.what)

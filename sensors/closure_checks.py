@@ -11,32 +11,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ledger.ids import sha256_hex
+from ledger.ports import TreePort
 from ledger.vocabulary import (
     Check,
     Closure,
+    ClosureAnswer,
     Edit,
     EditKind,
     FileCheck,
-    Frozen,
     Outcome,
     OwnerConfirms,
     RunStatus,
     TestRun,
     TestsPass,
 )
-from sensors.ports import ElsewherePort, Redact, TreePort
-
-
-class ClosureAnswer(Frozen):
-    """The answer to a closure check, and a sentence with the reason.
-
-    ``gone``: the file or symbol that the check names no longer exists, so no change can close it. That is not closed.
-    """
-
-    closed: bool
-    reason: str
-    gone: bool = False
-
+from sensors.ports import ElsewherePort, Redact
 
 AnswerCheck = Callable[[Any, TreePort], Awaitable[ClosureAnswer]]
 """Answers checks of one kind on a tree."""
@@ -78,8 +67,8 @@ def below(named: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
 def open_in(named: str, outcomes: Mapping[str, Outcome]) -> str:
     """Why the condition that an id names is still there; empty when it is gone. Pure.
 
-    A test must pass. A file must be collected, one of its tests must pass, and none may be red: nobody can say that
-    such a test was red before for another reason, since it could not be run. What the file itself skips may stay so.
+    A test must pass. A file must be collected, one of its tests must pass, and none may be red: whether
+    such a test was red before for another reason is unknown, since it could not be run. What it skips may stay so.
     """
     if named in outcomes:
         return "" if outcomes[named] in PASSING else f"{named} is {outcomes[named].value}"

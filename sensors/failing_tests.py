@@ -72,7 +72,7 @@ def by_cause(results: Iterable[TestResult]) -> dict[Cause, tuple[TestResult, ...
     return {cause: tuple(groups[cause]) for cause in sorted(groups)}
 
 
-def named(results: Sequence[TestResult]) -> tuple[str, ...]:
+def list_test_ids(results: Sequence[TestResult]) -> tuple[str, ...]:
     """The test ids that a signal names: sorted, at most 50, bounded in length. A file includes all tests in it."""
     ids: list[str] = []
     budget = ID_BUDGET

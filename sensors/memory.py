@@ -39,19 +39,19 @@ def _batches(keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 class SensorMemory:
-    """Of one sensor, in the ledger's database."""
+    """What one sensor has emitted and looked at, kept in the ledger's database."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, sensor: Source) -> None:
         self._ledger = ledger
         self._clock = clock
         self._sensor = sensor.value
 
-    async def looked_at(self) -> str | None:
+    async def last_commit(self) -> str | None:
         """The commit of the last look; None before the first."""
         rows = await self._query("SELECT commit_id FROM sensor_looked WHERE sensor = ?", self._sensor)
         return str(rows[0][0]) if rows else None
 
-    async def said(self, keys: Collection[str]) -> frozenset[str]:
+    async def filter_emitted(self, keys: Collection[str]) -> frozenset[str]:
         """Those of ``keys`` that were emitted before."""
         found: set[str] = set()
         for some in _batches(tuple(keys)):
@@ -60,7 +60,7 @@ class SensorMemory:
             found.update(str(row[0]) for row in await self._query(sql, self._sensor, *some))
         return frozenset(found)
 
-    async def said_lately(self) -> int:
+    async def count_recent(self) -> int:
         """How many signals were emitted within a day."""
         since = stamp(self._clock.now() - DAY)
         rows = await self._query("SELECT count(*) FROM sensor_said WHERE sensor = ? AND at > ?", self._sensor, since)
@@ -75,7 +75,7 @@ class SensorMemory:
         )
         return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
 
-    async def say(self, key: str, signal_id: str, status: str) -> None:
+    async def record_emitted(self, key: str, signal_id: str, status: str) -> None:
         """A signal was taken in: it is not emitted again."""
         await self._write(
             SignalEmitted(sensor=self._sensor, key=key, signal=signal_id, status=status),
@@ -86,7 +86,7 @@ class SensorMemory:
             ),
         )
 
-    async def keep(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
+    async def record_look(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
         """A look has ended: at which files, and which of them (and of others) are to be looked at again."""
         event = FilesScanned(sensor=self._sensor, commit=commit, files=len(looked), again=len(again))
         forget: list[Statement] = [

@@ -71,36 +71,6 @@ class CommittedFilesPort(Protocol):
         ...
 
 
-class TreeFilesPort(Protocol):
-    """All files of one tree."""
-
-    async def sizes(self) -> Mapping[str, int]:
-        """The bytes of each regular file."""
-        ...
-
-    async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        """Bytes of those ``paths`` that are regular files."""
-        ...
-
-
-class TreePort(TreeFilesPort, Protocol):
-    """One tree, on which a closure check is evaluated."""
-
-    async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
-        """Those tests, on this tree; None: all that there are. ``instead``: files as they are to be for this run."""
-        ...
-
-    async def read(self, path: str) -> bytes | None:
-        """Bytes of a regular file of this tree; None when there is none."""
-        ...
-
-    async def produce(
-        self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
-    ) -> tuple[bytes | None, str]:
-        """What a command of the owner's, run in the sandbox on this tree, writes at ``path``; or None, and why."""
-        ...
-
-
 class RepositoryPort(CommittedFilesPort, Protocol):
     """Read-only questions about the owner's repository."""
 

@@ -224,7 +224,7 @@ class Sensor(ABC, Generic[S]):
         """Submit a signal, and remember it under ``keys``."""
         receipt = await self._ports.emit(signal)
         for key in keys or (signal.key,):
-            await self._memory.say(key, signal.id, receipt.status)
+            await self._memory.record_emitted(key, signal.id, receipt.status)
 
     async def _depth_at(self, commit: str, path: str = "") -> int:
         """One more than the depth of the op that made ``commit``, if one of ours did; else 0. With ``path``: of the

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.children import MOST_BYTES, TooMuch, ask
+from ledger.children import MOST_BYTES, ChildResult, TooMuch, ask
 from ledger.errors import GitFailed, ProgramMissing
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program
@@ -245,6 +245,17 @@ class Git:
             extra_env=extra_env,
             most_bytes=most_bytes,
         )
+
+
+def ask_git(
+    host: HostEnv, *args: str, cwd: Path, timeout_s: float, extra_env: Mapping[str, str] | None = None
+) -> ChildResult:
+    """One call of git outside of a known repository, with the options and environment of every other call.
+
+    Raises ``ProgramMissing``, ``TimeoutError`` and ``OSError``.
+    """
+    env = {**host.variables, **ENVIRONMENT, **(extra_env or {})}
+    return ask((str(find_program("git", host)), *QUIET, *args), cwd=cwd, env=env, timeout_s=timeout_s)
 
 
 def size_in_tree(said: str, path: str) -> int:

@@ -1,4 +1,4 @@
-"""GitPython behind the walls of ``tools.git``: whatever it asks of git, the command line and environment are ours.
+"""GitPython through ``tools.git``: every git process that it starts has our command line and environment.
 
 It is only imported where it is used. By itself it takes git from the search path, gives it this process's environment
 and the repository's settings, and so runs what those name.
@@ -16,7 +16,7 @@ from typing import Any
 from ledger.children import NOTHING, PIPE, Child, TooMuch, hear, start
 from ledger.errors import GitFailed
 
-_EXECUTABLE = "GIT_PYTHON_GIT_EXECUTABLE"
+_STARTS_NOTHING = {"GIT_PYTHON_GIT_EXECUTABLE": "/dev/null", "GIT_PYTHON_REFRESH": "quiet"}
 _ONCE = threading.Lock()
 BOUNDED = {"GIT_ALLOC_LIMIT": "256m"}
 """What git takes into memory at once: GitPython reads a commit as a whole, and a packed megabyte can stand for one of
@@ -30,7 +30,6 @@ class Caller:
     """
 
     def __init__(self, *, prefix: tuple[str, ...], env: Mapping[str, str], cwd: Path, timeout_s: float) -> None:
-        self.program = prefix[0]
         self._prefix, self._env, self._cwd = prefix, {**env, **BOUNDED}, cwd
         self._timeout_s = timeout_s
         self._children: list[Child] = []
@@ -64,7 +63,7 @@ class Caller:
         return child
 
     def hear(self, child: Child) -> tuple[bytes, bytes]:
-        """Both streams of a child that has ended. Raises ``GitFailed`` for one that does not, or says too much."""
+        """Both streams of a child that has ended. Raises ``GitFailed`` for one that does not, or writes too much."""
         try:
             return hear(child, timeout_s=self._timeout_s)
         except (TimeoutError, TooMuch) as error:
@@ -87,7 +86,7 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
         raise GitFailed(
             f"There is a .git in {git_dir}, where none belongs.", argv=("git",), code=-1, stderr="", remedy="Remove it."
         )
-    git = _imported(caller.program)
+    git = _import_package()
 
     class Through(git.Git):  # type: ignore[misc, name-defined]  # imported late
         """Each call is made by ``caller``."""
@@ -120,16 +119,21 @@ def repo_of(git_dir: Path, caller: Caller) -> Any:
     return Opened(git_dir, expand_vars=False)
 
 
-def _imported(program: str) -> Any:
-    """The package. When it is imported it asks the git of its variable for the version: that is to be ``program``."""
+def _import_package() -> Any:
+    """GitPython. Its import runs ``git version`` with the environment of this process, unless that fails.
+
+    The program to run can only be set by variables, which are read during the import; no program is one to fail.
+    """
     with _ONCE:
-        before = os.environ.get(_EXECUTABLE)
-        os.environ[_EXECUTABLE] = program
+        environ = os.environ
+        before = {name: environ.get(name) for name in _STARTS_NOTHING}
+        environ.update(_STARTS_NOTHING)
         try:
             import git
         finally:
-            if before is None:
-                del os.environ[_EXECUTABLE]
-            else:
-                os.environ[_EXECUTABLE] = before
+            for name, value in before.items():
+                if value is None:
+                    del environ[name]
+                else:
+                    environ[name] = value
     return git

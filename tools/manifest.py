@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +23,7 @@ from tools.output import cap
 from tools.policy import Policy, PolicyQuestion
 
 if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
     from tools.git import Git
     from tools.policy import Person
     from tools.testing.runner import TestRunner
@@ -219,6 +220,11 @@ class Tool(ABC, Generic[A]):
             hosts=self.hosts(read),
             start=lambda call: self.run(read, call),
         )
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self | None:
+        """The tool, made from ``parts``; None when they lack what it needs, and then it is not offered."""
+        return cls()
 
     @abstractmethod
     def paths(self, arguments: A) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ def cap(text: str, limit: int, *, rest: str = "ask for less to see the rest") ->
     return f"{head}\n[... {left} of {len(data)} bytes are left out: {rest} ...]\n{tail}"
 
 
-def numbered(lines: list[str], first: int) -> list[str]:
+def number_lines(lines: list[str], first: int) -> list[str]:
     """Lines with their numbers, aligned."""
     width = len(str(first + len(lines) - 1)) if lines else 1
     return [f"{first + offset:>{width}}| {line}" for offset, line in enumerate(lines)]

@@ -49,6 +49,17 @@ class DirtyPath:
     untracked: bool
 
 
+def read_head(git: Git) -> HeadState:
+    """Commit, branch name and full ref of HEAD, by one call of git where there is a commit; blocks."""
+    asked = git.run("rev-parse", "-q", "HEAD^{commit}", "--symbolic-full-name", "HEAD", ok=(0, 128))
+    commit, _, name = asked.text.partition("\n") if asked.code == 0 else ("", "", "")
+    ref = name if name != "HEAD" else None
+    if not name:  # before the first commit, or another ref is called HEAD as well
+        ref = git.run("symbolic-ref", "-q", "HEAD", ok=(0, 1)).text or None
+    branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
+    return HeadState(commit=commit or None, branch=branch, ref=ref)
+
+
 class Repository:
     """Queries by git commands. Raises ``GitFailed`` where git fails, e.g. for an unknown commit."""
 
@@ -58,13 +69,7 @@ class Repository:
 
     async def head(self) -> HeadState:
         """Commit, branch name and full ref of HEAD."""
-        asked = await self._git.call("rev-parse", "-q", "HEAD^{commit}", "--symbolic-full-name", "HEAD", ok=(0, 128))
-        commit, _, name = asked.text.partition("\n") if asked.code == 0 else ("", "", "")
-        ref = name if name != "HEAD" else None
-        if not name:  # before the first commit, or another ref is called HEAD as well
-            ref = (await self._git.call("symbolic-ref", "-q", "HEAD", ok=(0, 1))).text or None
-        branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
-        return HeadState(commit=commit or None, branch=branch, ref=ref)
+        return await asyncio.to_thread(read_head, self._git)
 
     async def check(self) -> str:
         """The commit of HEAD, when the repository can be worked on.

@@ -51,7 +51,7 @@ class Sight:
     flooded: bool = False
 
 
-def look(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | None = None) -> Sight:
+def take_snapshot(root: Path, *, mounts: Collection[str] = (), limit: int, stamp: Path | None = None) -> Sight:
     """Snapshot of ``root`` without ``mounts``, at most ``limit`` entries. Follows no link; makes folders readable.
 
     ``stamp`` is a path for a temporary empty file that yields the file system's time; without it nothing is ``fresh``.

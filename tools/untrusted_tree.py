@@ -62,10 +62,10 @@ class Programs:
 
 def list_programs(git: Git) -> Programs:
     """The programs that the settings name now (one call of git)."""
-    return named_programs(git.run("config", "--includes", "-z", "--list").fields)
+    return parse_programs(git.run("config", "--includes", "-z", "--list").fields)
 
 
-def named_programs(rows: Iterable[str]) -> Programs:
+def parse_programs(rows: Iterable[str]) -> Programs:
     """The pure part of :func:`list_programs`: rows are ``key``, a newline and the value; the last value counts."""
     values: dict[str, str] = {}
     for row in rows:

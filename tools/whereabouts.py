@@ -185,7 +185,7 @@ def is_file(path: Path | str) -> bool:
         return False
 
 
-def told(path: Path | str) -> str:
+def escape_path(path: Path | str) -> str:
     """A path for use in a message: unprintable characters are escaped."""
     text = str(path)
     return text if text.isprintable() else repr(text)[1:-1]

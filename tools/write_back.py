@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ledger.errors import GitFailed, PolicyRefused, ToolError
 from ledger.vocabulary import Decision, Verdict
 from tools import contained
-from tools.tree_snapshot import Sight, differing, look
+from tools.tree_snapshot import Sight, differing, take_snapshot
 from tools.workspace import Workspace
 
 TOO_MUCH, UNREAD, NOT_A_FILE = "tools.too_much", "tools.unread", "workspace.no_follow"
@@ -69,7 +69,7 @@ class Aftermath:
         self._written = frozenset(written)
         self._limit = len(workspace.tracked) + MORE_ENTRIES * 10
         self._saved = {path: new for path in self._written if (new := self._taken(path)) is not None}
-        self._before = look(workspace.root, mounts=mounts, limit=self._limit, stamp=workspace.folder / "now")
+        self._before = take_snapshot(workspace.root, mounts=mounts, limit=self._limit, stamp=workspace.folder / "now")
         self._settled = Settled()
         if self._before.flooded:
             raise ToolError(f"The workspace holds more than {self._limit} files: no command is run on so many.")
@@ -89,7 +89,7 @@ class Aftermath:
     def _settle(self) -> Settled:
         root = self._workspace.root
         limit = len(self._before.files) + len(self._before.folders) + MORE_ENTRIES
-        after = look(root, mounts=self._mounts, limit=limit)
+        after = take_snapshot(root, mounts=self._mounts, limit=limit)
         if after.flooded:
             self._start_over()
             return self._settled

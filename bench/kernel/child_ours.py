@@ -15,7 +15,7 @@ from bench.kernel import workload
 from daemon.settings.config import prepare_process
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, InfillRequest, InfillSpan, Limits, Message
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 
 TIMEOUT_S = 3600.0
 

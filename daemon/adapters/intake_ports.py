@@ -13,7 +13,7 @@ from governance.verification.suppressed_tests import reaches
 from ledger.vocabulary import Signal, Source, TestsPass, Verdict
 from sensors.health.health import Health
 from sensors.intake.ports import IntakePorts
-from sensors.intake.surroundings import Surroundings
+from sensors.intake.pressure import Pressure
 from tools.git import Git
 from tools.repository import Repository
 
@@ -37,7 +37,7 @@ def intake_ports(*, git: Git, repository: Repository, budget: Budget, health: He
         tally = trust.of(source_key(source))
         return tally.hits, tally.n
 
-    async def surroundings() -> Surroundings:
+    async def surroundings() -> Pressure:
         ceiling = budget.settings.per_day_usd_micro
         spent = await budget.spent_today() if ceiling else 0
         vitals = await health.look()

@@ -8,7 +8,7 @@ from daemon.control.messages import MachineView, PartView
 from daemon.lifecycle.checks import Check
 from ledger.places import Places
 from sensors.health.health import MachineReading
-from sensors.health.levels import Condition, judged, told
+from sensors.health.levels import Condition, describe_level, judge_levels
 from sensors.health.sample import Gauges
 
 
@@ -28,7 +28,7 @@ def machine_view(seen: Sequence[MachineReading]) -> MachineView:
         lowest=min(each.vitals.score for each in seen),
         samples=len(seen),
         parts=tuple(
-            PartView(name=part.value, level=level.name, said=told(sample, part))
+            PartView(name=part.value, level=level.name, said=describe_level(sample, part))
             for part, level in vitals.levels.items()
         ),
     )
@@ -37,8 +37,8 @@ def machine_view(seen: Sequence[MachineReading]) -> MachineView:
 def machine_check(places: Places) -> Check:
     """For `ouro doctor`: one look, now."""
     sample = gauges_for(places).read(at="")
-    vitals = judged(sample)
-    worst = "; ".join(f"{part.value} {told(sample, part)}" for part, level in vitals.levels.items() if level)
+    vitals = judge_levels(sample)
+    worst = "; ".join(f"{part.value} {describe_level(sample, part)}" for part, level in vitals.levels.items() if level)
     good = vitals.condition is Condition.HEALTHY
     detail = f"{vitals.condition.value}, score {vitals.score}{': ' if worst else ''}{worst}"
     remedy = "" if good else "Work that nobody waits for is put off while this lasts."

@@ -9,7 +9,7 @@ from typing import ClassVar
 from daemon.settings.config import Config
 from ledger.errors import SandboxMissing, TestsUnavailable
 from tools.sandbox.choice import choose
-from tools.sandbox.types import Choice, told
+from tools.sandbox.types import Choice, describe_backend
 from tools.testing.environment.detection import TestEnvironment, detect
 from tools.testing.runner import TestRunner, TestsMissing
 
@@ -33,7 +33,7 @@ class TestSetup:
     def sandbox_name(self) -> str:
         """The sandbox as commits name it: the back end, and every wall that it lacks."""
         sandbox = self.choice.sandbox
-        return "none" if sandbox is None else told(sandbox.name, sandbox.missing)
+        return "none" if sandbox is None else describe_backend(sandbox.name, sandbox.missing)
 
     def require_runner(self) -> TestRunner:
         """Raises ``SandboxMissing`` where untrusted code may not be run, ``TestsUnavailable`` where no tests can."""

@@ -26,9 +26,7 @@ from governance.verification.baseline import Baselines
 from ledger.events.event import LedgerEvent
 from sensors.closure_checks import ClosurePorts
 from sensors.registry import closure_evaluator
-from tools.builtin.ask_human import AskHuman
 from tools.builtin.standard import standard_tools
-from tools.builtin.web import web_tools
 from tools.index.index import CodeIndex
 from tools.manifest import Toolbox
 from tools.mcp.servers import McpServers
@@ -146,9 +144,14 @@ def make_servers(core: Core) -> McpServers:
 def make_toolbox(config: Config, index: CodeIndex, servers: McpServers) -> Toolbox:
     """The built-in tools and those of the servers, checked by the tool policy; web tools where a machine is listed."""
     settings = config.settings
-    tools = standard_tools(config.env, settings=settings.builtin, tools=settings.tools, index=index)
-    tools += (AskHuman(limit_s=settings.approval.timeout_s),)
-    tools += web_tools(settings.web) if settings.tool_policy.domains else ()
+    tools = standard_tools(
+        config.env,
+        settings=settings.builtin,
+        tools=settings.tools,
+        index=index,
+        web=settings.web if settings.tool_policy.domains else None,
+        answer_s=settings.approval.timeout_s,
+    )
     protected = (*settings.tool_policy.protected, *settings.pipeline.protected_paths)
     rules = settings.tool_policy.model_copy(update={"protected": protected})
     ourselves = (config.places.repo / OWN_MARK).is_file() and not settings.pipeline.open_own_governance

@@ -10,7 +10,7 @@ from daemon.adapters.sensor_manager import SensorManager, SignalIntake
 from daemon.adapters.sensor_ports import CommittedNames, Gh, RepositoryIgnores
 from daemon.adapters.test_setup import TestSetup
 from daemon.app.core import Core
-from daemon.views.scan_messages import INFILL_ONLY, is_infill_only
+from daemon.views.scan_messages import INFILL_ONLY
 from daemon.webhook.delivery_intake import find_secrets
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.op.g10_signatures import Scheme
@@ -109,7 +109,7 @@ def sensor_ports(
         clock=core.clock,
         depth_of=depth_of,
         redact=redact,
-        unavailable=lambda: INFILL_ONLY if is_infill_only(core.provider.capabilities) else "",
+        unavailable=lambda: INFILL_ONLY if core.provider.capabilities.only_fills else "",
         tests=committed_tests,
         top=config.places.repo,
         spool=config.places.spool,

@@ -35,7 +35,7 @@ from daemon.control.record_answers import RecordAnswers, slim
 from daemon.control.table import ControlApi
 from daemon.record.optable import COLLAPSES, REGROUNDINGS
 from daemon.views.mcp import mcp_view
-from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, uncommitted_notice
+from daemon.views.scan_messages import name_ops_of_duplicates, uncommitted_notice
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -187,7 +187,7 @@ class ServiceApi(ControlApi):
         head = await core.repository.head()
         if head.commit is None:
             raise ControlError("The repository has no commit yet.", remedy="Commit something first.")
-        if not set(request.closed_when) - {OWNER} and is_infill_only(core.provider.capabilities):
+        if not set(request.closed_when) - {OWNER} and core.provider.capabilities.only_fills:
             raise ControlError(
                 f"The kernel {core.provider.model} fills in code where a test fails; it takes no goal in words.",
                 remedy='Name a failing test with --closed-when, or set kernel.provider = "openai" for such goals.',

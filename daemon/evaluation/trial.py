@@ -16,13 +16,12 @@ from daemon.evaluation.tasks import Task
 from daemon.exit_codes import Exit
 from daemon.settings.config import load
 from daemon.settings.places import environment_for, places_for
-from ledger.children import ask, own_python
+from ledger.children import own_python
 from ledger.errors import ConfigError
 from ledger.parsers.json import read_json
-from ledger.programs import find_program
 from ledger.tasks import wait_until_done
 from ledger.vocabulary import Frozen
-from tools.git import Git
+from tools.git import Git, ask_git
 from tools.process import Command, Finished, run
 from tools.sandbox.limits import MIB
 
@@ -141,8 +140,7 @@ def _make_repository(repo: Path, environ: Mapping[str, str]) -> None:
     if (repo / ".git").exists():
         return
     env = environment_for(repo, environ)
-    argv = (str(find_program("git", env)), "init", "-q", "-b", "main", "--template=")
-    done = ask(argv, cwd=repo, env={**env.variables, **NOBODY}, timeout_s=TIMEOUT_S)
+    done = ask_git(env, "init", "-q", "-b", "main", "--template=", cwd=repo, timeout_s=TIMEOUT_S, extra_env=NOBODY)
     if done.code:
         raise ConfigError(f"git init failed in a task: {done.said[-200:]}", remedy="Look at the task's repo/.")
 

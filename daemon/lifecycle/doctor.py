@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import platform
 import re
@@ -20,11 +19,10 @@ from daemon.lifecycle.instance import last_holder
 from daemon.settings.config import Settings, settings_for
 from daemon.settings.places import environment_for, make_folders, places_for
 from daemon.views.mcp import look
-from ledger.children import ask
 from ledger.errors import OuroError
 from ledger.places import HostEnv, Places
-from ledger.programs import find_program
 from ledger.vocabulary import Frozen
+from tools.git import ask_git
 
 if TYPE_CHECKING:
     from tools.sandbox.types import Choice
@@ -34,7 +32,6 @@ VERSION_TIMEOUT_S = 20.0
 DISK_WANTED_MB = 6_000  # default weights, their converted form, and room to work
 MEMORY_WANTED_MB = 4_000
 WATCHES_WANTED = 8_192
-INSTALL = "In the clone of Ouroboros: .venv/bin/pip install -c constraints/cpu.txt -e '.[kernel]'"
 TEST_FILES = ("test_*.py", "*_test.py")  # pytest's default python_files
 
 
@@ -80,8 +77,7 @@ def _python() -> Check:
 
 def _git(env: HostEnv) -> Check:
     try:
-        program = find_program("git", env)
-        said = ask((str(program), "--version"), cwd=Path("/"), env=env.variables, timeout_s=VERSION_TIMEOUT_S).text
+        said = ask_git(env, "--version", cwd=Path("/"), timeout_s=VERSION_TIMEOUT_S).text
     except OuroError as error:
         return _failed_check("git", error)
     except OSError as error:
@@ -89,7 +85,7 @@ def _git(env: HostEnv) -> Check:
     found = re.search(r"(\d+)\.(\d+)", said)
     good = found is not None and (int(found[1]), int(found[2])) >= OLDEST_GIT
     remedy = f"Version {OLDEST_GIT[0]}.{OLDEST_GIT[1]} or newer is needed to run your hooks."
-    return Check(name="git", ok=good, detail=said or str(program), essential=True, remedy="" if good else remedy)
+    return Check(name="git", ok=good, detail=said or "no version", essential=True, remedy="" if good else remedy)
 
 
 def _search_path(env: HostEnv) -> list[Check]:
@@ -233,66 +229,10 @@ def _walls(choice: Choice) -> list[Check]:
 
 def _kernel(places: Places, settings: Settings) -> list[Check]:
     """What the chosen provider needs. Nothing is loaded or called."""
-    chosen = settings.kernel.provider
-    if chosen == "openai":
-        return [_server(settings)]
-    if chosen != "local":
-        return [Check(name="kernel", ok=True, detail=f"{chosen}; nothing is needed on this machine")]
-    there = importlib.util.find_spec("torch") is not None
-    torch = Check(
-        name="torch",
-        ok=there,
-        detail="installed" if there else "not installed",
-        essential=True,
-        remedy="" if there else INSTALL,
-    )
-    return [torch, _weights(places, settings.kernel.model)]
+    from kernel.catalogue import check_setup
 
-
-def _weights(places: Places, name: str) -> Check:
-    """Those of a model that is known by name, or the owner's own at a path."""
-    from daemon.lifecycle.weights import known_models
-    from kernel.weights import own
-
-    if own.is_path(name):
-        try:
-            named, _ = own.describe_weights(name)
-        except OuroError as error:
-            return _failed_check("weights", error)
-        return Check(name="weights", ok=True, detail=f"{named}, your own at {name}", essential=True)
-    known = {one.name: one for one in known_models(places.models).models}
-    if name not in known:
-        remedy = f"Set kernel.model to one of: {', '.join(sorted(known))}; or to the whole path of your own."
-        detail = f"{name!r} is no model that is known by name"
-        return Check(name="weights", ok=False, detail=detail, essential=True, remedy=remedy)
-    here = known[name].fetched or known[name].converted
-    return Check(
-        name="weights",
-        ok=here,
-        detail=f"{name} {'is here' if here else 'is not on this machine'}",
-        essential=True,
-        remedy="" if here else f"ouro model pull {name}",
-    )
-
-
-def _server(settings: Settings) -> Check:
-    """The configured server. It is not called here."""
-    server = settings.kernel.openai
-    priced = None not in (server.price_input_usd_micro, server.price_output_usd_micro)
-    missing = [] if server.model else ["Set kernel.openai.model; without a name only a server with one model answers."]
-    if not priced:
-        missing.append(
-            "Set kernel.openai.price_input_usd_micro and price_output_usd_micro (0 where it is free): "
-            "without both every call is denied."
-        )
-    key = f"with the key in {server.key_variable}, where it is set" if server.may_send_key else "without a key"
-    return Check(
-        name="kernel",
-        ok=not missing,
-        detail=f"openai at {server.base_url} {key}, model {server.model or 'is not named'}"
-        + ("" if priced else ", prices are not set"),
-        remedy=" ".join(missing),
-    )
+    found = check_setup(settings.kernel, models_dir=places.models)
+    return [Check(**check.model_dump()) for check in found]
 
 
 def _disk(places: Places) -> Check:

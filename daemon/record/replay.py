@@ -34,7 +34,7 @@ from ledger.events.sensing import WebhookRefused, WebhookTaken
 from ledger.store import Ledger
 from ledger.vocabulary import Entry, EntryKind, Frozen, State, Tier, Verdict
 from sensors.intake.goals import GoalFacts, Goals, alignment
-from sensors.intake.governing import ruled_again
+from sensors.intake.governing import replay_ruling
 from sensors.intake.posture import Signs, infer
 from sensors.intake.priority import PriorityInputs, priority
 
@@ -189,7 +189,7 @@ async def _again(event: LedgerEvent, blob: GetBlob) -> Compared:
         case PriorityDecided():
             return await _priority(event, blob)
         case LaneGoverned():
-            return [(f"governor of {event.lane}", event.result, ruled_again(event.inputs))]
+            return [(f"governor of {event.lane}", event.result, replay_ruling(event.inputs))]
         case PostureInferred():
             return [("posture", event.result, infer(Signs.model_validate(event.inputs)).posture.value)]
     return []

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.settings.checkout import checkout_of
-from ledger.children import ask
 from ledger.errors import ConfigError, ProgramMissing, RepositoryError
 from ledger.faults import ODD, REMEDIES
 from ledger.ids import sha256_hex
 from ledger.paths import other_kind
 from ledger.places import HostEnv, Places
-from ledger.programs import find_program, identities, trusted_path
+from ledger.programs import identities, trusted_path
+from tools.git import ask_git
 
 NAME = "ouroboros"
 SHARED = Path("/tmp")  # where the socket lies on machines that give users no folder for such things
@@ -142,10 +142,9 @@ def git_folders(path: Path, env: HostEnv, *, home: Path) -> tuple[Path, Path, Pa
 
 
 def _git(path: Path, env: HostEnv, *questions: str) -> list[str]:
-    variables = {**env.variables, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
+    system = {"GIT_CONFIG_NOSYSTEM": "0"}  # the machine's settings say, too, whose repositories git may read
     try:
-        argv = (str(find_program("git", env)), "-c", "core.fsmonitor=false", "rev-parse", *questions)
-        done = ask(argv, cwd=path, env=variables, timeout_s=_QUESTION_TIMEOUT_S)
+        done = ask_git(env, "rev-parse", *questions, cwd=path, timeout_s=_QUESTION_TIMEOUT_S, extra_env=system)
     except ProgramMissing as error:
         raise RepositoryError(f"git cannot be started: {error.message}", remedy=error.remedy) from error
     except TimeoutError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from daemon.views.text import count
-from kernel.provider import Capabilities
 
 OURS = ".ouro/"
 
@@ -33,8 +32,3 @@ def name_ops_of_duplicates(ops: Sequence[str]) -> str:
 
 
 INFILL_ONLY = "the kernel fills in code where a test fails; it takes no goal in words"
-
-
-def is_infill_only(capabilities: Capabilities) -> bool:
-    """True for a kernel that only fills code where tests fail: it takes no goal in words."""
-    return capabilities.infill and not capabilities.tools

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from governance.changes import commit_object, owner_index
 from governance.changes.journal import Journal
 from governance.changes.kit import Kit, change_lock
-from governance.changes.landing import contains, head_ref, refuse_foreign_state, tip, touched_between
+from governance.changes.landing import contains, refuse_foreign_state, tip, touched_between
 from governance.changes.plan import plan
 from governance.changes.rollback import take_back
 from governance.changes.signing import Identity
@@ -19,6 +19,7 @@ from governance.changes.trees import build_tree, graft_tree
 from governance.changes.types import Committed, CommitText, Landing, Prepared, Receipt, Rollback
 from ledger.errors import ApplyConflict, ChangeError
 from ledger.vocabulary import Candidate
+from tools.repository import read_head
 
 REVIEW_NAMES = 9  # a repeated op gets suffix ``-2``, ``-3`` ... on its review branch
 
@@ -46,9 +47,10 @@ def prepare(kit: Kit, receipt: Receipt, candidate: Candidate) -> Prepared:
 
 def branch_tip(kit: Kit, landing: Landing, paths: Collection[str]) -> tuple[str, str]:
     """The branch's commit, and why it cannot take this change (empty: it can)."""
-    if head_ref(kit.git) != landing.ref:
+    there = read_head(kit.git)
+    if there.ref != landing.ref:
         return "", "another branch is checked out now"
-    now = tip(kit.git, landing.ref)
+    now = there.commit
     if now is None or not contains(kit.git, landing.base, now):
         return "", "the branch does not contain the commit any more that the work was planned on"
     touched = touched_between(kit.git, landing.base, now, paths)

@@ -10,6 +10,7 @@ from ledger.errors import ApplyConflict, RepositoryBusy
 from ledger.events.change import LandingCause
 from ledger.vocabulary import Candidate, EditKind, Frozen
 from tools.git import Git
+from tools.repository import read_head
 
 REVIEW = "refs/heads/ouro/review/"
 UNDER_WAY = {
@@ -133,7 +134,8 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
     """Gather the facts from git and disk. Raises ``RepositoryBusy`` as :func:`refuse_foreign_state` does."""
     refuse_foreign_state(git)
     paths = paths_of(candidate)
-    head, ref = tip(git, "HEAD"), head_ref(git)
+    there = read_head(git)
+    head = there.commit
     forward = head is not None and contains(git, base, head)
     in_the_way, converted = _unready(git, candidate, paths)
     return LandingFacts(
@@ -142,7 +144,7 @@ def gather(git: Git, *, mode: Mode, op_id: str, base: str, tree: str, candidate:
         base=base,
         tree=tree,
         head=head,
-        head_ref=ref,
+        head_ref=there.ref,
         forward=forward,
         touched=touched_between(git, base, head, paths) if forward and head else (),
         in_the_way=in_the_way,

@@ -97,7 +97,7 @@ async def make_candidate(
     ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
     """
     shop = crew.shop
-    infills = crew.asker.provider.capabilities.infill and not crew.asker.provider.capabilities.tools
+    infills = crew.asker.provider.capabilities.only_fills
     run, failing = TestRun(status=RunStatus.GREEN), tuple[TestResult, ...]()
     if op.test_ids:
         if shop.runner is None:

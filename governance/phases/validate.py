@@ -29,6 +29,7 @@ from ledger.events.check import CandidateTested, GatesJudged
 from ledger.python_source import parse_or_why
 from ledger.vocabulary import (
     Candidate,
+    ClosureAnswer,
     FailureClass,
     Operation,
     Outcome,
@@ -160,9 +161,7 @@ async def find_type_errors(crew: OpContext, workspace: Workspace, candidate: Can
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
-async def closure_of(
-    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate
-) -> closure_checks.CombinedAnswer:
+async def closure_of(op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate) -> ClosureAnswer:
     """Closure check with the candidate applied and without files left by its tests.
 
     VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.

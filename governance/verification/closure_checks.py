@@ -8,15 +8,15 @@ from collections.abc import Collection, Mapping, Sequence
 from governance.irongate.candidate.g14_noop import FileVersions, is_noop
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Approval, Generation
-from governance.ports import Tree
 from ledger.errors import StaleBase
 from ledger.ids import sha256_hex
+from ledger.ports import TreePort
 from ledger.vocabulary import (
     Candidate,
     Closure,
+    ClosureAnswer,
     Edit,
     EditKind,
-    Frozen,
     Operation,
     OwnerConfirms,
     PageWithout,
@@ -27,16 +27,8 @@ from ledger.vocabulary import (
     Tier,
     TreeCheck,
 )
-from tools.testing.produce import Produced, produce
+from tools.testing.output_file import Produced, produce_file
 from tools.workspace import Workspace
-
-
-class CombinedAnswer(Frozen):
-    """Combined result of an op's closure checks. ``gone``: the subject of one that is open no longer exists."""
-
-    closed: bool
-    reason: str
-    gone: bool = False
 
 
 class CommittedTree:
@@ -103,7 +95,7 @@ class CopiedTree:
         runner = self._crew.shop.runner
         if runner is None:
             return None, self._crew.shop.runner_problem
-        return await produce(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
+        return await produce_file(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
 
 
 def _rewritten(path: str, before: bytes, after: bytes) -> Edit:
@@ -133,38 +125,40 @@ def code_beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, 
     return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 
-async def _ask(closures: Sequence[Closure], crew: OpContext, tree: Tree, approval: Approval | None) -> CombinedAnswer:
+async def _ask(
+    closures: Sequence[Closure], crew: OpContext, tree: TreePort, approval: Approval | None
+) -> ClosureAnswer:
     reasons, gone = list[str](), False
     open_ = ""
     for closure in closures:
         if isinstance(closure, OwnerConfirms):
             if approval is None or approval.decision != "approved":
-                return CombinedAnswer(closed=False, reason="the owner has not confirmed")
+                return ClosureAnswer(closed=False, reason="the owner has not confirmed")
             reasons.append(f"confirmed by {approval.by}")
             continue
         answer = await crew.shop.closures.is_closed(closure, tree)
         reasons.append(answer.reason)
         if not answer.closed and not answer.gone:
-            return CombinedAnswer(closed=False, reason=answer.reason)
+            return ClosureAnswer(closed=False, reason=answer.reason)
         if answer.gone:
             gone, open_ = True, answer.reason
     if gone:
-        return CombinedAnswer(closed=False, gone=True, reason=open_)
-    return CombinedAnswer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
+        return ClosureAnswer(closed=False, gone=True, reason=open_)
+    return ClosureAnswer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
 
 
-async def check_base(op: Operation, crew: OpContext) -> CombinedAnswer:
+async def check_base(op: Operation, crew: OpContext) -> ClosureAnswer:
     """Whether the condition is already gone at the op's base, to detect a no-op. Only tree and run checks."""
     closures = [s.closure for s in op.signals]
     if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
-        return CombinedAnswer(closed=False, reason="nothing but the owner can say so")
+        return ClosureAnswer(closed=False, reason="nothing but the owner can say so")
     if any(isinstance(closure, RunCheck) for closure in closures):
         async with crew.workspace(op) as workspace:
             return await _ask(closures, crew, CopiedTree(crew, workspace), None)
     return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
 
 
-async def check_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> CombinedAnswer:
+async def check_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> ClosureAnswer:
     """Result of the tree checks on a workspace with the candidate; not of those that the daemon's marks satisfy."""
     closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
     return await _ask(closures, crew, CopiedTree(crew, workspace), None)
@@ -172,7 +166,7 @@ async def check_candidate(op: Operation, crew: OpContext, workspace: Workspace) 
 
 async def check_applied(
     op: Operation, approval: Approval | None, crew: OpContext, workspace: Workspace
-) -> CombinedAnswer:
+) -> ClosureAnswer:
     """All closure checks on the tree being verified. The owner's confirmation comes from APPROVE."""
     return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
 
@@ -193,7 +187,7 @@ async def make_marks(op: Operation, crew: OpContext) -> tuple[tuple[Edit, ...], 
 class _Marked:
     """A tree with the marks made so far on top."""
 
-    def __init__(self, tree: Tree, made: dict[str, Edit]) -> None:
+    def __init__(self, tree: TreePort, made: dict[str, Edit]) -> None:
         self._tree = tree
         self._made = made
 

@@ -11,7 +11,7 @@ from governance.risk.codebase import MAX_FILES, read_python
 from tools.git import Git
 from tools.repository import Repository
 from tools.testing.selection.names import is_test_module
-from tools.testing.selection.scope import affected
+from tools.testing.selection.scope import find_affected
 
 
 class LeftAlone:
@@ -63,4 +63,4 @@ async def reaches(repository: Repository, commit: str, changed: Collection[str],
     files = await read_python(repository, commit)
     if len(files) >= MAX_FILES:
         return True
-    return not places.isdisjoint(await asyncio.to_thread(affected, files, changed))
+    return not places.isdisjoint(await asyncio.to_thread(find_affected, files, changed))

@@ -17,7 +17,7 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind, Operation, Outcome, RunCoverage, RunStatus, TestRun
 from tools.testing.runner import LookedFor, SeveralRuns, TestRunner
 from tools.testing.selection.names import stands_for
-from tools.testing.selection.scope import affected
+from tools.testing.selection.scope import find_affected
 from tools.workspace import Workspace
 
 Scope = Literal["failing", "affected", "suite", "closure"]
@@ -229,7 +229,7 @@ async def _measured(
             return Measured(reports=(*reports, report), suite_ran=True, passed=0, total=report.total, problem=text)
     else:
         files = await read_python(shop.repository, op.tree)
-        scope = await asyncio.to_thread(affected, files, changed)
+        scope = await asyncio.to_thread(find_affected, files, changed)
         if not scope:
             return finish(reports, suite=False, seen=seen)
         report, run = await run_twice(

@@ -33,7 +33,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from kernel.canary import CollapseDetected
 from kernel.provider import (
@@ -48,20 +48,38 @@ from kernel.provider import (
     Limits,
     Message,
     Price,
+    Provider,
     Report,
     TextDelta,
     ToolCall,
     ToolSchema,
     Usage,
 )
+from kernel.spec import FREE, DeclaredProvider, ProviderParts, ProviderSpec
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
 from ledger.parsers.json import read_json
 from ledger.parsers.toml import read_toml
 from ledger.vocabulary import Frozen
 
-NAME = "scripted"
 CHARS_PER_TOKEN = 4
 COLLAPSED = "collapsed"
+
+
+class ScriptedSettings(Frozen):
+    """``[kernel.scripted]``."""
+
+    script: str = Field("", description="Path of the script that the scripted provider plays.")
+
+
+SPEC = ProviderSpec(
+    name="scripted",
+    summary="a script",
+    settings=ScriptedSettings,
+    provider="kernel.providers.scripted:ScriptedProvider",
+    capabilities=Capabilities(tools=True, infill=True, local=True),
+    price=lambda settings: FREE,
+)
+NAME = SPEC.name
 
 
 class ScriptedCall(Frozen):
@@ -100,7 +118,7 @@ class ProviderScript(Frozen):
     turns: tuple[ScriptedTurn, ...] = ()
     infills: tuple[ScriptedInfill, ...] = ()
     infill_delay_s: float = 0.0
-    price: Price | None = Price(input=0, output=0)
+    price: Price | None = FREE
 
     @classmethod
     def load(cls, path: Path) -> ProviderScript:
@@ -115,18 +133,25 @@ class ProviderScript(Frozen):
             ) from error
 
 
-class ScriptedProvider:
+class ScriptedProvider(DeclaredProvider[ScriptedSettings]):
     """Plays one script from its beginning; ``sent`` and ``asked`` record the requests."""
 
+    spec = SPEC
+
     def __init__(self, *, script: ProviderScript) -> None:
+        super().__init__(settings=ScriptedSettings())
         self._script = script
         self._at = 0
         self.sent: list[tuple[Message, ...]] = []
         self.asked: list[InfillRequest] = []
 
-    @property
-    def name(self) -> str:
-        return NAME
+    @classmethod
+    def build(cls, settings: ScriptedSettings, parts: ProviderParts) -> Provider:
+        if not settings.script:
+            raise ConfigError(
+                "kernel.provider is scripted, but there is no script.", remedy="Set kernel.scripted.script."
+            )
+        return cls(script=ProviderScript.load(Path(settings.script)))
 
     @property
     def model(self) -> str:
@@ -134,7 +159,7 @@ class ScriptedProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(tools=self._script.tools, infill=self._script.infill, local=True)
+        return super().capabilities.limited(tools=self._script.tools, infill=self._script.infill)
 
     @property
     def price(self) -> Price | None:
@@ -190,6 +215,3 @@ class ScriptedProvider:
             if prefix.endswith(entry.prefix_ends) and entry.suffix_has in suffix:
                 return entry
         return ScriptedInfill(texts=())
-
-    async def aclose(self) -> None:
-        """Holds no resources."""

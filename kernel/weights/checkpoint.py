@@ -52,11 +52,6 @@ def _layer_shapes(config: LoopConfig) -> Shapes:
     }
 
 
-def count_parameters(config: LoopConfig) -> int:
-    """Number of parameters in a checkpoint of this decoder."""
-    return sum(map(prod, published_shapes(config).values()))
-
-
 def expected_parameters(config: LoopConfig) -> int | None:
     """Number of parameters of the published Ouro of this depth; None for any other decoder."""
     if (config.family, config.width, config.vocabulary) != ("ouro", OURO_WIDTH, OURO_VOCABULARY):

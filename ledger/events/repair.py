@@ -48,7 +48,7 @@ class VariantsTested(LedgerEvent, kind=EntryKind.RUN, name="candidates.tested", 
 
 
 class PartialRepairKept(LedgerEvent, kind=EntryKind.TOOL, name="branched", phase=Phase.GENERATE):
-    """The search goes on from a change that makes ``mended`` of the failing tests pass."""
+    """The search continues from a change that makes ``mended`` of the failing tests pass."""
 
     base: int = 0
     of: int = 0

@@ -1,4 +1,4 @@
-"""What sensors and webhooks record: runs of the suite, signals said, deliveries, wishes of the owner."""
+"""What sensors and webhooks record: runs of the suite, emitted signals, deliveries, wishes of the owner."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from itertools import takewhile
 from typing import Any, Protocol
 
 from ledger import schema as shape
-from ledger.chain import COLUMNS, ChainReport, Flaw, StoredRow, judged
+from ledger.chain import COLUMNS, ChainReport, Flaw, StoredRow, check_rows
 from ledger.events.session import SessionEnded
 from ledger.integrity.blobs import check_blobs, names_in
 from ledger.integrity.findings import EVIDENCE, RECORD_GONE, Anchor, Finding
 from ledger.integrity.heads import Judge
-from ledger.integrity.known_heads import compare, strangers, sworn
-from ledger.integrity.report import FAULTS, MOST, CheckState, missing_at_end, named, shown
+from ledger.integrity.known_heads import compare, strangers, verified_heads
+from ledger.integrity.report import FAULTS, MOST, CheckState, describe_error, describe_value, missing_at_end
 from ledger.vocabulary import EntryKind, Head
 
 _ROWS_PER_LOOK = 4096  # how often a walk looks whether it was cancelled
@@ -77,20 +77,20 @@ def audit(
     """Check the ledger at ``address`` (an SQLite URI); ``stop`` ends it early.
 
     ``judge`` verifies signatures; without one they are not checked. ``scripts``: the definitions of all projections,
-    see :func:`ledger.schema.look`. ``whole`` also runs SQLite's check of its pages and indexes.
+    see :func:`ledger.schema.find_deviations`. ``whole`` also runs SQLite's check of its pages and indexes.
     """
     told = CheckState(head=origin)
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("BEGIN")
-            for found in shape.look(connection, scripts):
+            for found in shape.find_deviations(connection, scripts):
                 told.add(found)
             _contents(connection, told, origin=origin, anchors=anchors, judge=judge, projections=projections, stop=stop)
             if whole and not stop.is_set():
                 _pages(connection, told)
     except FAULTS as error:
-        told.trouble.append(named(error))
+        told.trouble.append(describe_error(error))
     if told.trouble and told.first_bad is None:
         told.broken(told.head.seq + 1)
     for trouble in dict.fromkeys(told.trouble):
@@ -109,14 +109,14 @@ def since(address: str, seq: int, *, head: Head, origin: Head, stop: threading.E
                     return f"entry {seq - 1} is missing"
                 start = Head(seq=seq - 1, hash=row[0])
             between = f"SELECT {COLUMNS} FROM entries WHERE seq BETWEEN ? AND ? ORDER BY seq"
-            for batch, flaws in judged(connection.execute(between, (seq, head.seq)), start=start):
+            for batch, flaws in check_rows(connection.execute(between, (seq, head.seq)), start=start):
                 if stop.is_set():
                     return ""
                 for flaw in flaws.values():
                     return flaw.said
                 start = Head(seq=batch[-1][0], hash=batch[-1][7])
     except FAULTS as error:
-        return f"the file cannot be read ({named(error)})"
+        return f"the file cannot be read ({describe_error(error)})"
     return "" if start == head else f"entry {start.seq + 1} is not the one that was written there"
 
 
@@ -156,7 +156,7 @@ def _contents(
     if stop.is_set() or told.trouble:
         return
     _end(connection, told, origin=origin, last=last)
-    known = [*anchors, *sworn(gathered.ends, told, judge=judge, origin=origin)] if judge else [*anchors]
+    known = [*anchors, *verified_heads(gathered.ends, told, judge=judge, origin=origin)] if judge else [*anchors]
     missing = frozenset(anchor.seq for anchor in known) - gathered.wanted
     hashes = gathered.hashes | _hashes(connection, missing)
     compare(told, known, hashes=hashes, last=last)
@@ -179,7 +179,7 @@ def _walk(
     rows = connection.execute(f"SELECT {COLUMNS} FROM entries ORDER BY seq")
     last, told_flaws = origin.seq, 0
     try:
-        for number, (batch, flaws) in enumerate(judged(_readable(rows, told), start=origin)):
+        for number, (batch, flaws) in enumerate(check_rows(_readable(rows, told), start=origin)):
             if number % (_ROWS_PER_LOOK // 256) == 0 and stop.is_set():
                 return last
             for flaw in flaws.values():
@@ -192,7 +192,7 @@ def _walk(
             last = max((row[0] for row in (batch if flaws else batch[-1:]) if type(row[0]) is int), default=last)
             _advance(told, batch, flaws)
     except FAULTS as error:
-        told.trouble.append(named(error))
+        told.trouble.append(describe_error(error))
     if told_flaws > MOST:
         told.add(Finding(said=f"{told_flaws - MOST} more entries behind these do not hold", row=told.first_bad))
     return last
@@ -212,7 +212,7 @@ def _readable(rows: Iterable[Row], told: CheckState) -> Iterator[Row]:
     try:
         yield from rows
     except FAULTS as error:
-        told.trouble.append(named(error))
+        told.trouble.append(describe_error(error))
 
 
 def _end(connection: sqlite3.Connection, told: CheckState, *, origin: Head, last: int) -> None:
@@ -238,7 +238,7 @@ def _end(connection: sqlite3.Connection, told: CheckState, *, origin: Head, last
         return
     found = connection.execute("SELECT hash FROM entries WHERE seq = ?", (last,)).fetchone() if last else (origin.hash,)
     if type(seq) is not int or seq != last or found is None or own != found[0]:
-        said = f"the row in chain says that entry {shown(seq)} is the last, but it is entry {last}"
+        said = f"the row in chain says that entry {describe_value(seq)} is the last, but it is entry {last}"
         if seq == last:
             said = f"the row in chain gives entry {last} another hash than the entry has"
         told.add(Finding(said=said, row=last or None))

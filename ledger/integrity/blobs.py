@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from ledger.ids import sha256_hex
 from ledger.integrity.findings import Finding
-from ledger.integrity.report import FAULTS, MOST, CheckState, named, shown
+from ledger.integrity.report import FAULTS, MOST, CheckState, describe_error, describe_value
 
 BLOB_FIELDS = (
     "answer",
@@ -48,13 +48,13 @@ def check_blobs(connection: sqlite3.Connection, told: CheckState, *, wanted: set
             if type(data) is not bytes or sha256_hex(data) != sha:
                 wrong.append((sha, "was changed: its bytes do not hash to its name"))
             elif size != len(data):
-                wrong.append((sha, f"says that it has {shown(size)} bytes and has {len(data)}"))
+                wrong.append((sha, f"says that it has {describe_value(size)} bytes and has {len(data)}"))
     except FAULTS as error:
-        told.trouble.append(named(error))
+        told.trouble.append(describe_error(error))
         return
     missing = wanted - there
     rows = _naming(connection, missing | {_bytes_of(sha) for sha, _ in wrong}) if missing or wrong else {}
-    found = [(rows.get(_bytes_of(sha)), shown(sha), why) for sha, why in wrong]
+    found = [(rows.get(_bytes_of(sha)), describe_value(sha), why) for sha, why in wrong]
     found += [(rows.get(name), name.decode(), "is missing") for name in missing]
     found.sort(key=lambda each: (each[0] is None, each[0] or 0, each[1]))
     told.bad_blobs += [name for _, name, _ in found]

@@ -46,14 +46,6 @@ class Judgement(Frozen):
     why: str = ""
 
 
-class Signer(Protocol):
-    """Signs heads with the daemon's key."""
-
-    def sign_head(self, message: bytes) -> str:
-        """An armoured signature under ``NAMESPACE``."""
-        ...
-
-
 class Judge(Protocol):
     """Verifies signatures of heads."""
 

@@ -19,7 +19,9 @@ UNKNOWN_KEY = (
 )
 
 
-def sworn(ends: Sequence[tuple[int, bytes]], told: CheckState, *, judge: Judge, origin: Head) -> Iterator[Anchor]:
+def verified_heads(
+    ends: Sequence[tuple[int, bytes]], told: CheckState, *, judge: Judge, origin: Head
+) -> Iterator[Anchor]:
     """Signed heads of session-end entries that verify under our key or a listed one; all others become findings."""
     unsigned = 0
     for seq, body in ends:

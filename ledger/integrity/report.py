@@ -36,13 +36,13 @@ class CheckState:
         self.findings.append(found)
 
 
-def named(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's message as one line of at most 200 characters; its type's name when it has none."""
     text = " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
 
-def shown(value: object) -> str:
+def describe_value(value: object) -> str:
     """A column's value of any type as text of at most 64 characters."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 64 else f"{text[:61]}..."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.vocabulary import VersionSpan
-from sensors.advisories.pins import canonical, parsed
+from sensors.advisories.pins import canonical, parse_version
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -111,7 +111,7 @@ def spans(advisory: Advisory, package: str) -> Iterator[AffectedSpan]:
         for one in affected.ranges:
             if one.type == "ECOSYSTEM":
                 yield from _stretches(one)
-        listed = (parsed(version) for version in affected.versions)
+        listed = (parse_version(version) for version in affected.versions)
         yield from (AffectedSpan(version, version, closed=True) for version in listed if version is not None)
 
 
@@ -131,7 +131,7 @@ def fixes(advisory: Advisory, package: str) -> Iterator[Version]:
     for affected in advisory.affected:
         for one in affected.ranges if affected.speaks_of(package) else ():
             for event in one.events if one.type == "ECOSYSTEM" else ():
-                version = parsed(event.fixed) if event.fixed else None
+                version = parse_version(event.fixed) if event.fixed else None
                 if version is not None:
                     yield version
 
@@ -164,7 +164,7 @@ def _has_begun(span: AffectedSpan, version: Version) -> bool:
     return span.first is None or span.first <= version
 
 
-def merged(advisories: Iterable[Advisory]) -> tuple[tuple[Advisory, ...], ...]:
+def merge_aliases(advisories: Iterable[Advisory]) -> tuple[tuple[Advisory, ...], ...]:
     """The same defect under several names is one: those that name one another as aliases, in groups."""
     groups: list[tuple[set[str], list[Advisory]]] = []
     for advisory in sorted(advisories, key=lambda a: a.id):
@@ -178,7 +178,7 @@ def merged(advisories: Iterable[Advisory]) -> tuple[tuple[Advisory, ...], ...]:
     return tuple(sorted((tuple(by_id[i] for i in sorted(by_id)) for by_id in unique), key=lambda g: g[0].id))
 
 
-def named(group: Sequence[Advisory]) -> str:
+def list_names(group: Sequence[Advisory]) -> str:
     """``GHSA-x (CVE-y, PYSEC-z)``."""
     first = group[0].id
     others = sorted({name for advisory in group for name in (advisory.id, *advisory.aliases)} - {first})
@@ -187,7 +187,7 @@ def named(group: Sequence[Advisory]) -> str:
 
 def _stretches(one: _Range) -> Iterator[AffectedSpan]:
     """A range as its events in order of their versions begin and end it, not beyond its limits."""
-    limits = [limit for event in one.events if event.limit and (limit := parsed(event.limit)) is not None]
+    limits = [limit for event in one.events if event.limit and (limit := parse_version(event.limit)) is not None]
     top = max(limits) if limits else None
     start: Version | None = None
     inside = False
@@ -213,5 +213,5 @@ def _placed(events: Sequence[_OsvEvent]) -> Iterator[tuple[Version | None, _OsvE
         text = event.introduced or event.fixed or event.last_affected
         if event.introduced == "0":
             yield None, event
-        elif text is not None and (at := parsed(text)) is not None:
+        elif text is not None and (at := parse_version(text)) is not None:
             yield at, event

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.parsers.json import read_json
 from ledger.parsers.toml import read_toml
-from ledger.vocabulary import Frozen, VersionAtLeast, VersionSpan
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, VersionAtLeast, VersionSpan
 from sensors.python_source.syntax import FOREIGN
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def version_answer(check: VersionAtLeast, data: bytes | None) -> ClosureAnswer:
     """Closed when each mention of the package demands the version or a later one. Pure."""
     if data is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"{check.path} is gone.")
-    wanted = parsed(check.version)
+    wanted = parse_version(check.version)
     try:
         found = [pin for pin in pins(check.path, data) if pin.package == check.package]
     except UnreadablePins as error:
@@ -71,7 +70,7 @@ def version_answer(check: VersionAtLeast, data: bytes | None) -> ClosureAnswer:
     if not found:
         return ClosureAnswer(closed=False, gone=True, reason=f"{check.path} does not name {check.package} any more.")
     for pin in found:
-        least = parsed(pin.least) if pin.least else None
+        least = parse_version(pin.least) if pin.least else None
         if least is None or wanted is None:
             return ClosureAnswer(closed=False, reason=f"{check.path} does not say from where on {check.package} is.")
         if least < wanted:
@@ -84,13 +83,13 @@ def version_answer(check: VersionAtLeast, data: bytes | None) -> ClosureAnswer:
 
 
 def _holds(span: VersionSpan, version: Version) -> bool:
-    first, end = parsed(span.first), parsed(span.end) if span.end else None
+    first, end = parse_version(span.first), parse_version(span.end) if span.end else None
     if first is None or version < first:
         return False
     return end is None or version < end or (span.closed and version == end)
 
 
-def parsed(text: str) -> Version | None:
+def parse_version(text: str) -> Version | None:
     """A version without its local part, so that ``1.2+cpu`` is the 1.2 that advisories speak of; None: it is none."""
     from packaging.version import Version
 

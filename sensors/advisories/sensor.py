@@ -16,8 +16,8 @@ from typing import ClassVar
 from ledger.errors import AdvisoriesUnavailable, OuroError
 from ledger.vocabulary import Evidence, VersionAtLeast
 from sensors.advisories import SPEC, WebIntelligenceSettings
-from sensors.advisories.matching import Advisory, affects, merged, named, safe_version, spans_above
-from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parsed, pins, version_answer
+from sensors.advisories.matching import Advisory, affects, list_names, merge_aliases, safe_version, spans_above
+from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parse_version, pins, version_answer
 from sensors.advisories.sources import sources_of
 from sensors.bus import Bus, Topic, until_quiet, wake_at
 from sensors.changed_files import ChangedFiles, FileFinding, Look, LookResult
@@ -143,7 +143,7 @@ def _pinned(files: Mapping[str, bytes]) -> tuple[list[Pinned], list[str]]:
             wrong.append(f"{path} cannot be read: {error}")
             continue
         for pin in told:
-            if pin.version is not None and parsed(pin.version) is not None:
+            if pin.version is not None and parse_version(pin.version) is not None:
                 key = (pin.package, pin.version)
                 _note(found.setdefault(key, Pinned(package=pin.package, version=pin.version)), path, pin)
     return list(found.values()), wrong
@@ -159,16 +159,16 @@ def _findings(pinned: Sequence[Pinned], advisories: Sequence[Advisory]) -> tuple
     """What can be mended by moving a pin; and, in words, what cannot."""
     found, open_ = list[FileFinding](), list[str]()
     for one in pinned:
-        version = parsed(one.version)
+        version = parse_version(one.version)
         if version is None:
             continue
         hits = [advisory for advisory in advisories if affects(advisory, one.package, version)]
         if not hits:
             continue
-        groups = merged(hits)
+        groups = merge_aliases(hits)
         about = [a for a in advisories if not a.withdrawn]
         better = safe_version(one.package, version, about)
-        who = ", ".join(named(group) for group in groups[:GROUPS])
+        who = ", ".join(list_names(group) for group in groups[:GROUPS])
         if better is None:
             places = ", ".join([*one.files, *one.locks])
             open_.append(f"{places}: {one.package} {one.version} has {who}, and no version is known to be without")
@@ -202,7 +202,7 @@ def _finding(one: Pinned, check: VersionAtLeast, groups: Sequence[Sequence[Advis
 def _evidence(one: Pinned, group: Sequence[Advisory]) -> Evidence:
     words = next((f"{a.summary}\n\n{a.details}" for a in group if a.summary or a.details), "")
     return Evidence(
-        claim=f"Advisory {named(group)} speaks of {one.package} {one.version}",
+        claim=f"Advisory {list_names(group)} speaks of {one.package} {one.version}",
         evidence=words.strip()[:SHOWN] or "It gives no reasons.",
         confidence_bp=9_000,
         source="advisory",

@@ -155,7 +155,7 @@ class OsvApi:
         )
 
     async def _batch(self, client: httpx.AsyncClient, pinned: Sequence[tuple[str, str]]) -> list[_Named]:
-        """The names of the advisories, page after page; a page is asked for where there is one more."""
+        """The names of the advisories, page after page; a page is requested while there is one more."""
         queries: list[dict[str, object]] = [
             {"package": {"name": package, "ecosystem": ECOSYSTEM}, "version": version} for package, version in pinned
         ]
@@ -184,7 +184,7 @@ class OsvApi:
             raise self._no(f"answered something that is not in the form of OSV: {where}: {first['msg']}") from error
 
     async def _send(self, client: httpx.AsyncClient, method: str, path: str, body: object) -> bytes:
-        """The body of the answer, as long as it may be at most. Packed ones are refused: nobody asked for them."""
+        """The body of the answer, as long as it may be at most. Packed ones, which were not requested, are refused."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         most = self._settings.answer_bytes if body is not None else self._settings.advisory_bytes
         data = bytearray()

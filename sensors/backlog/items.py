@@ -17,8 +17,7 @@ from ledger.frozen import inside
 from ledger.ids import sha256_hex
 from ledger.parsers import UnreadableText
 from ledger.parsers.toml import read_toml
-from ledger.vocabulary import Frozen, ItemDone
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, ItemDone
 
 TOML, MARKDOWN = ".ouro/backlog.toml", ".ouro/backlog.md"
 HEADER = re.compile(r"^\s*\[\[\s*item\s*\]\]\s*(?:#.*)?$")
@@ -113,7 +112,7 @@ def ready(found: tuple[BacklogItem, ...]) -> tuple[BacklogItem, ...]:
     return tuple(item for item in found if item.ready and not item.done and done.issuperset(item.after))
 
 
-def marked(path: str, data: bytes, digest: str, op_id: str) -> bytes | None:
+def mark_done(path: str, data: bytes, digest: str, op_id: str) -> bytes | None:
     """The file with one item marked as done by an op, and nothing else another; None where that cannot be done."""
     try:
         before = items(path, data)
@@ -160,4 +159,4 @@ def item_answer(check: ItemDone, data: bytes | None) -> ClosureAnswer:
 
 def mark_item(check: ItemDone, data: bytes, op_id: str) -> bytes | None:
     """The backlog file with the check's item marked as done by an op; None where that cannot be done."""
-    return marked(check.path, data, check.item, op_id)
+    return mark_done(check.path, data, check.item, op_id)

@@ -112,7 +112,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
         """The signal for a gap that has a place and was not emitted in this round; none for any other."""
         now = await self._gaps.round_of(met.gap)
         head = (await self._repository.head()).commit
-        if now.signal or head is None or await self._gaps.said_lately() >= self._settings.per_day:
+        if now.signal or head is None or await self._gaps.count_recent() >= self._settings.per_day:
             return ()
         place = place_of(met, await self._repository.files(head))
         if not place:
@@ -161,7 +161,7 @@ def place_of(met: Met, files: Sequence[str]) -> str:
     """Where in the repository the gap could be closed; empty for nowhere. Pure.
 
     The file that ops found nothing for; for a tool the one program of the repository that has its name. What is missing
-    on the machine, and a tool that nobody has written, has no place here.
+    on the machine, and a tool that does not exist yet, has no place here.
     """
     if met.gap.kind is GapKind.FILE:
         return met.gap.name if met.gap.name in files and not is_test(met.gap.name) else ""

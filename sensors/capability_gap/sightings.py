@@ -78,7 +78,7 @@ class GapMemory:
         rows = await self._query("SELECT round, signal FROM gap_rounds WHERE gap = ?", str(gap))
         return Round(int(str(rows[0][0])), str(rows[0][1])) if rows else Round()
 
-    async def said_lately(self) -> int:
+    async def count_recent(self) -> int:
         """Signals within a day."""
         since = stamp(self._clock.now() - DAY)
         rows = await self._query("SELECT count(*) FROM gap_rounds WHERE said > ?", since)

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from ledger.vocabulary import PageWithout
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, PageWithout
 
 HISTORY = re.compile(
     r"change|history|histories|news|release|migrat|upgrad|updating|deprecat|whats?.?new|adr|blog|archive|roadmap|todo",
@@ -73,7 +72,7 @@ def _lines(text: str) -> Iterator[tuple[int, str, bool]]:
             yield number, line, fenced or line.startswith(("    ", "\t", ">>> "))
 
 
-def found_in(check: PageWithout, text: str) -> tuple[int, ...]:
+def find_lines(check: PageWithout, text: str) -> tuple[int, ...]:
     """The lines of a page that a check is about."""
     return calling(text, check.name, check.parameter) if check.parameter else naming(text, check.name)
 
@@ -83,7 +82,7 @@ def page_answer(check: PageWithout, data: bytes | None) -> ClosureAnswer:
     if data is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.path} any more")
     what = f"{check.name}({check.parameter}=...)" if check.parameter else check.name
-    lines = found_in(check, data.decode("utf-8", errors="replace"))
+    lines = find_lines(check, data.decode("utf-8", errors="replace"))
     if lines:
         return ClosureAnswer(closed=False, reason=f"{check.path}:{lines[0]} still names {what}")
     return ClosureAnswer(closed=True, reason=f"{check.path} does not name {what} any more")

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ledger.vocabulary import Frozen, ParametersDocumented
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, ParametersDocumented
 from sensors.python_source.docstrings import ELSEWHERE, decorator_name, says_something, symbols
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 OWN: Final = frozenset({"self", "cls", "mcs"})
@@ -42,7 +41,7 @@ class PythonSignature(Frozen):
 
 def signatures(data: bytes) -> dict[str, PythonSignature]:
     """Of all public functions, each that is defined once; none where the file cannot be read."""
-    tree = parsed(data)
+    tree = parse_python(data)
     try:
         return _signatures(tree) if tree is not None else {}
     except RecursionError:
@@ -149,7 +148,7 @@ def parameters_answer(check: ParametersDocumented, data: bytes | None) -> Closur
     """Closed when the docstring speaks of what it has to, and of nothing that is gone."""
     if data is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.path} any more")
-    if parsed(data) is None:
+    if parse_python(data) is None:
         return ClosureAnswer(closed=False, reason=f"{check.path} cannot be read as Python")
     found = signatures(data).get(check.symbol)
     if found is None:

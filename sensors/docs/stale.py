@@ -6,14 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from ledger.vocabulary import PageWithout, ParametersDocumented, SymbolDocumented
+from ledger.vocabulary import ClosureAnswer, PageWithout, ParametersDocumented, SymbolDocumented
 from sensors.changed_files import FileFinding, evidence_for
-from sensors.closure_checks import ClosureAnswer
 from sensors.docs import SPEC
-from sensors.docs.pages import found_in
+from sensors.docs.pages import find_lines
 from sensors.docs.signatures import PythonSignature, signatures
 from sensors.python_source.docstrings import public_symbols, says_something, symbols
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +132,7 @@ def _taken(gone: Gone, code: Mapping[str, bytes]) -> bool:
 
 def _stale_page(path: str, text: str, gone: Gone) -> Iterator[FileFinding]:
     check = PageWithout(path=path, name=gone.name, parameter=gone.parameter)
-    lines = found_in(check, text)
+    lines = find_lines(check, text)
     if not lines:
         return
     now = f" (now {gone.now})" if gone.now else ""
@@ -158,7 +157,7 @@ def documented_answer(check: SymbolDocumented, data: bytes | None) -> ClosureAns
     """Closed when the symbol is there and has a docstring with more than its name."""
     if data is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.path} any more")
-    tree = parsed(data)
+    tree = parse_python(data)
     if tree is None:
         return ClosureAnswer(closed=False, reason=f"{check.path} cannot be read as Python")
     nodes = [node for name, node in symbols(tree.body) if name == check.symbol]

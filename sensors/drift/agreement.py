@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 from ledger.errors import OuroError
-from ledger.vocabulary import SidesAgree
-from sensors.closure_checks import ClosureAnswer
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, SidesAgree
 from sensors.drift import ContractPair
 from sensors.drift.contracts import UnreadableContract, contract, differences
-from sensors.ports import ElsewherePort, OtherFile, Redact, TreePort
+from sensors.ports import ElsewherePort, OtherFile, Redact
 
 SHOWN = 5
 
@@ -36,11 +36,11 @@ class Agreement:
         except OuroError as error:
             return ClosureAnswer(closed=False, reason=str(error))
         here = await tree.read(check.path)
-        answer = await asyncio.to_thread(compared, pair, here, there)
+        answer = await asyncio.to_thread(compare_sides, pair, here, there)
         return answer.model_copy(update={"reason": self._redact(answer.reason)})
 
 
-def compared(pair: ContractPair, here: bytes | None, there: OtherFile) -> ClosureAnswer:
+def compare_sides(pair: ContractPair, here: bytes | None, there: OtherFile) -> ClosureAnswer:
     """Pure."""
     if there.data is None:
         return ClosureAnswer(

@@ -117,7 +117,10 @@ class CrossRepoDrift(Sensor[CrossRepoDriftSettings]):
         return await self._agreed(drift.name) != drift.there.digest
 
     async def _tell(self, head: str, drift: Drift) -> tuple[Signal, ...]:
-        if await self._memory.said([drift.key]) or await self._memory.said_lately() >= self._settings.per_day:
+        if (
+            await self._memory.filter_emitted([drift.key])
+            or await self._memory.count_recent() >= self._settings.per_day
+        ):
             return ()
         signal = self._signal(head, drift)
         await self._send(signal, drift.key)

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ledger.vocabulary import RunStatus, SymbolPinned
-from sensors.closure_checks import ClosureAnswer
-from sensors.ports import TreePort
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, RunStatus, SymbolPinned
 from sensors.python_source.docstrings import Function, public_symbols
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 MOST = 3
 """Changes of a function that its tests have to notice, each."""
@@ -52,7 +51,7 @@ def mutants_of(data: bytes, symbol: str) -> tuple[Mutant, ...]:
 
     None where it has no result: who only calls it would notice what breaks, and hold nothing fast.
     """
-    tree = parsed(data)
+    tree = parse_python(data)
     nodes = [node for node in tree.body if isinstance(node, Function) and node.name == symbol] if tree else []
     if len(nodes) != 1:
         return ()
@@ -67,7 +66,7 @@ def mutants_of(data: bytes, symbol: str) -> tuple[Mutant, ...]:
 
 
 def _inside(nodes: Iterable[ast.AST]) -> Iterator[ast.Return | ast.expr]:
-    """What a change may be made of. Not inside of texts with holes: what stands there has no place of its own."""
+    """What a change may be made of. Not inside of f-strings: their parts have no position of their own."""
     for node in nodes:
         if isinstance(node, ast.Return | ast.expr):
             yield node

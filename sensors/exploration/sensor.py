@@ -55,7 +55,7 @@ class ProactiveExploration(Sensor[ProactiveExplorationSettings]):
             return self._say(f"unavailable: {why}", problem=why)
         if head is None or head == self._barren:
             return ()
-        if await self._memory.said_lately() >= self._settings.per_day:
+        if await self._memory.count_recent() >= self._settings.per_day:
             return self._say("Enough was said today.")
         return await self._explore(head)
 
@@ -73,7 +73,7 @@ class ProactiveExploration(Sensor[ProactiveExplorationSettings]):
         words = await self._read(head, tests[:most])
         found = await asyncio.to_thread(places, files, words, failed, least_lines=self._settings.least_lines)
         keys = {self._key(place): place for place in found if file_for_tests(place, tests) is not None}
-        said = await self._memory.said(keys)
+        said = await self._memory.filter_emitted(keys)
         key = next((each for each in keys if each not in said), None)
         if key is None:
             self._barren = head

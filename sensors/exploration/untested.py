@@ -13,7 +13,7 @@ from ledger.events.op import OutcomeRecorded
 from sensors.exploration.pinning import mutants_of
 from sensors.python_source.complexity import complexities
 from sensors.python_source.docstrings import public_symbols
-from sensors.python_source.syntax import is_own_python, is_test, parsed
+from sensors.python_source.syntax import is_own_python, is_test, parse_python
 
 WORD = re.compile(rb"[A-Za-z_][A-Za-z_0-9]*")
 OWN, NEXT = 2, 1
@@ -47,7 +47,7 @@ def module_of(path: str) -> str:
 
 def imports_of(path: str, data: bytes) -> frozenset[str]:
     """The modules that a file may import by its statements; a name from a package may be a module of it."""
-    tree = parsed(data)
+    tree = parse_python(data)
     found: set[str] = set()
     package = module_of(path).split(".") if path.endswith("__init__.py") else module_of(path).split(".")[:-1]
     for node in ast.walk(tree) if tree is not None else ():

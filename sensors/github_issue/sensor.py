@@ -15,12 +15,12 @@ from ledger.events.sensing import IssueJudged
 from ledger.store import Statement
 from ledger.vocabulary import Evidence, Frozen, OwnerConfirms, Signal, TestResult, TestsPass
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.failing_tests import by_cause, named, needs_network
+from sensors.failing_tests import by_cause, list_test_ids, needs_network
 from sensors.github_issue import SPEC, GitHubIssueSettings
 from sensors.github_issue.poll import GhUnavailable, IssuePoll
 from sensors.ports import SensorPorts
 from sensors.requests.deliveries import Deliveries, WaitingNews
-from sensors.requests.named_check import defined, files_of, named_tests
+from sensors.requests.named_check import files_of, find_defined, named_tests
 from sensors.requests.news import IssueNews, digest_of, goal_of, name_of, same_login, text_of
 from sensors.sensor import Sensor
 
@@ -221,7 +221,7 @@ class GitHubIssue(Sensor[GitHubIssueSettings]):
         if head is None:
             raise RepositoryError("There is no commit yet.")
         red = await self._reproduced(news, head)
-        ids, targets = named(red), tuple(cause.file for cause in by_cause(red))
+        ids, targets = list_test_ids(red), tuple(cause.file for cause in by_cause(red))
         closure = TestsPass(ids=ids) if ids else OwnerConfirms(question=f"Is issue {name_of(news)} resolved?")
         said = Evidence(
             claim=f"Issue {name_of(news)}, written by {news.author}, says.",
@@ -244,7 +244,7 @@ class GitHubIssue(Sensor[GitHubIssueSettings]):
     async def _reproduced(self, news: IssueNews, head: str) -> tuple[TestResult, ...]:
         """The tests that the issue names, as far as they are committed and red twice in a row."""
         tests = named_tests(text_of(news))
-        real = defined(tests, await self._repository.read_many(head, files_of(tests))) if tests else ()
+        real = find_defined(tests, await self._repository.read_many(head, files_of(tests))) if tests else ()
         if not real:
             return ()
         once = {r.id for r in (await self._ports.tests.run(head, real)).red if not needs_network(r)}

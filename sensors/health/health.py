@@ -14,9 +14,9 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from ledger.clock import Clock, stamp
-from sensors.health.levels import Vitals, judged, told
+from sensors.health.levels import Vitals, describe_level, judge_levels
 from sensors.health.sample import Gauges, Sample
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 
 
 class HealthSettings(BaseModel):
@@ -89,7 +89,9 @@ class Health:
         if not self._seen or self.vitals.worst is Level.NORMAL:
             return ""
         sample, vitals = self._seen[-1]
-        why = "; ".join(f"{part.value} {told(sample, part)}" for part, level in vitals.levels.items() if level)
+        why = "; ".join(
+            f"{part.value} {describe_level(sample, part)}" for part, level in vitals.levels.items() if level
+        )
         return f"the machine is {vitals.condition.value}, score {vitals.score}: {why}"
 
     def report_provider(self, problem: str) -> None:
@@ -136,5 +138,5 @@ class Health:
         sample = await asyncio.to_thread(
             self._gauges.read, at=stamp(self._clock.now()), lag_ms=lag, provider=self._provider_problem
         )
-        self._seen.append(MachineReading(sample, judged(sample, self.vitals.levels)))
+        self._seen.append(MachineReading(sample, judge_levels(sample, self.vitals.levels)))
         self._at = now

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ledger.vocabulary import Frozen
 from sensors.health.sample import WHOLE_BP, Sample
-from sensors.intake.surroundings import Level, Surroundings
+from sensors.intake.pressure import Level, Pressure
 
 
 class Part(StrEnum):
@@ -97,9 +97,9 @@ class Vitals(Frozen):
     def score(self) -> int:
         return max(0, 100 - sum(COSTS[level] for level in self.levels.values()))
 
-    def surroundings(self, *, burn_bp: int = 0) -> Surroundings:
+    def surroundings(self, *, burn_bp: int = 0) -> Pressure:
         """What the governor goes by."""
-        return Surroundings(
+        return Pressure(
             memory=self.levels[Part.MEMORY],
             cpu_pressed=self.levels[Part.PROCESSOR] >= Level.HIGH,
             on_battery=self.levels[Part.BATTERY] > Level.NORMAL,
@@ -113,7 +113,7 @@ def level_of(value: int, before: Level, steps: Steps) -> Level:
     return max(held, default=Level.NORMAL)
 
 
-def judged(sample: Sample, before: Mapping[Part, Level] = WELL) -> Vitals:
+def judge_levels(sample: Sample, before: Mapping[Part, Level] = WELL) -> Vitals:
     """The levels of a sample, after those of the one before it."""
     memory = before[Part.MEMORY]
     return Vitals(
@@ -142,7 +142,7 @@ def _battery(sample: Sample, before: Level) -> Level:
     return max(Level.ELEVATED, level_of(WHOLE_BP - sample.charge.left_bp, before, DRAINED_BP))
 
 
-def told(sample: Sample, part: Part) -> str:
+def describe_level(sample: Sample, part: Part) -> str:
     """What was seen of a part, in words."""
     return {
         Part.MEMORY: f"{_percent(sample.memory_left_bp)} left, waited for in {_percent(sample.memory_stalled_bp)}"

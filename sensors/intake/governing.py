@@ -15,10 +15,10 @@ from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, b
 from sensors.intake.history import DAY, Tally
 from sensors.intake.ports import ReadSurroundings
 from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
+from sensors.intake.pressure import Pressure
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import QueueState
 from sensors.intake.records import Item, ItemState
-from sensors.intake.surroundings import Surroundings
 
 
 class Governor:
@@ -38,7 +38,7 @@ class Governor:
         self._clock = clock
         self.settings = settings
         self._read_surroundings = surroundings
-        self._surroundings = Surroundings()
+        self._surroundings = Pressure()
         self._looked_at: float | None = None  # monotonic, like the next
         self._inferred_at: float | None = None
         self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
@@ -157,7 +157,7 @@ class Governor:
         changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
         self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
-            drafts = [ruled(lane, situation, found, self.settings) for lane, found in changed.items()]
+            drafts = [ruling_inputs(lane, situation, found, self.settings) for lane, found in changed.items()]
             await self._store.write(step("governed"), *drafts)
 
     def signs(self) -> Signs:
@@ -190,7 +190,7 @@ def _in_work(item: Item) -> bool:
 # --- what stands in the ledger, and how it is made again ---
 
 
-def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
+def ruling_inputs(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
     """A ruling with everything that it was made of: whole numbers and words only."""
     inputs = {
         "lane": [lane.source.value, int(lane.urgency), lane.again, lane.owners],
@@ -203,11 +203,11 @@ def ruled(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSet
     return LaneGoverned(lane=str(lane), inputs=inputs, result=found.rule, reason=found.reason).draft()
 
 
-def ruled_again(inputs: dict[str, Any]) -> str:
+def replay_ruling(inputs: dict[str, Any]) -> str:
     """The rule that follows from the inputs of an entry: for replay."""
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])
-    tally, around = Tally.model_validate(inputs["tally"]), Surroundings.model_validate(inputs["surroundings"])
+    tally, around = Tally.model_validate(inputs["tally"]), Pressure.model_validate(inputs["surroundings"])
     situation = Situation(tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"])
     lane = Lane(Source(source), Urgency(urgency), again, owners)
     return decide(lane, situation, settings).rule

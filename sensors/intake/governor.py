@@ -1,7 +1,7 @@
 """May a waiting signal become an op now? One governor over all sensors; pure.
 
 Signals that may not yet stay queued, with the rule and its reason. A lane is what the answer depends on: signals of one
-lane are held back together, so the others never wait behind them.
+lane are held back together, so the other lanes never wait for them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ledger.sources import SOURCES
 from ledger.vocabulary import Frozen, Source, SourceClass, Urgency
 from sensors.intake.history import HOUR, Tally
 from sensors.intake.posture import Posture
+from sensors.intake.pressure import Level, Pressure
 from sensors.intake.records import Item
-from sensors.intake.surroundings import Level, Surroundings
 
 EXPLORING_RANK: Final = 7  # sources of this rank and after look where nobody asked them to
 
@@ -126,7 +126,7 @@ class Situation(NamedTuple):
 
     tally: Tally
     posture: Posture
-    surroundings: Surroundings
+    surroundings: Pressure
     brake: Brake
     active: int
 
@@ -146,7 +146,7 @@ class Ruling(Frozen):
 FREE: Final = Ruling()
 
 
-def brake(tally: Tally, surroundings: Surroundings, settings: GovernorSettings) -> Brake:
+def brake(tally: Tally, surroundings: Pressure, settings: GovernorSettings) -> Brake:
     """The emergency brake: too much money, or too many failures."""
     if surroundings.burn_bp > settings.brake_burn_bp:
         return Brake(True, f"{surroundings.burn_bp // 100} % of the day's money is spent")

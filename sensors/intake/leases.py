@@ -18,7 +18,7 @@ from ledger.ids import new_op_id
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Spend, State
 from sensors.intake.coalesce import companions, merge
-from sensors.intake.declared import DeclaredGoals, GoalsFile
+from sensors.intake.declared_goals import DeclaredGoals, GoalsFile
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
 from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, step
@@ -57,7 +57,7 @@ class LeaseManager:
 
         ``evicted``: signals that lost their ready slot to better ones since the last op; recorded with this one.
         """
-        inputs, told = self._queue.order.inputs(lead), self._goals.told(lead.signal)
+        inputs, told = self._queue.order.inputs(lead), self._goals.fields_for(lead.signal)
         inputs = inputs.model_copy(update={"alignment": told.points}) if told else inputs
         old, new, lease = self._choose(lead, head)
         self._queue.hold(lease, self.deadline())

@@ -1,7 +1,7 @@
 """The order of what waits: best first among those whose files are free, without sorting the whole queue.
 
 Heaps with lazy deletion, one a lane: a lane that the governor holds back is passed over, however long it is. A signal
-whose file is held stands aside under that file and comes back when it is freed; a signal that waits for others to merge
+whose file is held is set aside under that file and comes back when it is freed; a signal that waits for others to merge
 with comes back at its time.
 """
 
@@ -226,7 +226,7 @@ class WaitingOrder:
                 self._push(self._items[signal_id])
 
     def _neighbours_changed(self, item: Item) -> None:
-        """Others on the same files count one more or less after them: only where the count is not saturated."""
+        """Update the others on the same files, whose count has changed, where it is not saturated."""
         for path in item.signal.targets:
             sharing = self._by_file.get(path, ())
             if len(sharing) > MOST_BEHIND + 1:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from ledger.vocabulary import Signal, Verdict
 from sensors.intake.order import no_record
-from sensors.intake.surroundings import Surroundings
+from sensors.intake.pressure import Pressure
 from sensors.ports import CommittedFilesPort, MayRelease, Redact, TrackRecord
 
 Admit = Callable[[Signal], Verdict]
 BranchExists = Callable[[str], Awaitable[bool]]
 IsUnchanged = Callable[[Signal, Signal], Awaitable[bool]]  # an earlier signal, a later one with the same key
 HeadCommit = Callable[[], Awaitable[str | None]]
-ReadSurroundings = Callable[[], Awaitable[Surroundings]]
+ReadSurroundings = Callable[[], Awaitable[Pressure]]
 
 
 async def _every_branch_exists(branch: str) -> bool:
@@ -29,9 +29,9 @@ async def _always_changed(before: Signal, now: Signal) -> bool:
     return False
 
 
-async def normal_surroundings() -> Surroundings:
+async def normal_surroundings() -> Pressure:
     """A machine that is short of nothing, and no money spent."""
-    return Surroundings()
+    return Pressure()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from ledger.store import Ledger
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, OpOutcome, RootCause, Signal, Source, State
 from sensors.intake.coalesce import wait_s
-from sensors.intake.declared import DeclaredGoals
+from sensors.intake.declared_goals import DeclaredGoals
 from sensors.intake.dedup import IN_THE_WAY, Novelty, in_vain, novelty
 from sensors.intake.ending import queued_again
 from sensors.intake.governing import Governor
@@ -51,7 +51,7 @@ class IntakeRouter:
         self._settings = settings
         self._ports = ports
         self.goals = DeclaredGoals(files=ports.committed_files, clock=clock, redact=ports.redact)
-        self._queue = QueueState(settings, lambda item: self.goals.aligned(item.signal).points, ports.track_record)
+        self._queue = QueueState(settings, lambda item: self.goals.align(item.signal).points, ports.track_record)
         self._arriving: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
         self.governor = Governor(
@@ -189,10 +189,10 @@ class IntakeRouter:
         await self._align(await self._ports.head())
 
     async def _align(self, head: str | None) -> None:
-        if await self.goals.look(head):
+        if await self.goals.refresh(head):
             signals = [item.signal for item in self._queue.order]
-            aligned = self.goals.aligned
-            points = await asyncio.to_thread(lambda: {each.id: aligned(each).points for each in signals})
+            align = self.goals.align
+            points = await asyncio.to_thread(lambda: {each.id: align(each).points for each in signals})
             self._queue.order.realign(points)
             self.reconsider()
 

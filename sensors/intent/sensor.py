@@ -13,7 +13,7 @@ from ledger.vocabulary import Evidence, Signal
 from sensors.bus import Bus
 from sensors.intent import SPEC, IntentDiscoverySettings
 from sensors.intent.wish_book import SCHEMA, ConversationLog, WishBook, WishQuestion
-from sensors.intent.wishes import answer_in, inferred, names_in
+from sensors.intent.wishes import answer_in, infer_wish, names_in
 from sensors.ports import SensorPorts
 from sensors.requests.manual import manual_signal
 from sensors.requests.named_check import named_check
@@ -84,7 +84,7 @@ class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
 
     async def _wished(self, text: str) -> Reply:
         names = names_in(text)
-        wish = inferred(text, await self._ports.names.known(names) if names else ())
+        wish = infer_wish(text, await self._ports.names.known(names) if names else ())
         if wish is None or wish.confidence_bp < self._settings.least_bp:
             return Reply(message=NOTED)
         why = self._ports.unavailable()

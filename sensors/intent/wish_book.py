@@ -40,7 +40,7 @@ class WishQuestion(Frozen):
 
 
 class WishBook:
-    """An open question ends by itself after ``days``: nobody's silence is a yes."""
+    """Questions to the owner. An open one ends by itself after ``days``: silence is no yes."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, days: float) -> None:
         self._ledger = ledger
@@ -61,7 +61,7 @@ class WishBook:
         return next((asked for asked in await self.open() if asked.id == reference.strip().lower()), None)
 
     async def ask(self, wish: Wish, before: tuple[Evidence, ...]) -> WishQuestion:
-        """A new question. The entry names no words: those are the owner's until he says yes."""
+        """A new question. The entry holds no words: those are the owner's until he confirms."""
         now = stamp(self._clock.now())
         asked = WishQuestion(id=f"w-{uuid7_hex()[-6:]}", wish=wish, before=before, at=now)
         put: Statement = (

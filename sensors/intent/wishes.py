@@ -1,6 +1,6 @@
 """Finds a wish in a person's text. Rules only, no model. Pure.
 
-Three forms count: a sentence that begins with a word that asks for a change, one that says it is a wish ("I wish", "it
+Three forms count: a sentence that begins with a word that asks for a change, one in the form of a wish ("I wish", "it
 would be nice if", "can we"), and a complaint ("why does it always"). How sure that is depends on whether the sentence
 names something that exists in the repository; a complaint that names nothing is talk.
 """
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from ledger.vocabulary import Frozen
-from sensors.requests.sentences import bare, is_imperative, is_negated, squeezed, word_set, words_of
+from sensors.requests.sentences import bare, is_imperative, is_negated, squeeze, word_set, words_of
 
 LONGEST = 1_000  # characters that are looked at
 LONGEST_WISH = 400
@@ -73,7 +73,7 @@ class Wish(Frozen):
 def sentences(text: str) -> tuple[str, ...]:
     """The sentences of a text, without quoted code and output."""
     spoken = _QUOTED_LINES.sub(" ", _FENCED.sub(" ", text[:LONGEST]))
-    return tuple(each for each in map(squeezed, _SENTENCE.split(spoken)) if each)
+    return tuple(each for each in map(squeeze, _SENTENCE.split(spoken)) if each)
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in marked if name.casefold() not in _PLAIN))[:MOST_NAMES]
 
 
-def inferred(text: str, known: Collection[str] = ()) -> Wish | None:
+def infer_wish(text: str, known: Collection[str] = ()) -> Wish | None:
     """The surest wish in ``text``; None where there is none. ``known``: those of :func:`names_in` that exist."""
     found = [wish for each in sentences(text) if (wish := _wish(each, frozenset(known))) is not None]
     return max(found, key=lambda wish: wish.confidence_bp, default=None)
@@ -125,7 +125,7 @@ _NO = re.compile(r"^(?:n|no|nope|nah|don'?t)\b[\s,:;.!-]*(?P<why>.*)$", re.I | r
 
 def answer_in(text: str) -> tuple[bool, str] | None:
     """A yes, or a no with its reason; None where the words are neither."""
-    said = squeezed(text)
+    said = squeeze(text)
     if _YES.match(said.rstrip(" .!")):
         return True, ""
     found = _NO.match(said)

@@ -6,10 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from ledger.vocabulary import AllReached, DuplicateGone, MetricBelow, Place, SymbolGone
-from sensors.closure_checks import ClosureAnswer
+from ledger.ports import TreePort
+from ledger.vocabulary import AllReached, ClosureAnswer, DuplicateGone, MetricBelow, Place, SymbolGone
 from sensors.opportunities.unused import last
-from sensors.ports import TreePort
 from sensors.python_source.census import MOST_FILES, Census, SourceTree, facts_of
 from sensors.python_source.complexity import complexities
 from sensors.python_source.duplicates import functions_of

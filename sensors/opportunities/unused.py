@@ -19,7 +19,7 @@ PLAIN: Final = frozenset({"staticmethod", "classmethod", "property", "cached_pro
 ROOTS: Final = frozenset({"object", "ABC", "Generic"})
 
 
-def unused(tree: SourceTree) -> dict[Place, Defined]:
+def find_unused(tree: SourceTree) -> dict[Place, Defined]:
     """Those that nothing names, by path and qualified name; nothing where that cannot be decided."""
     modules = dict(tree.modules())
     unread = any(path not in modules and is_own_python(path) and not is_test(path) for path in tree.files)

@@ -126,7 +126,7 @@ def _text(said: Mapping[str, Any], key: str, default: str | None = None) -> str:
     return value
 
 
-def shown(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """As a person reads it."""
     digits = f"{value:.4g}" if math.isfinite(value) else str(value)
     return f"{digits} {unit}".rstrip()

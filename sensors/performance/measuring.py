@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from ledger.ids import sha256_hex
-from ledger.vocabulary import MetricLimit, MetricWithin
-from sensors.closure_checks import ClosureAnswer
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, MetricLimit, MetricWithin
 from sensors.performance import RESULT, PerformanceRegressionSettings
-from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
+from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, format_value, measurements
 from sensors.performance.noise import is_worse
-from sensors.ports import Redact, TreePort
+from sensors.ports import Redact
 
 MOST = 300
 PYTEST_FILES = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", "conftest.py")
@@ -82,7 +82,7 @@ class Benchmark:
                 return _open(f"{missing[0]} was not measured")
             for name, values in found.items():
                 values.append(read[name].value)
-        return compared(check.limits, {name: median(values) for name, values in found.items()})
+        return compare_measurements(check.limits, {name: median(values) for name, values in found.items()})
 
     async def _measure(self, tree: TreePort) -> dict[str, Measurement] | str:
         """One run; a text gives the reason when there is none."""
@@ -98,16 +98,16 @@ class Benchmark:
             return f"the result cannot be read: {error}"
 
 
-def compared(limits: tuple[MetricLimit, ...], found: dict[str, float]) -> ClosureAnswer:
+def compare_measurements(limits: tuple[MetricLimit, ...], found: dict[str, float]) -> ClosureAnswer:
     """Pure."""
     told = []
     for limit in limits:
         better = Better.HIGHER if limit.higher_is_better else Better.LOWER
         value, bound = found[limit.name], float(limit.limit)
-        said = f"{limit.name} is {shown(value, limit.unit)}"
+        said = f"{limit.name} is {format_value(value, limit.unit)}"
         if is_worse(value, bound, better):
             side = "at most" if better is Better.LOWER else "at least"
-            return _open(f"{said}, wanted is {side} {shown(bound, limit.unit)}")
+            return _open(f"{said}, wanted is {side} {format_value(bound, limit.unit)}")
         told.append(said)
     return ClosureAnswer(closed=True, reason=f"{'; '.join(told)}: within noise")
 

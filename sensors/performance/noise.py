@@ -1,6 +1,6 @@
 """Is a measurement worse than what was measured before, by more than noise? Pure.
 
-The median and the median absolute deviation (MAD) of earlier measurements say what is usual: one or two wild values
+The median and the median absolute deviation (MAD) of earlier measurements define what is usual: one or two wild values
 move neither. Worse is what lies beyond three bounds at once, all on the bad side of the median: so many deviations,
 a share of the median itself, and nearly every earlier value with half that share on top (what has two usual values,
 as a processor with two speeds has, is noisy about each).

@@ -15,14 +15,14 @@ from ledger.vocabulary import Check, Closure, Evidence, Frozen, MetricLimit, Met
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.closure_checks import AnswerCheck, ClosurePorts
 from sensors.performance import SPEC, PerformanceRegressionSettings
-from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
+from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, format_value, measurements
 from sensors.performance.measuring import MOST, Benchmark, digest_of, ruler_of
 from sensors.performance.noise import Usual, is_worse, percent, usual
 from sensors.performance.samples import SCHEMA, Samples, baseline
 from sensors.ports import SensorPorts
 from sensors.sensor import Sensor
 from sensors.watch.named import Named
-from sensors.watch.named_files import FileRefused, NamedFile, placed, read_named
+from sensors.watch.named_files import FileRefused, NamedFile, read_named, resolve_path
 
 UNNAMED = "unavailable: no result file is named"
 NAME_ONE = "Name the file that your benchmark writes: sensors.performance_regression.result."
@@ -49,8 +49,8 @@ class Worse(Frozen):
         """A sentence with the figures."""
         unit, side = self.measured.unit, "above" if self.measured.better is Better.LOWER else "below"
         return (
-            f"{self.measured.name} is {self.by_percent} % {side} its baseline: {shown(self.now, unit)} now, "
-            f"{shown(self.usual.median, unit)} before (median of {self.usual.count})"
+            f"{self.measured.name} is {self.by_percent} % {side} its baseline: {format_value(self.now, unit)} now, "
+            f"{format_value(self.usual.median, unit)} before (median of {self.usual.count})"
         )
 
 
@@ -68,12 +68,12 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
 
     @classmethod
     def places(cls, settings: PerformanceRegressionSettings, top: str) -> Named:
-        return Named(files=frozenset({placed(settings.result, top)} if settings.result else ()))
+        return Named(files=frozenset({resolve_path(settings.result, top)} if settings.result else ()))
 
     def __init__(self, *, ports: SensorPorts, settings: PerformanceRegressionSettings) -> None:
         super().__init__(ports=ports, settings=settings)
         self._top = str(ports.top)
-        self._path = placed(settings.result, self._top)
+        self._path = resolve_path(settings.result, self._top)
         self._samples = Samples(ledger=ports.ledger, clock=ports.clock)
 
     # --- the protocol of sensors ---
@@ -133,7 +133,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
         await self._samples.take(measured)
         last = {each.name: (each, commit) for each, commit in measured}
         worse = [found for each, commit in last.values() if (found := await self._worse(each, commit)) is not None]
-        said = await self._memory.said([_key(each) for each in worse])
+        said = await self._memory.filter_emitted([_key(each) for each in worse])
         signals = await self._tell(head, [each for each in worse if _key(each) not in said])
         summary = "; ".join(each.line for each in worse[:3]) or "none is worse than usual"
         self._say(f"{len(last)} metrics: {self._ports.redact(summary)}.")
@@ -156,7 +156,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
         by_range: dict[tuple[str, str], list[Worse]] = defaultdict(list)
         for each in sorted(fresh, key=lambda each: -each.by_percent):
             by_range[each.good, each.commit].append(each)
-        room = max(0, self._settings.per_day - await self._memory.said_lately())
+        room = max(0, self._settings.per_day - await self._memory.count_recent())
         signals = []
         for some in list(by_range.values())[:room]:
             signal = await self._signal(head, some[:MOST_SAID])

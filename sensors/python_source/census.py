@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.ids import sha256_hex
-from sensors.ports import TreeFilesPort
+from ledger.ports import TreeFilesPort
 from sensors.python_source.modules import Module, module_of
-from sensors.python_source.syntax import is_own_python, parsed
+from sensors.python_source.syntax import is_own_python, parse_python
 
 LARGEST_BYTES: Final = 1024 * 1024  # what is larger is data
 MOST_FILES: Final = 10_000  # Python files of a tree that a check is asked on
@@ -54,7 +54,7 @@ def facts_of(path: str, data: bytes) -> FileFacts:
     if b"\0" in data:
         return FileFacts(words=Counter(), module=None)
     words = Counter(word.decode("ascii") for word in PRIVATE.findall(data))
-    tree = parsed(data) if path.endswith((".py", ".pyi")) else None
+    tree = parse_python(data) if path.endswith((".py", ".pyi")) else None
     try:
         return FileFacts(words=words, module=module_of(path, tree) if tree is not None else None)
     except RecursionError:  # an expression that is nested too deeply: nothing that a person has written

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from sensors.python_source.docstrings import Function
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler)
 
@@ -37,7 +37,7 @@ def _functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]
 
 def complexities(data: bytes) -> dict[str, int] | None:
     """The complexity of each function, of several of one name the highest; None where the file cannot be read."""
-    tree = parsed(data)
+    tree = parse_python(data)
     if tree is None:
         return None
     found: dict[str, int] = {}

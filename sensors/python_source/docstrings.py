@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Frozen
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Symbol = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -64,7 +64,7 @@ def symbols(nodes: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Symb
 
 def public_symbols(data: bytes) -> tuple[Public, ...]:
     """The public symbols of a Python file, each once; none where it cannot be read as one."""
-    tree = parsed(data)
+    tree = parse_python(data)
     try:
         return _public(tree) if tree is not None else ()
     except RecursionError:  # an expression that is nested too deeply: nothing that a person has written

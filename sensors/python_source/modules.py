@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ledger.ids import sha256_hex
-from sensors.python_source.unreachable import Unreached, switched_off, unreached
+from sensors.python_source.unreachable import Unreached, find_unreached, has_closed_branch
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 NAMED = AnyFunction | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
@@ -133,8 +133,8 @@ def _defined(name: str, node: AnyFunction, names: Mapping[str, str], path: str) 
         nodes=sum(1 for _ in ast.walk(node)),
         shape="" if written.implicit else sha256_hex("\n".join(written.parts)),
         decorators=tuple(map(last_name, node.decorator_list)),
-        unreached=unreached(node),
-        switched_off=switched_off(node),
+        unreached=find_unreached(node),
+        switched_off=has_closed_branch(node),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from ledger.vocabulary import Place
 from sensors.python_source.census import SourceTree
 from sensors.python_source.modules import imported_names
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 
 def stem_of(path: str) -> str:
@@ -36,12 +36,12 @@ def mentions(name: str, texts: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _function_users(path: str, name: str, texts: Mapping[str, bytes]) -> Iterator[str]:
-    own = parsed(texts[path]) if path in texts else None
+    own = parse_python(texts[path]) if path in texts else None
     if own is not None and name in _bound(own):
         return  # the name is another's now: imported, or assigned
     stem = stem_of(path)
     for each, data in texts.items():
-        tree = parsed(data)
+        tree = parse_python(data)
         if tree is None:
             yield each
         elif each == path:
@@ -59,7 +59,7 @@ def _method_users(path: str, owner: str, name: str, tree: SourceTree, texts: Map
     if name in module.classes[owner].bound or _inherits(module.classes[owner].bases, name, tree, frozenset()):
         return
     for each, data in texts.items():
-        found = parsed(data)
+        found = parse_python(data)
         if found is None:
             yield each
         else:

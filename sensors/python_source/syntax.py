@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from ledger.python_source import parse
 
 
-def parsed(data: bytes) -> ast.Module | None:
+def parse_python(data: bytes) -> ast.Module | None:
     """The syntax tree; None where there is none. Never warns."""
     return parse(data)
 

@@ -20,12 +20,12 @@ class Unreached:
     nodes: int
 
 
-def unreached(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Unreached, ...]:
+def find_unreached(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Unreached, ...]:
     """The dead ends of a function, in order, without those that a person leaves on purpose."""
     return tuple(found for block in _blocks(function) if (found := _behind(block)) is not None)
 
 
-def switched_off(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def has_closed_branch(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether it holds a branch that a constant closes: ``if False:``."""
     return any(isinstance(node, ast.If | ast.While) and _constant(node.test) is False for node in ast.walk(function))
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from ledger.vocabulary import Frozen
 from sensors.ports import RepositoryPort
-from sensors.python_source.syntax import is_test, parsed
-from sensors.requests.sentences import squeezed
+from sensors.python_source.syntax import is_test, parse_python
+from sensors.requests.sentences import squeeze
 
 MOST_TESTS = 10
 
@@ -33,9 +33,9 @@ def files_of(tests: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(test.partition("::")[0] for test in tests))
 
 
-def defined(tests: Iterable[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
+def find_defined(tests: Iterable[str], files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Those of ``tests`` that the files of a commit define: running an undefined name proves nothing."""
-    trees = {path: parsed(data) for path, data in files.items()}
+    trees = {path: parse_python(data) for path, data in files.items()}
     return tuple(test for test in tests if _defines(trees.get(test.partition("::")[0]), test.split("::")[1:]))
 
 
@@ -71,7 +71,7 @@ async def named_check(text: str, commit: str, files: RepositoryPort) -> NamedChe
     targets = tuple(path for path in paths_in(text) if path in there and not is_test(path))[:MOST_TARGETS]
     written = named_tests(text)
     if written:
-        real = defined(written, await files.read_many(commit, files_of(written)))
+        real = find_defined(written, await files.read_many(commit, files_of(written)))
         return NamedCheck(tests=real, targets=targets)
     names = spoken_names(text)
     if not names:
@@ -91,7 +91,7 @@ def paths_in(text: str) -> tuple[str, ...]:
 
 def spoken_names(text: str) -> tuple[str, ...]:
     """Names of tests that the words may spell, the longest first. Pure."""
-    words = _WORD.findall(squeezed(text).casefold())
+    words = _WORD.findall(squeeze(text).casefold())
     found: list[str] = []
     for start, word in enumerate(words):
         if word == "test" or word.startswith("test_"):
@@ -107,7 +107,7 @@ def tests_named(names: Iterable[str], files: Mapping[str, bytes]) -> dict[str, t
     wanted = frozenset(names)
     for path, data in files.items():
         if any(f"def {name}(".encode() in data for name in wanted):
-            for test_id, name in _functions(path, parsed(data), ()):
+            for test_id, name in _functions(path, parse_python(data), ()):
                 if name in wanted:
                     found.setdefault(name, []).append(test_id)
     return {name: tuple(ids) for name, ids in found.items()}

@@ -32,7 +32,7 @@ _THANKS = re.compile(r"(?:[\s,]+(?:please|thanks|thank you|now|for me))?[\s.!?,;
 _NEGATED = re.compile(r"^(?:do not|don'?t|never|no|not|stop trying|nobody|forget|wait)\b", re.I)
 
 
-def squeezed(text: str) -> str:
+def squeeze(text: str) -> str:
     """One line: blanks of every kind are one, typographic quotes are plain, what cannot be printed is gone."""
     plain = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'")
     return _BLANK.sub(" ", "".join(c if c.isprintable() else " " for c in plain)).strip()
@@ -40,7 +40,7 @@ def squeezed(text: str) -> str:
 
 def bare(text: str) -> str:
     """A request without address, politeness and the full stop: ``Ouro, please fix it now.`` is ``fix it``."""
-    said = squeezed(text)
+    said = squeeze(text)
     while True:
         shorter = _THANKS.sub("", _POLITE.sub("", _CALLED.sub("", said)))
         if shorter == said:

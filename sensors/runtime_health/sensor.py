@@ -20,11 +20,11 @@ from sensors.runtime_health.suite_health import (
     PastRun,
     answering,
     ask_suite,
+    find_untouched,
     last_at,
-    named_of,
+    list_named,
     past_of,
     suspects,
-    untouched,
 )
 from sensors.sensor import Sensor
 
@@ -80,9 +80,9 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
         if why:
             return self._settle(head, last, f"unavailable: {why}", problem=why)
         key = fingerprint(self.source.value, head)
-        if await self._memory.said((key,)):
+        if await self._memory.filter_emitted((key,)):
             return self._settle(head, last, f"{what}; an op was asked for.")
-        if await self._memory.said_lately() >= self._settings.per_day:
+        if await self._memory.count_recent() >= self._settings.per_day:
             return self._say(f"{what}; enough was said today.")
         if last.status is RunStatus.TIMEOUT and (pressed := self._ports.pressed_by()):
             self._seen_seq = -1
@@ -111,7 +111,7 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
         if before.status not in VERDICTS or not before.collected:
             return f"The suite answers neither at {head[:12]} nor any more at {good[:12]}: {before.reason}"
         changed = tuple(await self._repository.changed_between(good, head))
-        passed = untouched(before, changed)
+        passed = find_untouched(before, changed)
         if not passed:
             return f"The suite gives no answer at {head[:12]}, where all of its tests are others than before."
         return _Fault(head, good, now, passed, changed)
@@ -161,7 +161,7 @@ class RuntimeHealth(Sensor[RuntimeHealthSettings]):
             ),
             key=key,
             closure=SuiteAnswers(
-                ids=named_of(fault.passed, frozenset(result.id for result in fault.now.results)),
+                ids=list_named(fault.passed, frozenset(result.id for result in fault.now.results)),
                 least=len(fault.passed),
             ),
             base=fault.head,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from ledger.events.sensing import SuiteRun
-from ledger.vocabulary import Entry, Frozen, Outcome, RunStatus, SuiteAnswers, TestRun
-from sensors.closure_checks import ClosureAnswer, tests_answer
-from sensors.ports import TreePort
+from ledger.ports import TreePort
+from ledger.vocabulary import ClosureAnswer, Entry, Frozen, Outcome, RunStatus, SuiteAnswers, TestRun
+from sensors.closure_checks import tests_answer
 from sensors.python_source.syntax import is_test
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
@@ -50,7 +50,7 @@ def answering(newest_first: Sequence[PastRun]) -> frozenset[str]:
     return frozenset(commit for commit, past in newest.items() if past.answered)
 
 
-def untouched(run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
+def find_untouched(run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
     """The tests that passed in a run whose files are as they were: they have every reason to pass again."""
     return tuple(
         result.id
@@ -59,7 +59,7 @@ def untouched(run: TestRun, changed: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def named_of(ids: Sequence[str], ended: Collection[str]) -> tuple[str, ...]:
+def list_named(ids: Sequence[str], ended: Collection[str]) -> tuple[str, ...]:
     """Those of ``ids`` that a check names: at most fifty, those that did not come to an end first, from all files."""
     files: dict[str, int] = {}
     rows = []

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ledger.ids import new_signal_id
 from ledger.vocabulary import Evidence, Signal, TestResult, TestsPass, Urgency
 from sensors.bus import fingerprint
-from sensors.failing_tests import Cause, by_cause, cut, is_inside, named, weight
+from sensors.failing_tests import Cause, by_cause, cut, is_inside, list_test_ids, weight
 from sensors.ports import Redact
 from sensors.test_failure import SPEC
 
@@ -51,7 +51,7 @@ def signals_of(
     """
     found = []
     for cause, results in by_cause(red).items():
-        ids = named(results)
+        ids = list_test_ids(results)
         urgency = Urgency.CRITICAL if set(ids) <= set(green_before) else Urgency.HIGH
         found.append(
             Signal(

@@ -7,8 +7,7 @@ import re
 import tokenize
 
 from ledger.ids import sha256_hex
-from ledger.vocabulary import Frozen, MarkerAbsent
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, Frozen, MarkerAbsent
 
 MARKER = re.compile(r"#+:?\s*(TODO|FIXME|HACK)\b(?:\s*[(\[][^)\]]*[)\]])?\s*[:\-]*\s*(.*)")
 PLAIN = re.compile(r"#+:?\s*(.*)")

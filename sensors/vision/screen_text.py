@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ledger.vocabulary import Frozen
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 
 MOST_CHARS, MOST_LINES, LINE_CHARS = 60_000, 2_000, 400
 MOST_FRAMES, MOST_TESTS, ERROR_CHARS = 20, 5, 200
@@ -147,7 +147,7 @@ def real_tests(tests: Sequence[tuple[str, str]], files: Mapping[str, bytes]) -> 
     """Ids of the tests that are meant, of those that the files define."""
     found: list[str] = []
     for path, name in tests:
-        tree = parsed(files[path]) if path in files else None
+        tree = parse_python(files[path]) if path in files else None
         there = list(_defined(tree)) if tree is not None else []
         exact = [each for each in there if each == name]
         meant = exact or [each for each in there if loose(each) == loose(name)]

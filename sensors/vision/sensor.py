@@ -17,14 +17,14 @@ from pathlib import Path
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Closure, Evidence, OwnerConfirms, RunStatus, Signal, TestsPass
 from sensors.bus import Bus, Delivery, Topic, fingerprint
-from sensors.failing_tests import named, needs_network
+from sensors.failing_tests import list_test_ids, needs_network
 from sensors.ports import SensorPorts
 from sensors.sensor import Sensor
 from sensors.vision import SPEC, VisionSettings
 from sensors.vision.frames import NoPicture, picture
 from sensors.vision.screen_text import ScreenError, loose, real_tests, recognise
 from sensors.watch.named import Named, below
-from sensors.watch.named_files import FileRefused, placed, read_named
+from sensors.watch.named_files import FileRefused, read_named, resolve_path
 
 UNNAMED = "unavailable: no folder of pictures is named"
 NAME_ONE = "Name the folder in which new pictures appear: sensors.vision.folder."
@@ -42,13 +42,13 @@ class Vision(Sensor[VisionSettings]):
 
     @classmethod
     def places(cls, settings: VisionSettings, top: str) -> Named:
-        return Named(folders=((placed(settings.folder, top), ENDINGS),) if settings.folder else ())
+        return Named(folders=((resolve_path(settings.folder, top), ENDINGS),) if settings.folder else ())
 
     def __init__(self, *, ports: SensorPorts, settings: VisionSettings) -> None:
         super().__init__(ports=ports, settings=settings)
         self._ocr = ports.ocr(settings.program, settings.languages, settings.limit_s)
         self._top = str(ports.top)
-        self._folder = placed(settings.folder, self._top)
+        self._folder = resolve_path(settings.folder, self._top)
         self._known: OrderedDict[str, None] = OrderedDict()
         self._read_at: deque[datetime] = deque()
 
@@ -165,9 +165,9 @@ class Vision(Sensor[VisionSettings]):
         tests = real_tests(seen.tests, await self._repository.read_many(head, {path for path, _ in seen.tests}))
         # The same error on another picture: read a little differently, or a line further down.
         key = fingerprint(self.source.value, seen.path, kind, touched, *tests)
-        if await self._memory.said([key]):
+        if await self._memory.filter_emitted([key]):
             return "it shows what was said before"
-        if await self._memory.said_lately() >= self._settings.per_day:
+        if await self._memory.count_recent() >= self._settings.per_day:
             return "enough was said today"
         closure = await self._closure(seen, error, tests, head)
         if isinstance(closure, str):
@@ -184,7 +184,7 @@ class Vision(Sensor[VisionSettings]):
                 return f"it shows {tests[0]} failing, which passes at {head[:12]}"
             ids = sorted({r.id for r in once.red if not needs_network(r)})
             again = await self._ports.tests.run(head, ids) if ids else once
-            red = named([result for result in again.red if result.id in ids])
+            red = list_test_ids([result for result in again.red if result.id in ids])
             if red:
                 return TestsPass(ids=red)
             if ids:

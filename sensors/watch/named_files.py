@@ -21,7 +21,7 @@ class NamedFile:
     written: datetime
 
 
-def placed(path: str, top: str) -> str:
+def resolve_path(path: str, top: str) -> str:
     """A path of the settings as an absolute one. Relative ones begin at the top of the repository; in others the
     folder is the real one, as the watcher names it."""
     if not path.startswith("/"):

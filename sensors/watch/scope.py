@@ -130,7 +130,7 @@ class WatchScope:
 
 
 def enters(folder: str) -> bool:
-    """May the watch go into this folder? Not into what is nobody's source, other repositories or environments."""
+    """May the watch go into this folder? Not into generated folders, other repositories or environments."""
     path = Path(folder)
     if path.name in NEVER:
         return False
@@ -142,8 +142,8 @@ def folders(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """``top`` and every folder below it that is to be watched, each with the files in it. Links are not followed.
 
-    ``enter`` is called with a folder before anybody looks into it: where that watches it, each file is either found or
-    told of.
+    ``enter`` is called with a folder before its files are listed: where that watches it, each file is either found or
+    reported.
     """
     enter(top)
     for root, inner, files in os.walk(top):

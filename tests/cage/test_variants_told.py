@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from governance.irongate.tool.g18_injection import rule_of
 from tests.cage.corpus import Input
 from tests.cage.test_variants import inputs
+from tools.mcp.list_filter import split_malformed
 from tools.mcp.offers import ListedTool, sort_out
 from tools.mcp.settings import McpSettings, ServerSettings
-from tools.mcp.sifting import sifted
 
 Change = Callable[[str], str]
 
@@ -84,7 +84,7 @@ SERVER = ServerSettings.model_validate({"command": "x", "tools": ["*"]})
 
 def listed(*tools: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """All that a model is told of a server's tools, and by which rule or reason something is kept back."""
-    good, bad = sifted([{"name": "adds", "inputSchema": PLAIN, **tool} for tool in tools])
+    good, bad = split_malformed([{"name": "adds", "inputSchema": PLAIN, **tool} for tool in tools])
     found = [ListedTool(tool=g["name"], description=g.get("description", ""), schema=g["inputSchema"]) for g in good]
     offers = sort_out("s", [*found, *bad], SERVER, McpSettings(), screen=rule_of)
     told = [f"{o.name}\n{o.description}\n{json.dumps(o.parameters)}" for o in offers.offered.values()]

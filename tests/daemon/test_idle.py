@@ -11,7 +11,7 @@ from daemon.views.render import health_block, status_block
 from daemon.views.text import show
 from sensors.health.health import Health
 from sensors.health.sample import Gauges
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 from tests.e2e.serving import served
 from tests.e2e.test_repair import minus
 from tests.e2e.world import SHOP, Infilling, config_for, repo_with

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.lifecycle.service import waiting_for
-from daemon.views.scan_messages import is_infill_only, name_ops_of_duplicates, uncommitted_notice
+from daemon.views.scan_messages import name_ops_of_duplicates, uncommitted_notice
 from kernel.provider import Capabilities
 from tests.daemon.scripted_api import OP
 
@@ -31,8 +31,8 @@ def test_a_duplicate_is_said_for_a_person() -> None:
 
 
 def test_who_takes_a_goal_in_words() -> None:
-    assert is_infill_only(Capabilities(infill=True, local=True))
-    assert not is_infill_only(Capabilities(infill=True, tools=True)) and not is_infill_only(Capabilities())
+    assert Capabilities(infill=True, local=True).only_fills
+    assert not Capabilities(infill=True, tools=True).only_fills and not Capabilities().only_fills
 
 
 def test_what_a_stop_waits_for() -> None:

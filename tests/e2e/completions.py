@@ -9,8 +9,8 @@ from typing import Any
 
 from governance.conversation import prompts
 from governance.conversation.protocol import block
-from kernel.providers.openai import OpenAIProvider
-from kernel.providers.settings import OpenAISettings
+from kernel.providers.openai import OpenAISettings
+from kernel.providers.openai.provider import OpenAIProvider
 from tests.kernel.misbehaving import Misbehaving, Peer, call, chunk, usage
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from daemon.record.replay import replay
 from kernel.engine.settings import LocalSettings
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.vocabulary import OpOutcome
 from sensors.requests.manual import manual_signal
 from tests.e2e.serving import served

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from kernel.provider import CallDelta, Event, Limits, Message, TextDelta, ToolCall, ToolSchema
-from kernel.providers.openai import OpenAIProvider, OpenAISettings
+from kernel.providers.openai import OpenAISettings
+from kernel.providers.openai.provider import OpenAIProvider
 from ledger.clock import ManualClock
 from ledger.errors import ProviderError
 from tests.kernel.misbehaving import Behaviour, Misbehaving, Peer, chunk, usage

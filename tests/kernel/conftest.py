@@ -11,7 +11,7 @@ import pytest
 
 from daemon.settings.config import prepare_process
 from kernel.cancel import CancelToken
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from kernel.weights.convert import convert_weights
 from kernel.weights.store import Form
 from tests.kernel.local_scene import provider

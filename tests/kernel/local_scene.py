@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, InfillRequest, InfillSpan, Limits, Message, TextDelta
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from tests.kernel.tiny import NAME, Tiny
 
 ENDLESS = 30_000  # tokens that the tiny model does not finish within a test

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from kernel.catalogue import build_provider
+from kernel.catalogue import SPECS, build_provider
 from kernel.engine.runtime import thread_count
 from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import Infiller, Price, Provider
+from kernel.providers.openai import OpenAISettings
 from kernel.settings import KernelSettings
 from kernel.weights import store
 from kernel.weights.registry import HuggingFaceSource, WheelSource, load_registry
@@ -71,10 +72,12 @@ def test_policy_and_registry_agree() -> None:
     assert len({weights.file for weights in registry.weights.values()}) == len(registry.weights)
 
 
-def test_prices_fall_back_to_the_provider_and_are_unknown_elsewhere() -> None:
-    policy = load_policy()
-    assert policy.price("local", "any") == Price(input=0, output=0)
-    assert policy.price("openai", "any") is None
+def test_prices_are_free_here_and_unknown_elsewhere_until_they_are_set() -> None:
+    assert SPECS["local"].price(LocalSettings()) == Price(input=0, output=0)
+    assert SPECS["openai"].price(OpenAISettings(model="any")) is None
+    assert SPECS["openai"].price(OpenAISettings(price_input_usd_micro=1)) is None
+    known = OpenAISettings(price_input_usd_micro=1, price_output_usd_micro=0)
+    assert SPECS["openai"].price(known) == Price(input=1, output=0)
 
 
 @pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
@@ -104,7 +107,7 @@ def test_folders_differ_by_file_and_form(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["kernel.catalogue", "kernel.settings", "kernel.providers.local", "kernel.weights.pull"]
+    "module", ["kernel.catalogue", "kernel.settings", "kernel.providers.local.provider", "kernel.weights.pull"]
 )
 def test_importing_loads_nothing_heavy(module: str) -> None:
     script = f"import sys, {module}\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"

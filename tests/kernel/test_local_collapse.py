@@ -8,7 +8,7 @@ import pytest
 
 from kernel.canary import CollapseDetected
 from kernel.provider import DivergeRequest, InfillSpan, Limits
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from tests.kernel.canary_levels import LEVELS
 from tests.kernel.local_scene import ASK, HEAD, provider, request, said
 from tests.kernel.tiny import Tiny

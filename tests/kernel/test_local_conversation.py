@@ -17,7 +17,7 @@ from governance.conversation.rounds import Conversation
 from governance.conversation.settings import LoopSettings
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Done, Event, Limits, Message, TextDelta, ToolSchema, Usage
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.clock import ManualClock
 from ledger.store import Ledger
 from ledger.vocabulary import Phase

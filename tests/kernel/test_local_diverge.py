@@ -8,7 +8,7 @@ from kernel.engine.decoding.branching import BranchPoint, choose_branches
 from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import DivergeRequest, InfillSpan
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.errors import ProviderBadOutput
 from tests.kernel.local_scene import HEAD, SPANS, provider
 from tests.kernel.tiny import Tiny, published_form

@@ -11,7 +11,7 @@ from kernel.engine.cache.packing import MIN_SHARED, share_prefix
 from kernel.engine.decoding.prompt import infill_prompt
 from kernel.policy import load_policy
 from kernel.provider import Infill, InfillSpan, Limits, Usage
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.errors import ProviderBadOutput
 from tests.kernel.local_scene import HEAD, SPANS, provider, request
 from tests.kernel.tiny import CONTROL, NAME, Tiny, published_form, vocabulary

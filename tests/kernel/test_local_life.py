@@ -19,7 +19,7 @@ from kernel.engine.engine import DecodeOptions, DecodeRequest, Engine
 from kernel.engine.loading import WeightsLocation, load_engine
 from kernel.engine.settings import LocalSettings
 from kernel.provider import Infiller, InfillSpan, Limits, Price
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from kernel.weights import store
 from ledger.errors import ConfigError, ProviderUnavailable
 from tests.kernel.local_scene import ENDLESS, SPANS, LagMeter, provider, request, said, worker_of
@@ -301,7 +301,7 @@ from pathlib import Path
 sys.modules["torch"] = sys.modules["tokenizers"] = None
 from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.errors import ProviderUnavailable
 local = LocalProvider(model="qwen2.5-coder-0.5b", settings=LocalSettings(), models_dir=Path(sys.argv[1]))
 print(asyncio.run(local.health()))

@@ -10,7 +10,7 @@ import pytest
 
 from kernel.engine.settings import LocalSettings
 from kernel.provider import InfillRequest, InfillSpan, Limits, Report
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.errors import ConfigError, ProviderBadOutput, ProviderUnavailable
 from tests.kernel.local_scene import said
 from tests.kernel.tiny import CONTROL, vocabulary

@@ -9,7 +9,7 @@ import pytest
 from kernel.engine.decoding.prompt import chat_prompt
 from kernel.policy import load_policy
 from kernel.provider import Limits, Message, TextDelta
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from ledger.errors import ProviderBadOutput
 from tests.kernel.local_scene import ASK, ENDLESS, said, worker_of
 from tests.kernel.tiny import DEFAULT_SYSTEM, NAME, vocabulary

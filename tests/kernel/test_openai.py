@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.provider import Done, Limits, Message, TextDelta, ToolCall, Usage
-from kernel.providers.openai_stream import SseParser, StreamAssembler
-from kernel.providers.openai_wire import MOST_NATS, error_status, retry_after_s, token_logprobs
+from kernel.providers.openai.stream import SseParser, StreamAssembler
+from kernel.providers.openai.wire import MOST_NATS, error_status, retry_after_s, token_logprobs
 from ledger.errors import ProviderBadOutput, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,

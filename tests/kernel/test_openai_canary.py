@@ -13,7 +13,7 @@ from kernel.canary import CollapseDetected
 from kernel.canary.text import NEWEST, read_answer
 from kernel.catalogue import build_provider
 from kernel.provider import Capabilities, Done, Event, Limits, Message, Report, Spent, Usage
-from kernel.providers.openai_wire import token_logprobs
+from kernel.providers.openai.wire import token_logprobs
 from kernel.providers.reprompt import questions
 from kernel.settings import KernelSettings
 from tests.kernel.asking import ASK, against, ask, calls_of, good, provider, text_of

@@ -13,7 +13,8 @@ from contextlib import aclosing
 import pytest
 
 from kernel.provider import Done, Event, Limits, Message, Price
-from kernel.providers.openai import OpenAIProvider, OpenAISettings
+from kernel.providers.openai import OpenAISettings
+from kernel.providers.openai.provider import OpenAIProvider
 from ledger.errors import ConfigError, PolicyRefused, ProviderError, ProviderUnavailable
 from tests.kernel.asking import (
     ASK,

@@ -12,7 +12,7 @@ import pytest
 from kernel.engine.settings import LocalSettings
 from kernel.policy import load_policy
 from kernel.provider import InfillRequest, InfillSpan, Limits
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from tests.kernel.local_scene import said, worker_of
 
 pytestmark = [pytest.mark.long, pytest.mark.weights]

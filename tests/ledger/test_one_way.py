@@ -99,6 +99,18 @@ def test_other_ways_are_seen(code: str, way: str) -> None:
     assert way in set(ways(ast.parse(code)))
 
 
+def test_git_is_looked_up_in_one_module() -> None:
+    """So every git process has the options and the environment of ``tools.git``."""
+    found = [
+        str(file.relative_to(ROOT))
+        for file in MODULES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith("find_program")
+        if isinstance(node.args[0], ast.Constant) and node.args[0].value == "git"
+    ]
+    assert set(found) == {"tools/git.py"}
+
+
 def test_nothing_is_allowed_that_is_not_there() -> None:
     assert {str(file.relative_to(ROOT)) for file in MODULES} >= ALLOWED.keys()
     assert all(reason for _, reason in ALLOWED.values())

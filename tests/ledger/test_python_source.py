@@ -27,11 +27,11 @@ from ledger.vocabulary import Candidate, Edit, EditKind
 from sensors.exploration.pinning import mutants_of
 from sensors.python_source.census import facts_of
 from sensors.python_source.docstrings import public_symbols
-from sensors.python_source.syntax import parsed
+from sensors.python_source.syntax import parse_python
 from tests.ledger.test_one_way import MODULES, ROOT
 from tools.index.python import read_python
 from tools.testing.localisation import ranking
-from tools.testing.report.comparisons import needed
+from tools.testing.report.comparisons import required_assertions
 from tools.testing.selection.imports import mentions
 
 INSIDE = ("tools/testing/pytest_plugins/_ouro_", "tools/sandbox/attacks.py", "tools/testing/runner.py")
@@ -101,8 +101,8 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
         find_test_skips(None, tree)
     for look in (ranking.assignments, ranking.at_import, ranking.functions):
         look(ranking._parsed(data))
-    assert (parsed(data) is None) == (tree is None)
-    needed({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
+    assert (parse_python(data) is None) == (tree is None)
+    required_assertions({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
     _parses("python", text)
     public_symbols(data)
     mutants_of(data, "f")

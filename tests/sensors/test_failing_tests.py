@@ -12,7 +12,7 @@ from sensors.failing_tests import (
     by_cause,
     cause_of,
     cut,
-    named,
+    list_test_ids,
     weight,
 )
 from sensors.test_failure.signals import goal_of, key_of, signals_of
@@ -139,7 +139,7 @@ def test_a_cut_is_the_longest_beginning_that_fits(text: str, most: int) -> None:
 @given(st.lists(st.text(min_size=1, max_size=2000), min_size=1, max_size=60))
 @settings(deadline=None, max_examples=30)
 def test_named_ids_are_bounded_in_length(ids: list[str]) -> None:
-    found = named([red(test) for test in ids])
+    found = list_test_ids([red(test) for test in ids])
     told = {test if weight(test) <= LONGEST_ID else test.partition("::")[0] for test in ids}
     assert found and list(found) == sorted(told)[: len(found)]
     assert sum(map(weight, found[1:])) <= ID_BUDGET

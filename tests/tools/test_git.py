@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,32 @@ def test_the_history_is_read_by_gitpython(tmp_path: Path) -> None:
         newest, oldest = opened.iter_commits("HEAD")
         assert (newest.summary, sorted(newest.stats.files)) == ("second", ["a.py", "b.py"])
         assert (oldest.message, sorted(oldest.stats.files)) == ("first\n", ["a.py"])
+
+
+STARTED = """
+import os, sys
+from pathlib import Path
+started = []
+
+def note(event, found):
+    if event == "subprocess.Popen":
+        started.append((str(found[0]), "GIT_CONFIG_NOSYSTEM" not in (found[3] or ())))
+
+sys.addaudithook(note)
+from tests.repos import host_env, make_places
+from tools.git import Git
+with Git(make_places(Path(sys.argv[1]), Path(sys.argv[2])), host_env()).opened() as opened:
+    seen = [found.summary for found in opened.iter_commits("HEAD")]
+print(seen, [name for name, plain in started if plain], [n for n in os.environ if n.startswith("GIT_PYTHON")])
+"""
+
+
+def test_gitpython_starts_no_git_with_the_environment_of_this_process(tmp_path: Path) -> None:
+    """Its import would ask git for a version: there it is given a program that cannot be started."""
+    repo = make_repo(tmp_path / "repo", {"a.py": "1\n"})
+    argv = [sys.executable, "-c", STARTED, str(tmp_path), str(repo)]
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "['first'] ['/dev/null'] []\n"
 
 
 def test_gitpython_in_a_linked_work_tree(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.repos import commit, git, host_env, make_places, make_repo
 from tools import contained
 from tools.git import Git
 from tools.private_index import PrivateIndex
-from tools.untrusted_tree import VERBS, list_programs, named_programs
+from tools.untrusted_tree import VERBS, list_programs, parse_programs
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
 
 
@@ -138,6 +138,6 @@ def test_the_filters_in_use_are_those_with_a_program(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.text(min_size=1, alphabet="ab.=\n"), st.sampled_from(["clean", "smudge"]), st.text())))
 def test_whatever_is_listed_each_program_gets_no_value(rows: list[tuple[str, str, str]]) -> None:
-    found = named_programs(f"filter.{name}.{key}\n{value}" for name, key, value in rows)
+    found = parse_programs(f"filter.{name}.{key}\n{value}" for name, key, value in rows)
     assert all(word.startswith("--config-env=filter.") for word in found.argv)
     assert len(found.argv) == len(found.keys)

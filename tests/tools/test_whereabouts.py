@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.whereabouts import Relation, Survey, is_file, is_folder, told, way
+from tools.whereabouts import Relation, Survey, escape_path, is_file, is_folder, way
 
 BELOW_A_MOUNT = """
 import json, sys
@@ -110,5 +110,5 @@ def test_no_error_for_bad_names(tmp_path: Path) -> None:
 
 
 def test_a_path_in_a_sentence() -> None:
-    assert told("/a b/é'x") == "/a b/é'x"
-    assert told("/new\nline\x1b[31m\u202e" + os.fsdecode(b"\xff")) == r"/new\nline\x1b[31m\u202e\udcff"
+    assert escape_path("/a b/é'x") == "/a b/é'x"
+    assert escape_path("/new\nline\x1b[31m\u202e" + os.fsdecode(b"\xff")) == r"/new\nline\x1b[31m\u202e\udcff"

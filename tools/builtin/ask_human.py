@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field
 
 from ledger.errors import ToolError
 from tools.manifest import Arguments, Call, Nothing, Tool
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 GRACE_S = 60.0  # a backstop: the person port itself ends the wait at the limit
 
@@ -33,6 +37,10 @@ class AskHuman(Tool[AskHumanArguments]):
 
     def __init__(self, *, limit_s: float) -> None:
         self.timeout_s = limit_s + GRACE_S
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self | None:
+        return None if parts.answer_s is None else cls(limit_s=parts.answer_s)
 
     def paths(self, arguments: AskHumanArguments) -> tuple[str, ...]:
         return ()

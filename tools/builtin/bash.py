@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -21,8 +22,13 @@ from tools.builtin.settings import BuiltinSettings
 from tools.manifest import Arguments, Call, Tool
 from tools.output import cap
 from tools.process import Finished
+from tools.sandbox.tree import SEARCH_PATH
 from tools.testing.runner import TestRunner
 from tools.write_back import Aftermath, Bounds, Settled
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN_PATHS = 20
 SAID = "said"
@@ -50,6 +56,11 @@ class Bash(Tool[BashArguments]):
         self._shell = shell
         self._settings = settings
         self._room = result_bytes
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        shell = parts.find_program("bash", path=SEARCH_PATH)
+        return cls(shell=shell, settings=parts.settings, result_bytes=parts.tools.result_bytes)
 
     def paths(self, arguments: BashArguments) -> tuple[str, ...]:
         return ()
@@ -96,7 +107,7 @@ class Bash(Tool[BashArguments]):
 
     def _report(self, finished: Finished, settled: Settled, file: Path, seen: Path) -> str:
         """Exit status and changes first, then the output: the middle of a long result is left out."""
-        rows = [_ended(finished, self._settings.command_timeout_s), *_changes(settled)]
+        rows = [_describe_end(finished, self._settings.command_timeout_s), *_changes(settled)]
         head = "\n".join(rows)
         room = max(256, self._room - len(head.encode(errors="replace")) - 200)
         text = finished.output.decode("utf-8", errors="replace")
@@ -107,7 +118,7 @@ class Bash(Tool[BashArguments]):
         return f"{head}\nfull output ({file.stat().st_size} bytes): {seen}\n{shown}"
 
 
-def _ended(finished: Finished, limit_s: float) -> str:
+def _describe_end(finished: Finished, limit_s: float) -> str:
     took = f"after {finished.duration_ms / 1000:.1f} s"
     if finished.timed_out:
         return f"killed {took}: the time limit is {limit_s:g} s"

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
 from ledger.errors import ToolError
 from tools.builtin.paths import RepoPath
 from tools.manifest import Arguments, Call, Category, Tool
-from tools.output import numbered
+from tools.output import number_lines
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 MOST_LINES = 200
 LONGEST_LINE = 200
@@ -48,6 +53,10 @@ class GitBlame(Tool[GitBlameArguments]):
     def __init__(self, *, result_bytes: int) -> None:
         self._room = result_bytes - 200
 
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(result_bytes=parts.tools.result_bytes)
+
     def paths(self, arguments: GitBlameArguments) -> tuple[str, ...]:
         return (arguments.path,)
 
@@ -66,7 +75,7 @@ class GitBlame(Tool[GitBlameArguments]):
             raise ToolError(f"No blame for {path}: {reason[0].removeprefix('fatal: ')}.")
         oid = row.split(" ")[2].partition("\t")[0]
         changed = "; your changes are not in it" if path in call.context.written else ""
-        return self._fitted(f"{path} in {base[:12]} · blob {oid}{changed}", list(blamed(done.out)))
+        return self._fitted(f"{path} in {base[:12]} · blob {oid}{changed}", list(parse_blame(done.out)))
 
     def _fitted(self, head: str, lines: list[Blamed]) -> str:
         """Runs of lines of one commit, each under a heading, as many lines as fit."""
@@ -74,7 +83,7 @@ class GitBlame(Tool[GitBlameArguments]):
         width = lines[-1].line if lines else 0
         for at, line in enumerate(lines):
             title = f"{line.commit[:12]} {line.day} {line.author}: {line.subject}"
-            new = ([title] if line.commit != before else []) + numbered([line.text], line.line)
+            new = ([title] if line.commit != before else []) + number_lines([line.text], line.line)
             room -= sum(len(row.encode("utf-8", errors="replace")) + 1 for row in new)
             if room < 0:
                 return "\n".join([*rows, f"the rest (to line {width}): git_blame with start_line={lines[at].line}"])
@@ -83,7 +92,7 @@ class GitBlame(Tool[GitBlameArguments]):
         return "\n".join(rows)
 
 
-def blamed(porcelain: bytes) -> Iterator[Blamed]:
+def parse_blame(porcelain: bytes) -> Iterator[Blamed]:
     """Parse the output of ``git blame --line-porcelain``. Pure."""
     fields: dict[str, str] = {}
     head: list[str] = []

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field
 
+from ledger.errors import ToolError
 from tools.builtin.code import is_below
 from tools.builtin.paths import RepoPath
-from tools.builtin.revisions import Revision, commit_of
 from tools.manifest import Arguments, Call, Category, Tool
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 FORM = (
     "--no-ext-diff",
@@ -27,6 +32,16 @@ LONGEST_LINE = 300
 BINARY = re.compile(r"^GIT binary patch$.*?(?=^diff --git |\Z)", re.M | re.S)
 FILE = re.compile(r"^(?=diff --git )", re.M)
 HUNK = re.compile(r"^(?=@@ )", re.M)
+
+
+# A revision is a commit id or a step back from the base: only the history of the op's base is accessible.
+Revision = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:(?:HEAD|base)(?:~\d{1,4})?|[0-9a-fA-F]{7,64})?$",
+        description="a commit id as git_log shows it, or `base` or `base~N`",
+    ),
+]
 
 
 class GitDiffArguments(Arguments):
@@ -52,6 +67,10 @@ class GitDiff(Tool[GitDiffArguments]):
     def __init__(self, *, result_bytes: int) -> None:
         self._room = result_bytes
 
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(result_bytes=parts.tools.result_bytes)
+
     def paths(self, arguments: GitDiffArguments) -> tuple[str, ...]:
         return (arguments.path,) if arguments.path else ()
 
@@ -68,7 +87,7 @@ class GitDiff(Tool[GitDiffArguments]):
             paths = await asyncio.to_thread(_shown, [name for name in names if name not in ends], arguments, call)
             asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
             diff = (await git.call(*asked)).out if paths else b""
-        return await asyncio.to_thread(lambda: fitted(title, diff.decode("utf-8", errors="replace"), self._room))
+        return await asyncio.to_thread(lambda: fit_diff(title, diff.decode("utf-8", errors="replace"), self._room))
 
 
 def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:
@@ -87,7 +106,7 @@ async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str
     return f"{new[:12]} and its (first) parent {parent.text[:12]}", (parent.text, new)
 
 
-def fitted(title: str, diff: str, room: int) -> str:
+def fit_diff(title: str, diff: str, room: int) -> str:
     """The diff within ``room`` bytes: a list of files, then whole hunks; those that do not fit are counted. Pure."""
     files = FILE.split(BINARY.sub("Binary files differ\n", diff))[1:]
     if not files:
@@ -123,3 +142,15 @@ def _summary(file: str) -> str:
     path = name[len(name) // 2 + 1 :].removeprefix("b/")  # both sides are the same: renames are not detected
     what = next((w for w in ("new file", "deleted file", "Binary files") if f"\n{w}" in head), "")
     return f"{path} +{added} -{gone}" + (f" ({what})" if what else "")
+
+
+async def commit_of(call: Call, revision: str) -> str:
+    """The full id; ``base`` and ``HEAD`` are the op's base. Raises ``ToolError`` for commits outside its history."""
+    git, base = call.context.git, call.context.workspace.commit
+    asked = revision.replace("HEAD", base).replace("base", base)
+    found = await git.call("rev-parse", "-q", "--verify", f"{asked}^{{commit}}", ok=(0, 1, 128))
+    if found.code == 0 and found.text:
+        inside = await git.call("merge-base", "--is-ancestor", found.text, base, ok=(0, 1, 128))
+        if inside.code == 0:
+            return found.text
+    raise ToolError(f"{revision} is no commit in the history of this op's base.", remedy="git_log lists them.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -12,9 +13,13 @@ from tools.builtin.code import Code
 from tools.builtin.paths import RepoPath
 from tools.index.facts import Import
 from tools.index.languages import PYTHON
-from tools.index.modules import Graph, Modules, graph, rings, turned
+from tools.index.modules import Graph, Modules, graph, reverse_graph, rings
 from tools.index.view import View
 from tools.manifest import Arguments, Call, Category, Tool
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN = 40  # files of one step
 SHOWN_OUTSIDE = 30
@@ -38,6 +43,10 @@ class ModuleGraph(Tool[ModuleGraphArguments]):
     def __init__(self, *, code: Code) -> None:
         self._code = code
 
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(code=parts.code)
+
     def paths(self, arguments: ModuleGraphArguments) -> tuple[str, ...]:
         return (arguments.path,)
 
@@ -56,7 +65,7 @@ def _answer(arguments: ModuleGraphArguments, call: Call, view: View, imports: Ma
     rows = [f"{path} · imported as {modules.name_of(path) or '(nothing)'} · {len(files)} Python files looked at"]
     rows += _rings("imports", edges, path, arguments.depth, call.visible)
     rows += _outside(modules, path, files[path])
-    rows += _rings("imported by", turned(edges), path, arguments.depth, call.visible)
+    rows += _rings("imported by", reverse_graph(edges), path, arguments.depth, call.visible)
     return "\n".join(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -12,8 +13,12 @@ from tools import contained
 from tools.builtin.paths import RepoPath
 from tools.edits.text import FileText, decode
 from tools.manifest import Arguments, Call, Category, Tool
-from tools.output import numbered
+from tools.output import number_lines
 from tools.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 LONGEST_LINE = 400
 LARGEST = 32 * 1024 * 1024
@@ -41,11 +46,15 @@ class ReadFile(Tool[ReadFileArguments]):
     def __init__(self, *, result_bytes: int) -> None:
         self._room = result_bytes
 
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(result_bytes=parts.tools.result_bytes)
+
     def paths(self, arguments: ReadFileArguments) -> tuple[str, ...]:
         return (arguments.path,)
 
     async def run(self, arguments: ReadFileArguments, call: Call) -> str:
-        data, sha, text = await asyncio.to_thread(_taken, call.context.workspace, arguments.path)
+        data, sha, text = await asyncio.to_thread(_load, call.context.workspace, arguments.path)
         call.context.note_read(arguments.path, sha)
         if text is None:
             return f"{arguments.path} · {len(data)} bytes · sha256 {sha}\nIt is binary and not shown."
@@ -54,7 +63,7 @@ class ReadFile(Tool[ReadFileArguments]):
         if bodies and arguments.start_line > len(bodies):
             raise ToolError(f"{arguments.path} has {len(bodies)} lines; line {arguments.start_line} is past its end.")
         wanted = [_short(body) for body in bodies[arguments.start_line - 1 : last]]
-        shown = self._fitting(numbered(wanted, arguments.start_line))
+        shown = self._fitting(number_lines(wanted, arguments.start_line))
         return "\n".join([_head(arguments, sha, len(data), len(bodies), len(shown), last), *shown])
 
     def _fitting(self, lines: list[str]) -> list[str]:
@@ -69,7 +78,7 @@ class ReadFile(Tool[ReadFileArguments]):
         return shown
 
 
-def _taken(workspace: Workspace, path: str) -> tuple[bytes, str, FileText | None]:
+def _load(workspace: Workspace, path: str) -> tuple[bytes, str, FileText | None]:
     """Bytes, sha256 and text (None: binary) of a file. Raises ``ToolError`` when it is missing or too large."""
     size = contained.size_of(workspace.root, path) or 0
     if size > LARGEST:

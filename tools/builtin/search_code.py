@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -13,6 +14,10 @@ from tools import contained
 from tools.builtin.paths import RepoPath, walk
 from tools.manifest import Arguments, Call, Category, Nothing, Tool
 from tools.process import Command, run
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 LARGEST_FILE = 1024 * 1024
 LONGEST_LINE = 240
@@ -41,6 +46,10 @@ class SearchCode(Tool[SearchCodeArguments]):
     def __init__(self, *, ripgrep: str | None, timeout_s: float) -> None:
         self._ripgrep = ripgrep
         self._timeout_s = timeout_s
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(ripgrep=parts.find_program("rg"), timeout_s=parts.settings.search_timeout_s)
 
     def paths(self, arguments: SearchCodeArguments) -> tuple[str, ...]:
         return (arguments.path,) if arguments.path else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from pydantic import Field
 
@@ -19,6 +19,10 @@ from tools.index.languages import SUFFIXES, language_of
 from tools.index.trees import key_of, oid_of
 from tools.index.view import View
 from tools.manifest import Arguments, Call, Category, Nothing, Tool
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN_CALLERS = 100
 SHOWN_NOTES = 5
@@ -44,6 +48,10 @@ class ListSymbols(Tool[ListSymbolsArguments]):
 
     def __init__(self, *, code: Code) -> None:
         self._code = code
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(code=parts.code)
 
     def paths(self, arguments: ListSymbolsArguments) -> tuple[str, ...]:
         return (arguments.path,)
@@ -94,6 +102,10 @@ class GetCallers(Tool[GetCallersArguments]):
 
     def __init__(self, *, code: Code) -> None:
         self._code = code
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self:
+        return cls(code=parts.code)
 
     def paths(self, arguments: GetCallersArguments) -> tuple[str, ...]:
         return (arguments.path,) if arguments.path else ()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from pydantic import Field
 
 from ledger.errors import ToolError
 from ledger.parsers.json import read_json
-from tools.manifest import AnyTool, Arguments, Call, Tool
+from tools.manifest import Arguments, Call, Tool
 from tools.web.body import readable
 from tools.web.fetch import Fetched, Fetcher
-from tools.web.settings import WebSettings
 from tools.web.target import LONGEST, WebTarget, target_of
+
+if TYPE_CHECKING:
+    from tools.builtin.standard import ToolParts
+
 
 SHOWN_CHARS = 3_600  # leaves room for the heading in a result of ordinary size
 SNIPPET_CHARS = 300
@@ -36,6 +39,10 @@ class WebFetch(Tool[WebFetchArguments]):
 
     def __init__(self, *, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
+
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self | None:
+        return None if parts.web is None else cls(fetcher=Fetcher(settings=parts.web))
 
     def paths(self, arguments: WebFetchArguments) -> tuple[str, ...]:
         return ()
@@ -72,6 +79,13 @@ class WebSearch(Tool[WebSearchArguments]):
         self._endpoint = endpoint
         self._results = results
 
+    @classmethod
+    def build(cls, parts: ToolParts) -> Self | None:
+        web = parts.web
+        if web is None or not web.search_url:
+            return None
+        return cls(fetcher=Fetcher(settings=web), endpoint=web.search_url, results=web.search_results)
+
     def paths(self, arguments: WebSearchArguments) -> tuple[str, ...]:
         return ()
 
@@ -84,12 +98,12 @@ class WebSearch(Tool[WebSearchArguments]):
 
     async def run(self, arguments: WebSearchArguments, call: Call) -> str:
         page = await self._fetcher.get(self._target(arguments), call.reachable)
-        rows = await asyncio.to_thread(found_in, page)
+        rows = await asyncio.to_thread(read_results, page)
         blocks = [_block(number, row) for number, row in enumerate(rows[: self._results], 1)]
         return "\n".join(blocks) or "Nothing was found."
 
 
-def found_in(page: Fetched) -> list[dict[str, Any]]:
+def read_results(page: Fetched) -> list[dict[str, Any]]:
     """The results of a SearXNG response. Raises ``ToolError`` for anything else."""
     try:
         answer = read_json(page.data.decode("utf-8", errors="replace"))
@@ -104,12 +118,3 @@ def found_in(page: Fetched) -> list[dict[str, Any]]:
 def _block(number: int, row: dict[str, Any]) -> str:
     title, snippet = (" ".join(str(row.get(key) or "").split()) for key in ("title", "content"))
     return f"{number}. {title[:200]}\n   {row['url'][:500]}\n   {snippet[:SNIPPET_CHARS]}".rstrip()
-
-
-def web_tools(settings: WebSettings) -> tuple[AnyTool, ...]:
-    """web_fetch, and web_search if the owner has configured an endpoint."""
-    fetcher = Fetcher(settings=settings)
-    if not settings.search_url:
-        return (WebFetch(fetcher=fetcher),)
-    search = WebSearch(fetcher=fetcher, endpoint=settings.search_url, results=settings.search_results)
-    return WebFetch(fetcher=fetcher), search

@@ -14,7 +14,7 @@ from tools import contained
 from tools.edits import EditProblems, ParsedEdits, make_edit, resolve
 from tools.edits.text import decode
 from tools.manifest import Call
-from tools.output import numbered
+from tools.output import number_lines
 from tools.workspace import Workspace
 
 SHOWN_AROUND = 3
@@ -25,7 +25,7 @@ MOST_LINES = 20_000  # of a longer file the changed places are not shown
 async def write(call: Call, path: str, parsed: ParsedEdits) -> str:
     """Apply the edits of ``path``; returns a report. Raises ``ToolError`` if they do not fit, or it was not read."""
     workspace = call.context.workspace
-    before, edit = await asyncio.to_thread(_resolved, workspace, path, parsed)
+    before, edit = await asyncio.to_thread(_resolve, workspace, path, parsed)
     return await _apply(call, before, edit)
 
 
@@ -39,7 +39,7 @@ async def remove(call: Call, path: str) -> str:
     return await _apply(call, before, edit)
 
 
-def _resolved(workspace: Workspace, path: str, parsed: ParsedEdits) -> tuple[bytes | None, Edit]:
+def _resolve(workspace: Workspace, path: str, parsed: ParsedEdits) -> tuple[bytes | None, Edit]:
     mode = contained.mode_of(workspace.root, path)
     resolved = resolve(parsed, workspace.read, modes={} if mode is None else {path: mode})
     if isinstance(resolved, EditProblems):
@@ -71,7 +71,7 @@ def _report(before: bytes | None, edit: Edit) -> Iterator[str]:
         return
     groups = list(_places(list(old.bodies), list(new.bodies)))
     for first, last in groups[:SHOWN_PLACES]:
-        yield from numbered(list(new.bodies[first:last]), first + 1)
+        yield from number_lines(list(new.bodies[first:last]), first + 1)
         yield "..."
     if len(groups) > SHOWN_PLACES:
         yield f"and {len(groups) - SHOWN_PLACES} more places"

@@ -142,7 +142,7 @@ def graph(modules: Modules, imports: Mapping[str, Sequence[Import]]) -> dict[str
     return found
 
 
-def turned(edges: Graph) -> dict[str, dict[str, int]]:
+def reverse_graph(edges: Graph) -> dict[str, dict[str, int]]:
     """The reversed graph: the importers of each file, with the line."""
     found: dict[str, dict[str, int]] = {}
     for path, targets in edges.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from mcp_types import (
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
+    ContentBlock,
     Implementation,
     PaginatedRequestParams,
     ToolListChangedNotification,
@@ -27,12 +29,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from ledger.errors import ToolError
+from tools.mcp.list_filter import ListFilter
 from tools.mcp.names import visible
 from tools.mcp.offers import ListedTool
-from tools.mcp.results import told
-from tools.mcp.sifting import Sifting
 
 MOST_PAGES = 100
+MOST_PARTS = 200
 for _name in ("mcp", "client", "httpx2", "httpcore2"):  # they log addresses and servers' data; errors are reported here
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 SESSION_GONE = "Session terminated"  # the SDK's message for a session that an HTTP server no longer knows
@@ -41,8 +43,8 @@ SESSION_GONE = "Session terminated"  # the SDK's message for a session that an H
 class Connection:
     """Requests to one server. Any task may call; ``lost`` is called when a call finds the connection gone."""
 
-    def __init__(self, client: Client, *, sifting: Sifting, lost: Callable[[], None]) -> None:
-        self._client, self._sifting, self._lost = client, sifting, lost
+    def __init__(self, client: Client, *, list_filter: ListFilter, lost: Callable[[], None]) -> None:
+        self._client, self._sifting, self._lost = client, list_filter, lost
 
     @property
     def about(self) -> str:
@@ -97,14 +99,14 @@ class Connection:
             if error.code == REQUEST_TIMEOUT:
                 raise ToolError(f"The server did not answer within {timeout_s:g} s.") from error
             raise ToolError(f"The server refused the call: {visible(error.message, 2000)}") from error
-        text = told(result)
+        text = format_result(result)
         if result.is_error:
             raise ToolError(f"The tool says that it failed: {text}")
         return text
 
 
 @asynccontextmanager
-async def connected(
+async def open_connection(
     transport: Transport,
     *,
     timeout_s: float,
@@ -119,9 +121,9 @@ async def connected(
         if isinstance(message, ToolListChangedNotification):
             changed()
 
-    sifting = Sifting(transport, most)
+    list_filter = ListFilter(transport, most)
     client = Client(
-        sifting,
+        list_filter,
         message_handler=heard,
         client_info=Implementation(name="ouroboros", version=version("ouroboros")),
         cache=None,
@@ -133,7 +135,7 @@ async def connected(
         if client.protocol_version in MODERN_PROTOCOL_VERSIONS and capability is not None and capability.list_changed:
             listening = asyncio.create_task(_listen(client, changed, pause_s), name="mcp changes")
             stack.push_async_callback(_ended, listening)
-        yield Connection(client, sifting=sifting, lost=lost)
+        yield Connection(client, list_filter=list_filter, lost=lost)
 
 
 async def _listen(client: Client, changed: Callable[[], None], pause_s: float) -> None:
@@ -152,3 +154,39 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
+
+
+def format_result(result: CallToolResult) -> str:
+    """A result as text for a model: its first ``MOST_PARTS`` parts, or its structured content when it has none.
+
+    Text parts are unchanged, others become a short description.
+    """
+    parts = [_part(block) for block in result.content[:MOST_PARTS]]
+    if len(result.content) > MOST_PARTS:
+        parts.append(f"[{len(result.content) - MOST_PARTS} more parts]")
+    if not parts and result.structured_content is not None:
+        parts.append(json.dumps(result.structured_content, ensure_ascii=False, indent=1))
+    return "\n".join(parts) or "[an empty result]"
+
+
+def _part(block: ContentBlock) -> str:
+    if block.type == "text":
+        return block.text
+    if block.type == "image" or block.type == "audio":
+        return f"[{block.type}, {_word(block.mime_type)}, {_size(block.data)}: not shown]"
+    if block.type == "resource_link":
+        return f"[link to {_word(block.uri)}, {_word(block.mime_type or 'no type')}: {_word(block.name)}]"
+    held = block.resource
+    kind = _word(held.mime_type or "no type")
+    text = getattr(held, "text", None)
+    if isinstance(text, str):
+        return f"[resource {_word(held.uri)}, {kind}]\n{text}"
+    return f"[resource {_word(held.uri)}, {kind}, {_size(getattr(held, 'blob', ''))}: not shown]"
+
+
+def _word(text: object) -> str:
+    return " ".join(visible(str(text), 200).split())
+
+
+def _size(base64: str) -> str:
+    return f"{len(base64) * 3 // 4} bytes"

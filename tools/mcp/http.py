@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
-from tools.mcp.sifting import Pace
+from tools.mcp.list_filter import Pace
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams

@@ -93,7 +93,7 @@ def sort_out(
             if offer.size > room:
                 raise ToolError(f"the tools of this server together are larger than {bounds.offer_bytes} bytes")
             room -= offer.size  # also where it is left out in the end: looking at it takes time
-            offered[offer.name] = _looked_at(offer, server, screen)
+            offered[offer.name] = _screened(offer, server, screen)
         except ToolError as error:
             left_out.append((_shown(one.tool), error.message))
     missing = set(settings.tools) - {one.tool for one in found} - {"*"}
@@ -121,8 +121,8 @@ def _offer(server: str, found: ListedTool, settings: ServerSettings, bounds: Mcp
     )
 
 
-def _looked_at(offer: Offer, server: str, screen: Screen) -> Offer:
-    """The same as a model is told it, without what reads like orders. Raises ``ToolError`` where it is left out."""
+def _screened(offer: Offer, server: str, screen: Screen) -> Offer:
+    """The offer without texts that read like orders. Raises ``ToolError`` where the tool is left out."""
     said, parameters = offer.description, offer.parameters
     check_form(parameters)
     withheld = screen("\n".join((said, *notes_in(parameters))))

@@ -21,7 +21,7 @@ _KEPT_AS_IS = frozenset({"enum", "const", "required", "dependentRequired"})
 
 
 def argument_schema(raw: object, *, limit: int) -> dict[str, Any]:
-    """``raw`` as it may be told, at most ``limit`` bytes of JSON; :func:`check_form` says whether it is a schema.
+    """``raw`` as a model may see it, at most ``limit`` bytes of JSON. :func:`check_form` checks that it is a schema.
 
     Raises ``ToolError`` with what is wrong with it.
     """

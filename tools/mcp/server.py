@@ -16,7 +16,6 @@ from ledger.clock import Clock
 from ledger.errors import LedgerError, OuroError, ToolError
 from ledger.events.event import LedgerEvent
 from ledger.events.session import McpServerConnected, McpServerGivenUp, McpServerLost, McpServerRefused, McpToolsChanged
-from tools.mcp.backoff import delay_s
 from tools.mcp.names import visible
 from tools.mcp.offers import Offers, Screen, sort_out
 from tools.mcp.secrets import scrub
@@ -24,7 +23,7 @@ from tools.mcp.settings import McpSettings, ServerSettings
 
 if TYPE_CHECKING:
     from tools.mcp.connection import Connection
-    from tools.mcp.ways import Way
+    from tools.mcp.transports import ServerTransport
 
 Note = Callable[[LedgerEvent], Awaitable[None]]
 """Records an event of a server, before it takes effect."""
@@ -63,7 +62,7 @@ class ServerView:
 class Server:
     """``run`` is the task that owns the connection. Other methods read its state or send requests through it.
 
-    ``open_way`` creates a transport; it raises ``OuroError`` when another attempt is pointless.
+    ``open_transport`` creates a transport; it raises ``OuroError`` when another attempt is pointless.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Server:
         name: str,
         settings: ServerSettings,
         bounds: McpSettings,
-        open_way: Callable[[Callable[[], None]], Awaitable[Way]],
+        open_transport: Callable[[Callable[[], None]], Awaitable[ServerTransport]],
         note: Note,
         screen: Screen,
         clock: Clock,
@@ -80,7 +79,13 @@ class Server:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.settings, self._bounds = name, settings, bounds
-        self._open_way, self._note, self._clock, self._pause, self._draw = open_way, note, clock, pause, draw
+        self._open_transport, self._note, self._clock, self._pause, self._draw = (
+            open_transport,
+            note,
+            clock,
+            pause,
+            draw,
+        )
         self._screen = screen
         self.offers = NO_TOOLS
         self.settled = asyncio.Event()  # the first attempt has succeeded or failed
@@ -136,12 +141,12 @@ class Server:
             self._stand(ConnectionState.CONNECTING, self._reason)
             self._connected_at, self._over = None, asyncio.Event()
             try:
-                way = await self._open_way(self._gone)
+                found = await self._open_transport(self._gone)
             except OuroError as error:
                 await self._note(McpServerRefused(server=self.name, reason=str(error)))
                 self._stand(ConnectionState.REFUSED, str(error))
                 return
-            reason = await self._once(way)
+            reason = await self._once(found)
             held_s = 0.0 if self._connected_at is None else self._clock.monotonic() - self._connected_at
             failures = 1 if held_s >= self._bounds.stable_s else failures + 1
             if failures > self.settings.restarts:
@@ -156,14 +161,14 @@ class Server:
             self._stand(ConnectionState.WAITING, reason)
             await self._pause(wait_s)
 
-    async def _once(self, way: Way) -> str:
+    async def _once(self, found: ServerTransport) -> str:
         """One connection, from opening to close; returns the reason for its end."""
         sdk = await asyncio.to_thread(import_module, "tools.mcp.connection")  # takes a second, the first time
-        self._secrets = way.secrets
+        self._secrets = found.secrets
         limit_s, why = self.settings.connect_timeout_s, "the connection ended"
         try:
             async with sdk.connected(
-                way.transport,
+                found.transport,
                 timeout_s=limit_s,
                 pause_s=self._bounds.refresh_s,
                 most=self._bounds.tools_listed,
@@ -178,7 +183,7 @@ class Server:
             why = f"it did not answer within {limit_s:g} s" if isinstance(cause, TimeoutError) else _described(cause)
         finally:
             self._connection, self.offers = None, NO_TOOLS
-        return scrub(visible(way.reason() or why, SHOWN_REASON), self._secrets)
+        return scrub(visible(found.reason() or why, SHOWN_REASON), self._secrets)
 
     async def _stay(self, connection: Connection) -> None:
         """List the tools now and whenever they change, until the connection is lost."""
@@ -253,3 +258,12 @@ def _described(error: BaseException) -> str:
         return f"its answer is not one that MCP has: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def delay_s(failures: int, *, first_s: float, most_s: float, draw: float) -> float:
+    """Exponential backoff: seconds after the ``failures``-th failure in a row (from 1): doubled each time, bounded.
+
+    ``draw`` in [0, 1) subtracts up to half of it, so that servers which failed together do not restart together.
+    """
+    whole = min(most_s, first_s * 2.0 ** min(failures - 1, 40))
+    return whole * (1.0 - draw / 2)

@@ -16,7 +16,7 @@ from tools.mcp.secrets import Lookup
 from tools.mcp.server import ConnectionState, Note, Pause, Server, ServerView
 from tools.mcp.settings import McpSettings
 from tools.mcp.tool import McpTool
-from tools.mcp.ways import NO_SANDBOX, Ways
+from tools.mcp.transports import NO_SANDBOX, TransportFactory
 from tools.policy import NotOffered
 from tools.sandbox.types import Sandbox
 
@@ -52,7 +52,9 @@ class McpServers:
         """
         if self._stopped:
             return
-        ways = Ways(places=self._places, env=self._env, lookup=self._lookup, bounds=self._settings, sandbox=sandbox)
+        transports = TransportFactory(
+            places=self._places, env=self._env, lookup=self._lookup, bounds=self._settings, sandbox=sandbox
+        )
         for name, settings in self._settings.servers.items():
             if name in self._tasks or (settings.command and sandbox is None):
                 continue
@@ -60,7 +62,7 @@ class McpServers:
                 name=name,
                 settings=settings,
                 bounds=self._settings,
-                open_way=partial(ways.open, settings),
+                open_transport=partial(transports.open, settings),
                 note=self._note,
                 screen=self._screen,
                 clock=self._clock,

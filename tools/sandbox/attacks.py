@@ -21,7 +21,10 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from typing import TypedDict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tools.sandbox.bait import AttackTarget
 
 CLONE_NEWUSER = 0x10000000
 PROCESS_KEYRING = -2
@@ -36,33 +39,6 @@ FAN_REPORT_FID = 0x200
 FAMILIES = {"vsock": 40, "crypto": 38, "packets": 17, "bluetooth": 31, "xdp": 44, "tipc": 30, "qrtr": 42}
 LONGEST_WAIT_S = 1.0
 SURVIVES_S = 3.0
-
-
-class AttackTarget(TypedDict):
-    """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
-
-    token: str  # name of every file that is made
-    secret: str  # a file in the daemon's state folder
-    folders: list[str]  # folders of the daemon's that must not be listed
-    unseen: list[str]  # files and folders of the host that nothing shows inside
-    victim: str  # a file outside that must not be changed
-    shown: str  # a folder that is mounted for reading; holds a file "f"
-    served: str  # one that others may have sockets in, mounted only where that is attacked; holds "s" and "d"
-    outside: list[str]  # folders in which a file must not be made
-    kernel: list[str]  # files of the kernel that must not be opened for writing
-    devices: list[str]  # devices of the host that must not be opened
-    home: str  # the owner's
-    ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
-    socket_folder: str  # holds a listening unix socket named "s", and "d" for datagrams
-    abstract: str  # name of a listening abstract unix socket; with "d" appended, one for datagrams
-    terminal: str  # a terminal of the host
-    pid: int  # a process of the host that waits, with the token in its environment
-    started: str  # when it started, in the kernel's ticks
-    variables: list[str]  # the only ones that may be set
-    limits: dict[str, list[int]]  # option of prlimit(1): number and value
-    most_processes: int
-    scratch: int  # bytes that a private folder may hold
-    calls: dict[str, int]  # numbers of system calls
 
 
 Answer = tuple[bool, str]

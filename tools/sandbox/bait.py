@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from ledger.children import PIPE, Child, start
 from ledger.places import Places
@@ -47,6 +48,33 @@ ENOUGH = 64
 SLACK = 1000  # tasks that may be started between our count and the launcher's
 
 
+class AttackTarget(TypedDict):
+    """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
+
+    token: str  # name of every file that is made
+    secret: str  # a file in the daemon's state folder
+    folders: list[str]  # folders of the daemon's that must not be listed
+    unseen: list[str]  # files and folders of the host that nothing shows inside
+    victim: str  # a file outside that must not be changed
+    shown: str  # a folder that is mounted for reading; holds a file "f"
+    served: str  # one that others may have sockets in, mounted only where that is attacked; holds "s" and "d"
+    outside: list[str]  # folders in which a file must not be made
+    kernel: list[str]  # files of the kernel that must not be opened for writing
+    devices: list[str]  # devices of the host that must not be opened
+    home: str  # the owner's
+    ports: dict[str, int]  # listeners of the host on "tcp4", "tcp6", "udp4" and "netlink"; 0: there is none
+    socket_folder: str  # holds a listening unix socket named "s", and "d" for datagrams
+    abstract: str  # name of a listening abstract unix socket; with "d" appended, one for datagrams
+    terminal: str  # a terminal of the host
+    pid: int  # a process of the host that waits, with the token in its environment
+    started: str  # when it started, in the kernel's ticks
+    variables: list[str]  # the only ones that may be set
+    limits: dict[str, list[int]]  # option of prlimit(1): number and value
+    most_processes: int
+    scratch: int  # bytes that a private folder may hold
+    calls: dict[str, int]  # numbers of system calls
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bait:
     """The prepared targets. ``waits``: the attacked process of the host; ``listeners``: sockets that may be reached."""
@@ -54,7 +82,7 @@ class Bait:
     workspace: Path
     shown: Path
     served: Path
-    target: attacks.AttackTarget
+    target: AttackTarget
     waits: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
@@ -73,7 +101,7 @@ class Bait:
             found[Wall.WRITE_OUTSIDE] = f"Files were made in {', '.join(elsewhere)}."
         elif not self._victim_is_whole():
             found[Wall.WRITE_OUTSIDE] = "A file outside was changed."
-        heard = [way for way, listener in self.listeners.items() if _heard(listener, way)]
+        heard = [way for way, listener in self.listeners.items() if _receive(listener, way)]
         if heard:
             found[Wall.NETWORK] = f"A listener of the host was reached by {', '.join(heard)}."
         if self._outlived():
@@ -107,7 +135,9 @@ class Bait:
 
 
 @contextlib.contextmanager
-def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()) -> Iterator[Bait]:
+def prepare_bait(
+    settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()
+) -> Iterator[Bait]:
     """All targets, removed when the block ends. ``program`` is a Python that waits as the victim.
 
     ``mounts`` are visible to the attacks: an interpreter may be in the owner's home.
@@ -133,7 +163,7 @@ def laid_out(settings: SandboxSettings, places: Places, program: Path, mounts: S
             waits=waits,
             listeners=listeners,
             terminal=master,
-            target=attacks.AttackTarget(
+            target=AttackTarget(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
@@ -275,7 +305,7 @@ def _bind(stack: contextlib.ExitStack, folder: Path | None, stream: str, datagra
             server.listen(1)
 
 
-def _heard(listener: socket.socket, way: str) -> bool:
+def _receive(listener: socket.socket, way: str) -> bool:
     try:
         if way.startswith("tcp"):
             listener.accept()[0].close()

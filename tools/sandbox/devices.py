@@ -1,4 +1,4 @@
-"""The host's devices, which bubblewrap shows inside: whoever is root there could change their mode for everybody.
+"""The host's devices, which bubblewrap shows inside: root inside could change their mode for everybody.
 
 Root owns them, so the kernel asks for no capability. Read-only mounts of them keep their mode and can still be written
 to; bubblewrap makes none itself (its own also forbid to open a device), and takes over those that it finds.

@@ -20,7 +20,7 @@ from tools.sandbox.plan import RunPlan
 from tools.sandbox.room import within_room
 from tools.sandbox.seccomp import SHARED, SHARED_NETWORKED, program
 from tools.sandbox.settings import SandboxSettings
-from tools.sandbox.tree import SYSTEM, base_environment, configuration, exposed, extra_mounts, refuse_hidden
+from tools.sandbox.tree import SYSTEM, base_environment, configuration, extra_mounts, find_exposed, refuse_hidden
 from tools.sandbox.types import PRIVATE_ENV, Job, Wall
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -89,7 +89,7 @@ class Landlock:
         """Allow-list of paths. Raises ``SandboxError`` when a mount would show a folder of the daemon's."""
         mounts = (*extra_mounts(self.settings.read_only), *job.mounts)
         refuse_hidden(mounts, self.hidden)
-        shown = exposed((mount.source for mount in mounts), self.hidden)
+        shown = find_exposed((mount.source for mount in mounts), self.hidden)
         if shown:
             raise SandboxError(
                 f"A mount would show {str(shown[0])!r} to untrusted code, and Landlock cannot hide part of a folder.",

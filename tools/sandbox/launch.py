@@ -15,7 +15,7 @@ from tools.process import REPORT_FD, Command, Finished, run
 from tools.sandbox.channel import status_pipe
 from tools.sandbox.launcher import remove_unless_in_use
 from tools.sandbox.limits import MIB
-from tools.sandbox.plan import RunPlan, encoded
+from tools.sandbox.plan import RunPlan, encode_plan
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job
 
@@ -55,7 +55,7 @@ def launcher() -> Path:
 
 def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSettings) -> Command:
     """The launcher's own command line. The daemon's variables are not seen, but for the secrets of the job."""
-    argv = [str(python), "-I", "-S", str(launcher()), encoded(plan)]
+    argv = [str(python), "-I", "-S", str(launcher()), encode_plan(plan)]
     if job.report_env is not None:
         argv += [job.report_env, REPORT_FD]
     return Command(

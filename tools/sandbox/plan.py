@@ -27,6 +27,6 @@ class RunPlan(TypedDict):
     folders: list[str]  # folders to make in it
 
 
-def encoded(plan: RunPlan) -> str:
+def encode_plan(plan: RunPlan) -> str:
     """As the launcher reads it: it is run by this very interpreter, so that the format is the same on both sides."""
     return marshal.dumps(dict(plan)).hex()

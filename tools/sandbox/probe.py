@@ -14,7 +14,7 @@ from ledger.parsers.json import read_json
 from ledger.places import Places
 from tools.process import Finished
 from tools.sandbox import attacks
-from tools.sandbox.bait import REPORT, laid_out
+from tools.sandbox.bait import REPORT, prepare_bait
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Job, Mount, Proof, Sandbox, Wall
@@ -39,7 +39,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
     """Attack every wall of ``sandbox``. Raises ``SandboxError`` or ``ChildFailed`` when the attacks cannot be run."""
     program, mounts = interpreter()
     code = Path(attacks.__file__).read_text(encoding="utf-8")
-    with laid_out(settings, places, program, mounts) as bait:
+    with prepare_bait(settings, places, program, mounts) as bait:
         job = Job(
             argv=(str(program), "-I", "-S", "-c", code, json.dumps(bait.target)),
             cwd=bait.workspace,

@@ -189,13 +189,13 @@ SHARED = (
 )
 
 
-def networked(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+def allow_network(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """``rules`` for a job that shares the host's network: abstract unix sockets belong to it, so there are none."""
     instead = {"socket": _INTERNET_ONLY, "socketpair": _CONNECTED_PAIRS}
     return tuple(instead.get(rule.calls[0], rule) for rule in rules)
 
 
-NETWORKED, SHARED_NETWORKED = networked(NAMESPACED), networked(SHARED)
+NETWORKED, SHARED_NETWORKED = allow_network(NAMESPACED), allow_network(SHARED)
 
 
 # struct seccomp_data: nr, arch, instruction_pointer, args[6]

@@ -109,7 +109,7 @@ def mount_steps(mounts: Iterable[Mount], hidden: Iterable[Path]) -> tuple[Placed
     return (*steps, *(Placed(TreeStep.SEAL, "", inside) for inside in empty))
 
 
-def exposed(paths: Iterable[Path], hidden: Iterable[Path]) -> tuple[Path, ...]:
+def find_exposed(paths: Iterable[Path], hidden: Iterable[Path]) -> tuple[Path, ...]:
     """Those ``hidden`` folders that lie below one of ``paths``, under whatever name."""
     survey = Survey()
     tops = survey.spots(paths)

@@ -106,7 +106,7 @@ class Job:
     spool: int | None = None
 
 
-def told(name: str, missing: Iterable[Wall]) -> str:
+def describe_backend(name: str, missing: Iterable[Wall]) -> str:
     """A back end's name with the walls that it lacks, for commits; the name alone without any walls."""
     lacking = frozenset(missing)
     return f"{name} (missing: {', '.join(sorted(lacking))})" if lacking and lacking != frozenset(Wall) else name

@@ -27,7 +27,7 @@ from tools.testing import no_sockets
 from tools.testing.environment import layout
 from tools.testing.environment.detection import TestEnvironment
 from tools.testing.report.events import BASIC, BESIDES
-from tools.testing.report.verdict import TIME_LIMIT, joined, judge
+from tools.testing.report.verdict import TIME_LIMIT, join_runs, judge
 from tools.testing.report.watch import UNWATCHED, Watch, watch
 from tools.testing.selection.names import place_of
 from tools.testing.settings import TestSettings
@@ -414,7 +414,7 @@ class WarmTests:
             bounds = replace(bounds, run_s=limit - run.duration_ms / 1000)
             if bounds.run_s < LEAST_S:
                 return run.model_copy(update={"status": RunStatus.TIMEOUT, "reason": f"{run.reason} No time was left."})
-            run = joined(run, await self._once(left, coverage, bounds, left))
+            run = join_runs(run, await self._once(left, coverage, bounds, left))
         return await self._traced_whole(run, limit) if coverage and ids is None else run
 
     async def _traced_whole(self, run: TestRun, limit_s: float) -> TestRun:

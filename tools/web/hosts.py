@@ -72,7 +72,7 @@ def host_and_port(netloc: str) -> tuple[str, int | None]:
     return canonical_host(match[1]), port
 
 
-def joined(host: str, port: int) -> str:
+def join_host(host: str, port: int) -> str:
     """``name:80``, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from ledger.errors import ToolError
-from tools.web.hosts import canonical_host, joined
+from tools.web.hosts import canonical_host, join_host
 
 PORTS = {"http": 80, "https": 443}
 LONGEST = 2_000
@@ -25,7 +25,7 @@ class WebTarget:
     @property
     def netloc(self) -> str:
         """Host and port, the form that the policy checks."""
-        return joined(self.host, self.port)
+        return join_host(self.host, self.port)
 
     @property
     def authority(self) -> str:
@@ -39,7 +39,7 @@ class WebTarget:
 
     def at(self, address: str) -> str:
         """The URL with an IP address in place of the host name."""
-        return f"{self.scheme}://{joined(address, self.port)}{self.path}"
+        return f"{self.scheme}://{join_host(address, self.port)}{self.path}"
 
 
 def target_of(url: str, base: WebTarget | None = None) -> WebTarget:

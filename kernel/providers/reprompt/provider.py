@@ -50,7 +50,7 @@ class Reprompted:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._inner.capabilities.model_copy(update={"infill": False})
+        return self._inner.capabilities.limited(infill=False)
 
     @property
     def price(self) -> Price | None:

@@ -15,7 +15,7 @@ from tests.cage.walls.confined import told
 from tests.cage.walls.environments import Ground, lay_ground, make_own, run, standing
 from tests.repos import host_env
 from tools.mcp.settings import McpSettings, ServerSettings
-from tools.mcp.ways import Ways
+from tools.mcp.transports import TransportFactory
 from tools.sandbox.choice import candidates
 from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Mount
@@ -75,8 +75,10 @@ async def _seen(ground: Ground, backend: str, where: str) -> bool:
     try:
         if where == "a server's folder":
             server = ServerSettings(command="/bin/sh", readable=(str(places.state.parent / "0123456789ab"),))
-            ways = Ways(places=places, env=host_env(), lookup=lambda *_: None, bounds=McpSettings(), sandbox=box)
-            mounts = ways._seen(server)[1]
+            transports = TransportFactory(
+                places=places, env=host_env(), lookup=lambda *_: None, bounds=McpSettings(), sandbox=box
+            )
+            mounts = transports._seen(server)[1]
         return bool(await told(box, places.home, READING, folder, ground.word, mounts=mounts))
     except (ConfigError, SandboxError):
         return False

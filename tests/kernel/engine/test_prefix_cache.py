@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernel.engine.cache.key_values import PrefixCache
 from kernel.engine.cache.packing import common_prefix_length
 from kernel.provider import InfillSpan
-from kernel.providers.local import LocalProvider
+from kernel.providers.local.provider import LocalProvider
 from tests.kernel.local_scene import HEAD, provider, request
 from tests.kernel.tiny import Tiny
 

@@ -14,7 +14,7 @@ from packaging.version import Version
 from pydantic import ValidationError
 
 from ledger.vocabulary import VersionAtLeast
-from sensors.advisories.matching import Advisory, affects, merged, named, safe_version, spans_above
+from sensors.advisories.matching import Advisory, affects, list_names, merge_aliases, safe_version, spans_above
 from sensors.advisories.pins import version_answer
 
 FOLDER = Path(__file__).parent / "osv"
@@ -46,11 +46,11 @@ def test_the_lowest_version_without_any_of_the_defects() -> None:
 
 
 def test_names_of_one_defect_are_one() -> None:
-    groups = merged(a for a in CLIPS if affects(a, "paper-clips", Version("1.2")))
-    assert [named(group) for group in groups] == ["GHSA-aaaa-bbbb-cccc (CVE-2026-11111, PYSEC-2026-11)"]
-    assert len(merged(ALL)) == len(ALL) - 1
+    groups = merge_aliases(a for a in CLIPS if affects(a, "paper-clips", Version("1.2")))
+    assert [list_names(group) for group in groups] == ["GHSA-aaaa-bbbb-cccc (CVE-2026-11111, PYSEC-2026-11)"]
+    assert len(merge_aliases(ALL)) == len(ALL) - 1
     chain = [_advisory(i, aliases=a) for i, a in (("C", ["X", "Y"]), ("A", ["X"]), ("B", ["Y"]), ("A", ["X"]))]
-    assert [[a.id for a in group] for group in merged(chain)] == [["A", "B", "C"]]
+    assert [[a.id for a in group] for group in merge_aliases(chain)] == [["A", "B", "C"]]
 
 
 @pytest.mark.parametrize(

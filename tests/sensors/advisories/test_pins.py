@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from ledger.vocabulary import VersionAtLeast
-from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parsed, pins, version_answer
+from sensors.advisories.pins import Pin, UnreadablePins, is_manifest, parse_version, pins, version_answer
 from sensors.registry import closure_evaluator
 from tests.sensors.trees import Held
 
@@ -172,7 +172,7 @@ def test_versions_are_compared_as_versions(pinned: str, wanted: str) -> None:
     check = VersionAtLeast(path="requirements.txt", package="paper-clips", version=wanted)
     closed = version_answer(check, f"paper-clips=={pinned}".encode()).closed
     assert closed == (Version(pinned) >= Version(wanted))
-    assert parsed(f"{pinned}+cpu.1") == Version(pinned)
+    assert parse_version(f"{pinned}+cpu.1") == Version(pinned)
 
 
 words = st.text(st.sampled_from("ab1.=<>~!^*;,[]{}\"'# -@\n\\"), max_size=60)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger.ids import new_op_id
 from ledger.vocabulary import EditKind, ItemDone, Source
 from sensors.backlog import BacklogSettings
-from sensors.backlog.items import MARKDOWN, TOML, BacklogItem, UnreadableBacklog, item_answer, items, marked, ready
+from sensors.backlog.items import MARKDOWN, TOML, BacklogItem, UnreadableBacklog, item_answer, items, mark_done, ready
 from sensors.backlog.sensor import Backlog
 from sensors.registry import closure_evaluator
 from tests.repos import commit
@@ -44,15 +44,15 @@ def names(found: tuple[BacklogItem, ...]) -> list[str]:
 def test_ready_is_what_is_open_and_comes_after_done_things_only() -> None:
     found = items(TOML, LIST.encode())
     assert names(ready(found)) == ["refuse"] and found[0].files == ("shop/cart.py",)
-    done = marked(TOML, LIST.encode(), found[0].digest, OP)
+    done = mark_done(TOML, LIST.encode(), found[0].digest, OP)
     assert done is not None
     assert names(ready(items(TOML, done))) == ["Say so\nin the manual"]
     assert done.decode() == LIST.replace("# soon\n", f'# soon\ndone = "{OP}"\n')
-    assert marked(TOML, done, found[0].digest, OP) is None  # once
+    assert mark_done(TOML, done, found[0].digest, OP) is None  # once
     open_ = items(MARKDOWN, TASKS.encode())
     assert names(ready(open_)) == ["Refuse negative prices in `shop/cart.py`", "Say so"]
     assert open_[0].files == ("shop/cart.py",)
-    done = marked(MARKDOWN, TASKS.encode(), open_[1].digest, OP)
+    done = mark_done(MARKDOWN, TASKS.encode(), open_[1].digest, OP)
     assert done is not None and done.decode() == TASKS.replace("* [ ] Say so", f"* [x] Say so ({OP})")
 
 
@@ -91,7 +91,7 @@ def test_a_mark_changes_nothing_else_or_is_not_made(texts: list[str], data: st.D
         return
     if before:
         chosen = data.draw(st.sampled_from(before))
-        after = marked(MARKDOWN, text.encode(), chosen.digest, OP)
+        after = mark_done(MARKDOWN, text.encode(), chosen.digest, OP)
         if after is not None:
             wanted = [item.model_copy(update={"done": OP}) if item == chosen else item for item in before]
             assert list(items(MARKDOWN, after)) == wanted

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sensors.github_issue import GitHubIssueSettings
 from sensors.github_issue.sensor import judge
-from sensors.requests.named_check import defined, named_tests
+from sensors.requests.named_check import find_defined, named_tests
 from sensors.requests.news import (
     BODY_CHARS,
     BuildNews,
@@ -131,7 +131,7 @@ def test_a_name_never_leads_outside(text: str) -> None:
 def test_only_what_is_defined_counts() -> None:
     files = {"t.py": b"def test_a(): pass\nclass TestB:\n    async def test_c(self): pass\n", "bad.py": b"def test_a(:"}
     asked = ("t.py::test_a", "t.py::test_x", "t.py::TestB::test_c", "t.py::TestB::test_a", "bad.py::test_a", "no.py::t")
-    assert defined(asked, files) == ("t.py::test_a", "t.py::TestB::test_c")
+    assert find_defined(asked, files) == ("t.py::test_a", "t.py::TestB::test_c")
 
 
 def test_a_title_is_one_line_whatever_is_in_it() -> None:

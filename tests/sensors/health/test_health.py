@@ -12,7 +12,7 @@ from ledger.clock import ManualClock, SystemClock
 from sensors.health.health import Health, HealthSettings
 from sensors.health.levels import Part
 from sensors.health.sample import Gauges
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 SHORT, PLENTY = "MemTotal: 100 kB\nMemAvailable: 5 kB\n", "MemTotal: 100 kB\nMemAvailable: 90 kB\n"

@@ -18,12 +18,12 @@ from sensors.health.levels import (
     Part,
     Steps,
     Vitals,
-    judged,
+    describe_level,
+    judge_levels,
     level_of,
-    told,
 )
 from sensors.health.sample import Charge, Sample
-from sensors.intake.surroundings import Level
+from sensors.intake.pressure import Level
 
 SCALES = (USED_BP, MEMORY_STALLED_BP, CPU_STALLED_BP, DISK_MISSING_MB, DRAINED_BP, LAG_MS)
 scales, levels, values = st.sampled_from(SCALES), st.sampled_from(Level), st.integers(-1_000, 12_000)
@@ -42,7 +42,7 @@ scales, levels, values = st.sampled_from(SCALES), st.sampled_from(Level), st.int
     ],
 )
 def test_memory_has_four_levels(left: int, stalled: int, level: Level) -> None:
-    assert judged(Sample(memory_left_bp=left, memory_stalled_bp=stalled)).levels[Part.MEMORY] is level
+    assert judge_levels(Sample(memory_left_bp=left, memory_stalled_bp=stalled)).levels[Part.MEMORY] is level
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_memory_has_four_levels(left: int, stalled: int, level: Level) -> None:
     ],
 )
 def test_each_part_has_its_own_limits(sample: Sample, part: Part, level: Level) -> None:
-    vitals = judged(sample)
+    vitals = judge_levels(sample)
     assert vitals.levels == {**WELL, part: level}
     assert vitals.condition is list(Condition)[level]
     assert (vitals.score == 100) is (level is Level.NORMAL)
-    assert told(sample, part)
+    assert describe_level(sample, part)
 
 
 def test_a_level_stays_until_its_number_is_well_below(tmp_path: object) -> None:

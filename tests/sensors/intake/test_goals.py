@@ -16,7 +16,7 @@ from ledger.clock import ManualClock
 from ledger.errors import GitFailed
 from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, Operation, OpOutcome, RootCause, Source, Urgency
-from sensors.intake.declared import DeclaredGoals
+from sensors.intake.declared_goals import DeclaredGoals
 from sensors.intake.goals import PATH, BadGoals, DeclaredGoal, GoalFacts, Goals, alignment, goals_of
 from sensors.intake.ports import IntakePorts
 from sensors.intake.router import IntakeRouter
@@ -164,7 +164,7 @@ async def test_what_serves_a_goal_comes_first_and_replay_knows_why(ledger: Ledge
 async def test_an_alignment_that_does_not_follow_is_found_out(ledger: Ledger, clock: ManualClock) -> None:
     router = router_of(ledger, clock, Commits(c0=GOAL))
     await fill(router)
-    told = router.goals.told
+    told = router.goals.fields_for
     better = {"points": 2, "why": "because"}
 
     def lying(of: object) -> object:
@@ -172,7 +172,7 @@ async def test_an_alignment_that_does_not_follow_is_found_out(ledger: Ledger, cl
         assert found is not None
         return type(found)(points=2, blob=found.blob, fields={**found.fields, "why": better["why"]})
 
-    router.goals.told = lying  # type: ignore[method-assign,assignment]
+    router.goals.fields_for = lying  # type: ignore[method-assign,assignment]
     await done(router, 3)
     report = await replay(ledger, op_id=None)
     assert len(report.differences) == 3
@@ -243,7 +243,7 @@ async def test_the_event_loop_goes_on_while_goals_are_read() -> None:
 
     met = threading.Event()
     declared = DeclaredGoals(files=Files(), clock=ManualClock(START), redact=slow)
-    looking = asyncio.create_task(declared.look("c0"))
+    looking = asyncio.create_task(declared.refresh("c0"))
     await asyncio.sleep(0.05)
     alive = not looking.done()
     met.set()

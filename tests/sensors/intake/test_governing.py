@@ -14,10 +14,10 @@ from ledger.store import Ledger
 from ledger.vocabulary import EntryKind, OpOutcome, RootCause, Source, Urgency
 from sensors.intake.governor import GovernorSettings
 from sensors.intake.posture import Posture
+from sensors.intake.pressure import Level, Pressure
 from sensors.intake.records import ItemState
 from sensors.intake.router import IntakeRouter
 from sensors.intake.settings import RouterSettings
-from sensors.intake.surroundings import Level, Surroundings
 from tests.sensors.intake.test_router import complete, fail, nothing, take
 from tests.sensors.signals import make_router, open_ledger, signal
 
@@ -178,15 +178,15 @@ class Machine:
     """What presses it is set by the test."""
 
     def __init__(self) -> None:
-        self.now = Surroundings()
+        self.now = Pressure()
 
-    async def look(self) -> Surroundings:
+    async def look(self) -> Pressure:
         return self.now
 
 
 async def test_memory_lets_one_op_run_at_a_time_until_it_is_better(ledger: Ledger, clock: ManualClock) -> None:
     machine = Machine()
-    machine.now = Surroundings(memory=Level.HIGH)
+    machine.now = Pressure(memory=Level.HIGH)
     router = await opened(ledger, clock, GovernorSettings(), look=machine.look)
     for name in "abc":
         await router.submit(signal(name))
@@ -196,7 +196,7 @@ async def test_memory_lets_one_op_run_at_a_time_until_it_is_better(ledger: Ledge
     await router.park(op.id)  # what waits for a person takes no memory
     await take(router)
     assert await nothing(router)
-    machine.now = Surroundings()
+    machine.now = Pressure()
     clock.advance(30)
     await take(router)
 

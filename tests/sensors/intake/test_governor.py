@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ledger.clock import stamp
 from ledger.sources import SOURCES, SourceFacts
 from ledger.vocabulary import OpOutcome, RootCause, Source, SourceClass, State, Urgency
-from sensors.intake.governing import ruled, ruled_again
+from sensors.intake.governing import replay_ruling, ruling_inputs
 from sensors.intake.governor import (
     FREE,
     GovernorSettings,
@@ -23,7 +23,7 @@ from sensors.intake.governor import (
 )
 from sensors.intake.history import HOUR, Begun, Tally, tally
 from sensors.intake.posture import Posture
-from sensors.intake.surroundings import Level, Surroundings
+from sensors.intake.pressure import Level, Pressure
 from tests.sensors.signals import START
 
 TESTS = Source("test_failure")
@@ -45,7 +45,7 @@ def situation(
     ops: list[Begun] | None = None, *, posture: Posture = Posture.MAINTAIN, active: int = 0,
     settings: GovernorSettings = SETTINGS, **around: object,
 ) -> Situation:  # fmt: skip
-    counted, surroundings = tally(ops or [], START), Surroundings.model_validate(around)
+    counted, surroundings = tally(ops or [], START), Pressure.model_validate(around)
     return Situation(counted, posture, surroundings, brake(counted, surroundings, settings), active)
 
 
@@ -95,7 +95,7 @@ def test_the_brake_is_pulled_by_failures_and_by_money_and_not_for_the_owner() ->
 
 @pytest.mark.parametrize(("ended", "failed", "on"), [(4, 4, False), (5, 3, False), (5, 4, True), (10, 6, False)])
 def test_a_few_failures_or_just_the_limit_do_not_pull_it(ended: int, failed: int, on: bool) -> None:
-    assert brake(Tally(ended=ended, failed=failed), Surroundings(), SETTINGS).on is on
+    assert brake(Tally(ended=ended, failed=failed), Pressure(), SETTINGS).on is on
 
 
 def test_changes_are_limited_and_what_runs_counts_as_one_to_come() -> None:
@@ -145,7 +145,7 @@ def test_exploration_waits_under_any_pressure_and_nothing_else_does(monkeypatch:
 sources, urgencies = st.sampled_from(sorted(SOURCES)), st.sampled_from(Urgency)
 lanes = st.builds(Lane, sources, urgencies, st.booleans(), st.booleans())
 surroundings = st.builds(
-    Surroundings, memory=st.sampled_from(Level), cpu_pressed=st.booleans(), on_battery=st.booleans(),
+    Pressure, memory=st.sampled_from(Level), cpu_pressed=st.booleans(), on_battery=st.booleans(),
     burn_bp=st.integers(0, 20_000),
 )  # fmt: skip
 ops = st.lists(
@@ -167,15 +167,15 @@ tight = st.builds(
 
 @given(lanes, ops, surroundings, st.sampled_from(Posture), st.integers(0, 4), tight)
 def test_pressure_and_the_brake_only_ever_hold_back_and_a_ruling_can_be_made_again(
-    lane: Lane, had: list[Begun], around: Surroundings, posture: Posture, active: int, settings: GovernorSettings
+    lane: Lane, had: list[Begun], around: Pressure, posture: Posture, active: int, settings: GovernorSettings
 ) -> None:
     counted = tally(had, START)
     now = Situation(counted, posture, around, brake(counted, around, settings), active)
     found = decide(lane, now, settings)
-    assert ruled_again(ruled(lane, now, found, settings).payload["inputs"]) == found.rule
+    assert replay_ruling(ruling_inputs(lane, now, found, settings).payload["inputs"]) == found.rule
     assert bool(found.reason) is not found.free
     if found.free:
-        calm = now._replace(surroundings=Surroundings(), brake=now.brake._replace(on=False))
+        calm = now._replace(surroundings=Pressure(), brake=now.brake._replace(on=False))
         assert decide(lane, calm, settings) == FREE
         assert counted.ops < settings.ops_per_hour
     if found.until is not None:

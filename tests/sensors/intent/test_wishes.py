@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.intent.wishes import WishKind, answer_in, inferred, key_words, names_in, sentences
+from sensors.intent.wishes import WishKind, answer_in, infer_wish, key_words, names_in, sentences
 
 KNOWN = ("total", "shop/cart.py", "cart")
 
@@ -25,7 +25,7 @@ KNOWN = ("total", "shop/cart.py", "cart")
     ],
 )
 def test_what_sounds_like_a_wish(said: str, kind: WishKind, sure: int, names: tuple[str, ...]) -> None:
-    wish = inferred(said, KNOWN)
+    wish = infer_wish(said, KNOWN)
     assert wish is not None
     assert (wish.kind, wish.confidence_bp, wish.names) == (kind, sure, names)
 
@@ -41,7 +41,7 @@ def test_what_sounds_like_a_wish(said: str, kind: WishKind, sure: int, names: tu
     ],
 )  # fmt: skip
 def test_what_is_talk(said: str) -> None:
-    assert inferred(said, KNOWN) is None
+    assert infer_wish(said, KNOWN) is None
 
 
 def test_names_are_looked_for_in_what_was_said_and_not_in_plain_words() -> None:
@@ -67,11 +67,13 @@ def test_a_yes_is_a_bare_yes_and_a_no_has_its_reason(said: str, answer: object) 
 
 @given(st.text(max_size=300))
 def test_any_text_is_read(text: str) -> None:
-    wish = inferred(text, names_in(text))
+    wish = infer_wish(text, names_in(text))
     if wish is not None:
         assert wish.text in sentences(text) or len(wish.text) == 400
         assert set(wish.names) <= set(names_in(text)) and 0 < wish.confidence_bp <= 10_000
-        assert inferred(text) is None or inferred(text, names_in(text)).confidence_bp >= inferred(text).confidence_bp  # type: ignore[union-attr]
+        assert (
+            infer_wish(text) is None or infer_wish(text, names_in(text)).confidence_bp >= infer_wish(text).confidence_bp
+        )  # type: ignore[union-attr]
 
 
 @given(st.lists(st.sampled_from(["add", "tests", "cart", "faster", "rename"]), min_size=1, max_size=6))

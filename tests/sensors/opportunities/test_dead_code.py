@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.vocabulary import AllReached, Place, SymbolGone
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import AllReached, ClosureAnswer, Place, SymbolGone
 from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
 from sensors.opportunities.surveys import gone_answer, reached_answer
-from sensors.opportunities.unused import unused
+from sensors.opportunities.unused import find_unused
 from sensors.python_source.census import SourceTree, facts_of
-from sensors.python_source.unreachable import unreached
+from sensors.python_source.unreachable import find_unreached
 from sensors.registry import closure_evaluator
 from tests.repos import commit
 from tests.sensors.looking import OURS, scene
@@ -27,7 +26,7 @@ def tree_of(files: Mapping[str, str]) -> SourceTree:
 
 
 def dead(**files: str) -> set[str]:
-    return {name for _, name in unused(tree_of({path.replace("__", "."): text for path, text in files.items()}))}
+    return {name for _, name in find_unused(tree_of({path.replace("__", "."): text for path, text in files.items()}))}
 
 
 LEFT = "def _left(x):\n    y = x + 1\n    return y\n"
@@ -90,7 +89,7 @@ def test_what_somebody_else_may_call_is_left_alone(text: str) -> None:
 
 
 def test_nothing_is_said_of_a_tree_that_was_not_read_as_a_whole() -> None:
-    assert unused(SourceTree(files=tree_of({"a.py": LEFT}).files, partial="too large")) == {}
+    assert find_unused(SourceTree(files=tree_of({"a.py": LEFT}).files, partial="too large")) == {}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_nothing_is_said_of_a_tree_that_was_not_read_as_a_whole() -> None:
 def test_what_is_never_carried_out(body: str, lines: list[int]) -> None:
     node = ast.parse(f"def f(x, y):\n    {body}\n").body[0]
     assert isinstance(node, ast.FunctionDef)
-    assert [end.line - 1 for end in unreached(node)] == lines
+    assert [end.line - 1 for end in find_unreached(node)] == lines
 
 
 # --- the checks ---

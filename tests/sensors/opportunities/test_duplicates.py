@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.vocabulary import DuplicateGone, Place
-from sensors.closure_checks import ClosureAnswer
+from ledger.vocabulary import ClosureAnswer, DuplicateGone, Place
 from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
 from sensors.opportunities.surveys import duplicate_answer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, measurements, shown
+from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, format_value, measurements
 
 A, B = "a" * 40, "b" * 40
 
@@ -98,4 +98,4 @@ def test_what_was_written_is_what_is_read(told: dict[str, float]) -> None:
 
 
 def test_as_a_person_reads_it() -> None:
-    assert (shown(0.123456, "s"), shown(12, ""), shown(1e-9, "s")) == ("0.1235 s", "12", "1e-09 s")
+    assert (format_value(0.123456, "s"), format_value(12, ""), format_value(1e-9, "s")) == ("0.1235 s", "12", "1e-09 s")

@@ -11,12 +11,12 @@ from ledger.vocabulary import Entry, Outcome, RunStatus, SuiteAnswers, TestResul
 from sensors.runtime_health.suite_health import (
     PastRun,
     answering,
+    find_untouched,
     last_at,
-    named_of,
+    list_named,
     past_of,
     suite_answer,
     suspects,
-    untouched,
 )
 
 GREEN, RED, TIMEOUT, INFRA = RunStatus.GREEN, RunStatus.RED, RunStatus.TIMEOUT, RunStatus.INFRA
@@ -48,7 +48,7 @@ def run_of(outcomes: dict[str, Outcome], status: RunStatus = GREEN) -> TestRun:
 
 def test_tests_of_files_that_changed_are_no_witnesses() -> None:
     run = run_of({"a.py::x": Outcome.PASSED, "b.py::x": Outcome.PASSED, "a.py::y": Outcome.SKIPPED})
-    assert untouched(run, {"b.py", "src.py"}) == ("a.py::x",)
+    assert find_untouched(run, {"b.py", "src.py"}) == ("a.py::x",)
 
 
 ids = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=120, unique=True)
@@ -60,7 +60,7 @@ def test_what_is_named_comes_from_every_file_and_first_from_what_did_not_end(
 ) -> None:
     tests = [f"{name}.py::t{number}" for name, number in rows]
     ended = data.draw(st.sets(st.sampled_from(tests))) if tests else set()
-    named = named_of(tests, ended)
+    named = list_named(tests, ended)
     assert set(named) <= set(tests) and len(named) == min(50, len(tests)) == len(set(named))
     open_ = [test for test in tests if test not in ended]
     if len(open_) <= 50:

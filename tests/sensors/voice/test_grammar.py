@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.requests.sentences import VERBS, bare, squeezed
+from sensors.requests.sentences import VERBS, bare, squeeze
 from sensors.voice.grammar import IT, Forbidden, Goal, Order, Unclear, parse, reference
 
 
@@ -76,7 +76,7 @@ def test_what_means_nothing(said: str) -> None:
 def test_every_text_means_something_and_means_it_again(text: str) -> None:
     meant = parse(text)
     assert parse(text.upper()).__class__ is meant.__class__ or not text.isascii()
-    assert bare(bare(text)) == bare(text) and squeezed(squeezed(text)) == squeezed(text)
+    assert bare(bare(text)) == bare(text) and squeeze(squeeze(text)) == squeeze(text)
     if isinstance(meant, Goal):
         assert meant.text == bare(meant.text) and "\n" not in meant.text
 

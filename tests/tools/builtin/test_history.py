@@ -8,8 +8,8 @@ import pytest
 
 from tests.repos import commit, git
 from tests.tools.builtin.conftest import Bench
-from tools.builtin.git_blame import blamed
-from tools.builtin.git_diff import fitted
+from tools.builtin.git_blame import parse_blame
+from tools.builtin.git_diff import fit_diff
 from tools.workspace import Workspaces
 
 
@@ -86,12 +86,12 @@ def test_a_long_diff_keeps_whole_hunks_and_says_what_is_missing() -> None:
     files = "".join(
         f"diff --git a/f{n}.py b/f{n}.py\nindex 1..2 100644\n--- a/f{n}.py\n+++ b/f{n}.py\n{hunk}" for n in range(9)
     )
-    text = fitted("all", files, 2_000)
+    text = fit_diff("all", files, 2_000)
     assert len(text.encode()) <= 2_000
     assert text.splitlines()[0] == "all: 9 files" and "  f8.py +40 -0" in text
     assert "hunks are left out" in text
     assert text.count("@@ -1,1") == text.count("+line 39")
-    assert "[...]" in fitted("one", "diff --git a/x b/x\n@@ -1 +1 @@\n+" + "y" * 5_000 + "\n", 4_000)
+    assert "[...]" in fit_diff("one", "diff --git a/x b/x\n@@ -1 +1 @@\n+" + "y" * 5_000 + "\n", 4_000)
 
 
 async def test_blame_names_the_commit_of_each_line(bench: Bench) -> None:
@@ -126,5 +126,5 @@ def test_blame_of_a_hostile_commit() -> None:
         + b"e" * 500
         + b"\nauthor-time 99999999999999999\nsummary s\n\t\xff\xfe line\r\n"
     )
-    (line,) = blamed(porcelain)
+    (line,) = parse_blame(porcelain)
     assert (line.line, len(line.author), line.day, line.text) == (1, 80, "99999999999999999", "\ufffd\ufffd line")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.index.facts import Import
-from tools.index.modules import Modules, graph, rings, turned
+from tools.index.modules import Modules, graph, reverse_graph, rings
 
 NAMES = st.sampled_from(["aa", "bb", "cc", "dd"])
 FOLDERS = st.lists(NAMES, max_size=3).map("/".join)
@@ -150,4 +150,4 @@ def test_rings_are_the_distances_of_a_graph(edges: dict[str, dict[str, int]], de
     assert found == [{t for t, far in steps.items() if far == step} for step in range(1, depth + 1)]
     for ring in rings(edges, "0", depth):
         assert all(edges[source][target] == line for target, source, line in ring)
-    assert turned(turned(edges)) == {path: dict(near) for path, near in edges.items() if near}
+    assert reverse_graph(reverse_graph(edges)) == {path: dict(near) for path, near in edges.items() if near}

@@ -10,7 +10,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification
 
-from tools.mcp.sifting import A_SECOND, AT_ONCE, Sifting
+from tools.mcp.list_filter import A_SECOND, AT_ONCE, ListFilter
 
 MORE = 20
 
@@ -26,7 +26,7 @@ async def test_messages_behind_the_first_thousand_come_slowly() -> None:
         yield read, write
 
     clock = asyncio.get_running_loop().time
-    async with Sifting(transport(), 10) as (reading, _):
+    async with ListFilter(transport(), 10) as (reading, _):
         began = clock()
         for _ in range(AT_ONCE):
             await reading.receive()

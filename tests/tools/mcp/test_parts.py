@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from ledger.errors import ToolError
 from tests.tools.mcp.conftest import screen
-from tools.mcp.backoff import delay_s
-from tools.mcp.lines import LineSplitter
 from tools.mcp.names import LONGEST, server_of, tool_name, visible
 from tools.mcp.offers import ListedTool, sort_out
 from tools.mcp.schemas import argument_schema, check_form
 from tools.mcp.secrets import scrub
+from tools.mcp.server import delay_s
 from tools.mcp.settings import McpSettings, ServerSettings
+from tools.mcp.stdio import LineSplitter
 from tools.mcp.tool import McpTool
 
 SERVERS = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4}){0,3}", fullmatch=True)

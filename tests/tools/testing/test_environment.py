@@ -18,7 +18,7 @@ from tests.repos import commit, git, host_env, make_places, make_repo, write
 from tests.tools.testing.projects import make_environment
 from tools.git import Git
 from tools.testing.environment.detection import TestEnvironment, detect
-from tools.testing.environment.layout import ignored_needs, import_roots, needed, project_names
+from tools.testing.environment.layout import find_needed, ignored_needs, import_roots, project_names
 from tools.testing.settings import TestSettings
 
 
@@ -294,6 +294,6 @@ def test_project_names(tmp_path: Path) -> None:
 
 def test_only_what_tests_need_of_the_ignored_files(places: Places) -> None:
     listed = (".venv/", "node_modules/", "build/", "src/shop.egg-info/", "a/b.so", "a/_version.py", "x.log", "c.pyc")
-    assert needed(listed) == ("a/_version.py", "a/b.so", "src/shop.egg-info")
+    assert find_needed(listed) == ("a/_version.py", "a/b.so", "src/shop.egg-info")
     write(places.repo, {".gitignore": "*.so\n*.log\n", "shop/fast.so": "", "x.log": ""})
     assert ignored_needs(Git(places, host_env())) == ("shop/fast.so",)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.python_source import parse
 from tools.testing.pytest_plugins._ouro_compare import Instrument, Writer
-from tools.testing.report.comparisons import HeardComparisons, PassedTestVerdict, needed, weigh
+from tools.testing.report.comparisons import HeardComparisons, PassedTestVerdict, required_assertions, weigh
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -164,17 +164,19 @@ PARSED = {"t.py": parse(SOURCE)}
     [("test_one", [(7, 7)]), ("test_two[1]", [(17, 20)]), ("test_three", []), ("TestFour::test_four", [(30, 30)])],
 )
 def test_assertions_that_nothing_leads_around(test: str, lines: list[tuple[int, int]]) -> None:
-    assert sorted(needed(PARSED, f"t.py::{test}", LINES)) == [("t.py", *each) for each in lines]
+    assert sorted(required_assertions(PARSED, f"t.py::{test}", LINES)) == [("t.py", *each) for each in lines]
 
 
 def test_an_assertion_that_had_to_be_reached() -> None:
-    which = needed(PARSED, "t.py::test_one", LINES)
+    which = required_assertions(PARSED, "t.py::test_one", LINES)
     assert weigh(heard(row("==", 1, 1, line=7)), which) == PassedTestVerdict()
     assert "never reached" in weigh(heard(row("==", 1, 1, line=9)), which).wrong
     assert "never reached" in weigh(None, which).wrong
     assert "failed" in weigh(heard(row("==", 1, 2, came=False, line=7)), which).wrong
-    assert not needed(PARSED, "t.py::test_one", {}), "nothing can be asked of a file that was not rewritten"
-    assert not needed({"t.py": parse("def (")}, "t.py::test_one", LINES)
+    assert not required_assertions(PARSED, "t.py::test_one", {}), (
+        "nothing can be asked of a file that was not rewritten"
+    )
+    assert not required_assertions({"t.py": parse("def (")}, "t.py::test_one", LINES)
 
 
 def test_an_ill_placed_node_does_not_break_a_file() -> None:

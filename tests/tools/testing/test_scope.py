@@ -7,7 +7,7 @@ import pytest
 from governance.irongate.paths import is_test_path
 from tools.testing.selection.imports import mentions, module_names
 from tools.testing.selection.names import is_test_module, is_test_side
-from tools.testing.selection.scope import affected
+from tools.testing.selection.scope import find_affected
 
 FILES = {
     "src/shop/__init__.py": b"",
@@ -40,28 +40,28 @@ FILES = {
     ],
 )
 def test_the_tests_that_import_or_name_it(changed: str, wanted: tuple[str, ...]) -> None:
-    assert set(affected(FILES, [changed])) == set(wanted)
+    assert set(find_affected(FILES, [changed])) == set(wanted)
 
 
 def test_the_nearest_come_first() -> None:
-    assert affected(FILES, ["src/shop/money.py"])[0] == "tests/test_money.py"
+    assert find_affected(FILES, ["src/shop/money.py"])[0] == "tests/test_money.py"
 
 
 def test_packages_conftests_and_configuration_affect_all_below() -> None:
     every = {path for path in FILES if is_test_module(path)}
-    assert set(affected(FILES, ["tests/fixtures_data.py"])) == every
-    assert set(affected(FILES, ["pyproject.toml"])) == every
-    assert "tests/test_api.py" in affected(FILES, ["src/shop/__init__.py"])
+    assert set(find_affected(FILES, ["tests/fixtures_data.py"])) == every
+    assert set(find_affected(FILES, ["pyproject.toml"])) == every
+    assert "tests/test_api.py" in find_affected(FILES, ["src/shop/__init__.py"])
 
 
 def test_a_deleted_module_affects_those_who_still_import_it() -> None:
     files = {path: data for path, data in FILES.items() if path != "src/shop/money.py"}
-    assert "tests/test_money.py" in affected(files, ["src/shop/money.py"])
+    assert "tests/test_money.py" in find_affected(files, ["src/shop/money.py"])
 
 
 def test_import_cycles_end() -> None:
     files = {"a.py": b"import b", "b.py": b"import a", "test_a.py": b"import a"}
-    assert affected(files, ["b.py"]) == ("test_a.py",)
+    assert find_affected(files, ["b.py"]) == ("test_a.py",)
 
 
 def test_module_names_leave_out_folders_that_are_no_packages() -> None:

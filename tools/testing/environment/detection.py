@@ -20,7 +20,7 @@ from tools.testing.environment.interpreter import Interpreter
 from tools.testing.environment.mounts import outside
 from tools.testing.environment.ownership import Origin, checkouts
 from tools.testing.settings import TestSettings
-from tools.whereabouts import is_folder, told, way
+from tools.whereabouts import escape_path, is_folder, way
 
 OLDEST = (3, 9)
 _SAFE_PATH = (3, 11)  # from here on ``-P`` exists
@@ -77,7 +77,7 @@ def _detect(places: Places, settings: TestSettings, env: HostEnv) -> TestEnviron
     if settings.python is not None:
         taken = _named(settings.python, places, settings, env, origin)
     else:
-        taken = _looked_for(places, settings, env, origin, refused)
+        taken = _search(places, settings, env, origin, refused)
     if isinstance(taken, str):
         return _missing(taken, refused)
     return _describe(git, places, settings, taken, origin, refused)
@@ -88,9 +88,9 @@ def _named(setting: str, places: Places, settings: TestSettings, env: HostEnv, o
     place = interpreter.place_of(setting, places)
     if not os.path.lexists(place):
         return f"The interpreter {setting!r} (setting tests.python) does not work. Correct the setting."
-    found = interpreter.named(setting, places, env, settings.probe_s, origin)
+    found = interpreter.find_named(setting, places, env, settings.probe_s, origin)
     named = place if found is not None and os.path.realpath(place) == str(found.prefix) else place.parent.parent
-    why = _carried(origin, named, found)
+    why = _why_untrusted(origin, named, found)
     if why is not None:
         return f"The interpreter {setting!r} (setting tests.python) is not used: {why}. Correct the setting."
     if found is None:
@@ -98,15 +98,13 @@ def _named(setting: str, places: Places, settings: TestSettings, env: HostEnv, o
     return _Taken(found=found, named=named)
 
 
-def _looked_for(
-    places: Places, settings: TestSettings, env: HostEnv, origin: Origin, refused: list[str]
-) -> _Taken | str:
+def _search(places: Places, settings: TestSettings, env: HostEnv, origin: Origin, refused: list[str]) -> _Taken | str:
     """The best environment of the repository, else the search path's. ``refused`` gets a sentence for each other."""
     own: list[_Taken] = []
     for folder in interpreter.of_project(places):
-        why = _carried(origin, folder, None)
+        why = _why_untrusted(origin, folder, None)
         found = interpreter.read_environment(folder) if why is None else None
-        why = why or _carried(origin, folder, found)
+        why = why or _why_untrusted(origin, folder, found)
         if why is not None:
             refused.append(_not_taken(folder, why))
         elif found is not None:
@@ -116,7 +114,7 @@ def _looked_for(
     if own or refused:  # if the repository has one, no other Python is right
         return own[0] if own else refused[0]
     for found in interpreter.on_path(places, env, settings.probe_s, origin):
-        why = _carried(origin, found.prefix, found)
+        why = _why_untrusted(origin, found.prefix, found)
         if why is None:
             return _Taken(found=found, named=found.prefix)
         refused.append(_not_taken(found.prefix, why))
@@ -135,7 +133,7 @@ def _not_taken(folder: Path, why: str) -> str:
     )
 
 
-def _carried(origin: Origin, named: Path, found: Interpreter | None) -> str | None:
+def _why_untrusted(origin: Origin, named: Path, found: Interpreter | None) -> str | None:
     """Why the repository, not this machine's owner, wrote an environment; a clause."""
     places = [named]
     if found is not None:
@@ -181,7 +179,7 @@ def _guard(
 
     def look() -> str | None:
         origin = Origin(git)
-        why = _carried(origin, taken.named, found)
+        why = _why_untrusted(origin, taken.named, found)
         if why is not None:
             return _not_taken(taken.named, why)
         now = interpreter.read_environment(found.prefix) if is_read else found
@@ -237,8 +235,9 @@ def _too_old(found: Interpreter) -> str | None:
     if found.version >= OLDEST:
         return None
     return (
-        f"{told(found.python)} is Python {found.version[0]}.{found.version[1]}; tests need {OLDEST[0]}.{OLDEST[1]} or "
-        "newer. Make a newer environment: `python3 -m venv .venv && .venv/bin/pip install pytest`."
+        f"{escape_path(found.python)} is Python {found.version[0]}.{found.version[1]}; tests need "
+        f"{OLDEST[0]}.{OLDEST[1]} or newer. "
+        "Make a newer environment: `python3 -m venv .venv && .venv/bin/pip install pytest`."
     )
 
 
@@ -246,7 +245,7 @@ def _without_pytest(found: Interpreter) -> str | None:
     if found.pytest is not None:
         return None
     has_pip = any(is_folder(site / "pip") for site in found.sites)
-    python = told(found.python)
+    python = escape_path(found.python)
     install = f"{python} -m pip install pytest" if has_pip else f"uv pip install --python {python} pytest"
     if found.prefix == _SYSTEM:
         install = "python3 -m venv .venv && .venv/bin/pip install pytest"

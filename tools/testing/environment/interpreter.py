@@ -129,7 +129,7 @@ def ask(python: Path, *, cwd: Path, env: HostEnv, timeout_s: float) -> Interpret
     )
 
 
-def named(setting: str, places: Places, env: HostEnv, timeout_s: float, origin: Origin) -> Interpreter | None:
+def find_named(setting: str, places: Places, env: HostEnv, timeout_s: float, origin: Origin) -> Interpreter | None:
     """The interpreter or environment that the owner named; relative to the repository, ``~`` is the owner's home."""
     path = place_of(setting, places)
     if is_folder(path):

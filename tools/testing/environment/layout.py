@@ -63,10 +63,10 @@ def ignored_needs(git: Git) -> tuple[str, ...]:
     Bounded, and caches are never among them. Blocking; raises ``GitFailed``.
     """
     listed = git.run("ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z").fields
-    return needed(listed)[:BUILT_LIMIT]
+    return find_needed(listed)[:BUILT_LIMIT]
 
 
-def needed(listed: Iterable[str]) -> tuple[str, ...]:
+def find_needed(listed: Iterable[str]) -> tuple[str, ...]:
     """The pure part of :func:`ignored_needs`: folders end with ``/``."""
     chosen = []
     for path in listed:

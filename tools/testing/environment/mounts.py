@@ -18,7 +18,7 @@ from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Mount
 from tools.testing.environment.interpreter import Interpreter, place_of
 from tools.testing.environment.ownership import Origin
-from tools.whereabouts import Relation, Spot, is_folder, told
+from tools.whereabouts import Relation, Spot, escape_path, is_folder
 
 _PARTS = ("bin", "include", "lib", "lib64", "share/terminfo")
 _KERNEL_AND_SOCKETS = ("/run", "/var/run", "/proc", "/sys", "/dev")
@@ -45,14 +45,18 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
     if os.path.lexists(found.prefix / "pyvenv.cfg") or origin.holds(found.prefix):
         at_home = _real(found.prefix).is_relative_to(_real(places.repo))
         why = rules.refusal(found.prefix, at_home=at_home)
-        problem = problem or (f"The environment {told(found.prefix)} cannot be shown to tests: {why}." if why else None)
+        problem = problem or (
+            f"The environment {escape_path(found.prefix)} cannot be shown to tests: {why}." if why else None
+        )
         mounts = (*mounts, Mount(source=found.prefix, target=found.prefix, closed=True))
     base, why = rules.installation(found)
     mounts = (*mounts, *base)
     shown = origin.survey.spots(mount.source for mount in mounts)
     library = _library_of(found)
     if problem is None and why is not None and not rules.is_covered(library, shown):
-        problem = rules.asks(f"{told(found.python)} needs the Python in {told(library)}, but {why}", [library])
+        problem = rules.asks(
+            f"{escape_path(found.python)} needs the Python in {escape_path(library)}, but {why}", [library]
+        )
     unnamed = [folder for folder in found.linked if not origin.holds(folder) and not rules.is_covered(folder, shown)]
     problem = problem or (rules.asks_for_linked(found, unnamed) if unnamed else None)
     return Outside(() if problem else tuple(_outermost(mounts)), problem)
@@ -104,7 +108,7 @@ class _Rules:
             if found.home is not None and _is_system(_real(found.home)):  # a copy of the system's program
                 return (), None
             name = f"lib/python{found.version[0]}.{found.version[1]}/os.py"
-            return (), f"the program does not lie in a whole installation (there is no {told(real)}/{name})"
+            return (), f"the program does not lie in a whole installation (there is no {escape_path(real)}/{name})"
         if self._origin.holds(real):
             return (), "that lies in the repository"
         parts = [part for part in _PARTS if is_folder(real / part)]
@@ -139,15 +143,15 @@ class _Rules:
         if never:
             folder, why = never[0]
             return (
-                f"{told(found.prefix)} has {str(folder)!r} on its import path, which is never shown to tests ({why}): "
-                "remove the line from the .pth file in its site-packages."
+                f"{escape_path(found.prefix)} has {str(folder)!r} on its import path, which is never shown to tests "
+                f"({why}): remove the line from the .pth file in its site-packages."
             )
         named = ", ".join(repr(str(folder)) for folder in folders)
-        return self.asks(f"{told(found.prefix)} has {named} on its import path, outside the repository", folders)
+        return self.asks(f"{escape_path(found.prefix)} has {named} on its import path, outside the repository", folders)
 
     def asks(self, what: str, folders: Sequence[Path]) -> str:
         """A sentence with the line that lets tests read ``folders``."""
-        names = dict.fromkeys((*self._readable, *map(told, folders)))
+        names = dict.fromkeys((*self._readable, *map(escape_path, folders)))
         line = json.dumps([*names], ensure_ascii=False)
         file = self._places.config / "config.toml"
         return f"{what}: if tests are to read that, write `readable = {line}` below `[tests]` in {file}."
@@ -155,7 +159,9 @@ class _Rules:
 
 def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], what: str) -> str | None:
     found = ((at.relation(place), place) for place in places)
-    return next((f"{_SAID[lies]} {told(place.real)}, {what}" for lies, place in found if lies in relations), None)
+    return next(
+        (f"{_SAID[lies]} {escape_path(place.real)}, {what}" for lies, place in found if lies in relations), None
+    )
 
 
 def _foreign_home(path: str) -> str | None:

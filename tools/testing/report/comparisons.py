@@ -280,7 +280,7 @@ def weigh(
             return PassedTestVerdict(wrong=f"its assertion at {path}:{first} failed")
     if heard is None or not heard.rows:
         return PassedTestVerdict(unsure="nothing that it compares could be seen")
-    found = [_rated(row, meter) for row in rows]
+    found = [_rate(row, meter) for row in rows]
     worst = next((each for each in found if each.wrong), None) or next((each for each in found if each.doubt), None)
     if worst is not None:
         return worst
@@ -303,7 +303,7 @@ def _any_between(lines: Sequence[int], first: int, last: int) -> bool:
     return at < len(lines) and lines[at] <= last
 
 
-def _rated(row: _Row | None, meter: Meter) -> PassedTestVerdict:
+def _rate(row: _Row | None, meter: Meter) -> PassedTestVerdict:
     if row is None:
         return PassedTestVerdict(wrong=_UNLIKE_ANY)
     try:
@@ -315,7 +315,7 @@ def _rated(row: _Row | None, meter: Meter) -> PassedTestVerdict:
         return PassedTestVerdict(wrong=_UNLIKE_ANY)
 
 
-def needed(
+def required_assertions(
     sources: Mapping[str, ast.Module | None], test: str, instrumented: Mapping[str, Sequence[int]]
 ) -> frozenset[tuple[str, int, int]]:
     """Assertions that a passing test cannot have skipped: file, first and last line."""
@@ -385,4 +385,4 @@ def standings(
     """Check every passed test, in time linear in the report's size plus :data:`STEPS`."""
     meter, lines = Meter(), {path: sorted(each) for path, each in instrumented.items()}
     trees = {path: parse(source) for path, source in sources.items()}
-    return {test: weigh(heard.get(test), needed(trees, test, lines), meter) for test in passed}
+    return {test: weigh(heard.get(test), required_assertions(trees, test, lines), meter) for test in passed}

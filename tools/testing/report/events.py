@@ -1,7 +1,7 @@
 """The lines of a test report, as ``_ouro_pytest_plugin.py`` and the other plugins write them.
 
 The report comes from inside the sandbox, so it is untrusted: lines have a strict form and bounded numbers, and JSON
-that would expand to too many objects is refused before parsing (:func:`read`).
+that would expand to too many objects is refused before parsing (:func:`parse_event`).
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ BESIDES: Mapping[str, frozenset[str]] = {
 EVERYTHING = BASIC.union(*BESIDES.values())
 
 
-def read(raw: bytes) -> Event | None:
+def parse_event(raw: bytes) -> Event | None:
     """The event of one line; None for an invalid one."""
     if len(raw) > LINE_BYTES or not is_modest(raw):
         return None

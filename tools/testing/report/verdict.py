@@ -38,7 +38,7 @@ from tools.testing.report.events import (
     Screened,
     Sentinel,
     Start,
-    read,
+    parse_event,
 )
 from tools.testing.report.watch import UNWATCHED, Watch
 from tools.testing.warm import Hung, frames_of
@@ -197,7 +197,7 @@ def _read(data: bytes, key: str, told: Collection[str]) -> _Report:
     report = _Report()
     number = begin = 0
     while (end := data.find(b"\n", begin)) >= 0:
-        event = read(data[begin:end])
+        event = parse_event(data[begin:end])
         begin, number = end + 1, number + 1
         if event is None:
             wrong = "is not one that the reporter writes"
@@ -232,7 +232,7 @@ def judge(
 
     ``told``: the kinds of events that the run may report. ``expected`` ids must have been collected. RED and GREEN are
     given only for an accepted report. ``hung`` is the test at which the process was stopped: that test is red, and
-    those after it have no result (see :func:`joined`).
+    those after it have no result (see :func:`join_runs`).
     """
     report = _read(finished.report, key, told)
     output = _clip(finished.output.decode("utf-8", errors="replace"), output_chars)
@@ -304,7 +304,7 @@ def _spoilt(report: _Report, watched: Watch, *, over: bool) -> str:
     return ""
 
 
-def joined(first: TestRun, rest: TestRun) -> TestRun:
+def join_runs(first: TestRun, rest: TestRun) -> TestRun:
     """One run made of two: ``first`` ended at a test that was stopped, ``rest`` ran the tests after it."""
     results = (*first.results, *rest.results)
     status, reason = rest.status, rest.reason

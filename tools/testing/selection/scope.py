@@ -12,7 +12,7 @@ from tools.testing.selection.names import is_test_module
 _CONFIGURATION = frozenset({"pyproject.toml", "pytest.ini", "setup.cfg", "setup.py", "tox.ini"})
 
 
-def affected(files: Mapping[str, bytes], changed: Collection[str]) -> tuple[str, ...]:
+def find_affected(files: Mapping[str, bytes], changed: Collection[str]) -> tuple[str, ...]:
     """Test files that import or name what changed, directly or through other modules; the nearest first.
 
     ``files`` maps every Python file of the tree to its bytes; ``changed`` may name any path. A changed configuration

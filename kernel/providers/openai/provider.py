@@ -1,4 +1,4 @@
-"""Chat-completions servers: vLLM, llama.cpp, Ollama, OpenAI and others.
+"""The provider for chat-completions servers.
 
 Every call has its own HTTP client, closed with the call, so that a cancelled call closes its socket and cannot affect
 the next one. The API key is requested at each call, stored in no attribute, and removed from every text of the server
@@ -26,15 +26,16 @@ from kernel.provider import (
     Health,
     Limits,
     Message,
-    Price,
+    Provider,
     Spent,
     TextDelta,
     ToolSchema,
 )
-from kernel.providers import openai_wire as wire
 from kernel.providers.exchange import Deadlines, HttpExchange
-from kernel.providers.openai_stream import SseParser, StreamAssembler
-from kernel.providers.settings import OpenAISettings
+from kernel.providers.openai import SPEC, OpenAISettings, wire
+from kernel.providers.openai.stream import SseParser, StreamAssembler
+from kernel.providers.reprompt import Reprompted
+from kernel.spec import DeclaredProvider, ProviderParts
 from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
 from ledger.errors import ConfigError, PolicyRefused, ProviderBadOutput, ProviderError, ProviderUnavailable
@@ -46,10 +47,12 @@ _DONE: Final = "[DONE]"
 _KEY_MARK: Final = "[API key]"
 
 
-class OpenAIProvider:
+class OpenAIProvider(DeclaredProvider[OpenAISettings]):
     """Raises ``ConfigError`` for an invalid address and ``PolicyRefused`` for a remote one when the network is
     sealed.
     """
+
+    spec = SPEC
 
     def __init__(
         self,
@@ -59,15 +62,19 @@ class OpenAIProvider:
         allow_network: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self._settings = settings
+        super().__init__(settings=settings)
         self._api_key = api_key
         self._clock = clock or SystemClock()
         self._base = _check_url(settings.base_url, allow_network=allow_network)
         self._tls: ssl.SSLContext | None = None
 
-    @property
-    def name(self) -> str:
-        return wire.PROVIDER
+    @classmethod
+    def build(cls, settings: OpenAISettings, parts: ProviderParts) -> Provider:
+        """The provider, in the re-prompt loop when the settings switch it on."""
+        server = cls(settings=settings, api_key=parts.api_key, allow_network=parts.allow_network)
+        if settings.reprompt == "off":
+            return server
+        return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")
 
     @property
     def model(self) -> str:
@@ -75,13 +82,7 @@ class OpenAIProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(tools=self._settings.tools, logprobs=self._settings.logprobs)
-
-    @property
-    def price(self) -> Price | None:
-        """None unless both prices are set."""
-        read, written = self._settings.price_input_usd_micro, self._settings.price_output_usd_micro
-        return None if read is None or written is None else Price(input=read, output=written)
+        return super().capabilities.limited(tools=self._settings.tools, logprobs=self._settings.logprobs)
 
     async def health(self) -> Health:
         """Requests the list of models. Never raises a ``ProviderError``."""
@@ -139,9 +140,6 @@ class OpenAIProvider:
         for call in calls:
             yield CallDelta(call=call)
         yield Done(finish=finish, usage=usage, report=report_of(reading))
-
-    async def aclose(self) -> None:
-        """Nothing is open between calls."""
 
     async def _events(
         self, exchange: HttpExchange, response: httpx.Response, answer: StreamAssembler

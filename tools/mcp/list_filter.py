@@ -29,7 +29,7 @@ AT_ONCE, A_SECOND = 1000, 100
 """Messages that are read as fast as they come; then no more of them than this."""
 
 
-def sifted(tools: list[Any]) -> tuple[list[dict[str, Any]], list[ListedTool]]:
+def split_malformed(tools: list[Any]) -> tuple[list[dict[str, Any]], list[ListedTool]]:
     """The well-formed tools, and the others with their flaw. Pure."""
     good: list[dict[str, Any]] = []
     bad: list[ListedTool] = []
@@ -68,7 +68,7 @@ class Pace:
             await asyncio.sleep(-self._left / self._rate)
 
 
-class Sifting:
+class ListFilter:
     """A transport that removes malformed tools from lists. ``take`` returns those removed since its last call."""
 
     def __init__(self, transport: Transport, most: int) -> None:
@@ -84,46 +84,46 @@ class Sifting:
 
     async def __aenter__(self) -> TransportStreams:
         read, write = await self._stack.enter_async_context(self._transport)
-        return _SiftedStream(read, self), write
+        return _FilteredStream(read, self), write
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, trace)
 
-    async def sift(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
+    async def filter_message(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
         """Take out of an answer that lists tools what is no tool. A server that floods has to wait."""
         await self._pace.keep()
         answer = message.message if isinstance(message, SessionMessage) else None
         tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None
         if isinstance(answer, JSONRPCResponse) and isinstance(tools, list):
-            answer.result["tools"], bad = await asyncio.to_thread(sifted, tools)
+            answer.result["tools"], bad = await asyncio.to_thread(split_malformed, tools)
             self._out += bad[: self._most - len(self._out)]
         return message
 
 
-class _SiftedStream:
-    """The read stream of a server, sifted."""
+class _FilteredStream:
+    """The read stream of a server, without malformed tools."""
 
-    def __init__(self, inner: ReadStream[SessionMessage | Exception], sifting: Sifting) -> None:
-        self._inner, self._sift = inner, sifting.sift
+    def __init__(self, inner: ReadStream[SessionMessage | Exception], list_filter: ListFilter) -> None:
+        self._inner, self._filter = inner, list_filter.filter_message
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)  # `last_context`, which some of the SDK's streams have
 
     async def receive(self) -> SessionMessage | Exception:
-        return await self._sift(await self._inner.receive())
+        return await self._filter(await self._inner.receive())
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def __aiter__(self) -> _SiftedStream:
+    def __aiter__(self) -> _FilteredStream:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
-        return await self._sift(await self._inner.__anext__())
+        return await self._filter(await self._inner.__anext__())
 
-    async def __aenter__(self) -> _SiftedStream:
+    async def __aenter__(self) -> _FilteredStream:
         await self._inner.__aenter__()
         return self
 

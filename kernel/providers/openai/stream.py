@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.provider import ToolCall, Usage
-from kernel.providers.openai_wire import PROVIDER, error_for_status, error_status, error_text, token_logprobs
+from kernel.providers.openai.wire import PROVIDER, error_for_status, error_status, error_text, token_logprobs
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 

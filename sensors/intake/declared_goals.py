@@ -39,7 +39,7 @@ class DeclaredGoals:
         self._read_at: str | None = None  # commit
         self._day: date | None = None
 
-    async def look(self, head: str | None) -> bool:
+    async def refresh(self, head: str | None) -> bool:
         """Read what HEAD declares. True when signals may be aligned otherwise than before: other goals, another day."""
         before, day = self._goals, self._today()
         if head is not None and head != self._read_at and self._files is not None:
@@ -63,11 +63,11 @@ class DeclaredGoals:
         except BadGoals as error:
             self._goals, self.problem = NONE, f"{PATH} declares nothing: {error}"
 
-    def aligned(self, signal: Signal) -> Alignment:
+    def align(self, signal: Signal) -> Alignment:
         """How far a signal serves what is declared, as of the last look."""
         return alignment(self._goals, self._facts(signal)) if self._goals != NONE else Alignment()
 
-    def told(self, signal: Signal) -> GoalsFile | None:
+    def fields_for(self, signal: Signal) -> GoalsFile | None:
         """What a decision keeps, so that its alignment can be made again; None where nothing is declared."""
         if self._goals == NONE:
             return None

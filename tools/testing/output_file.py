@@ -18,7 +18,7 @@ TAIL_CHARS = 600
 FILE_MODE = 0o644
 
 
-async def produce(
+async def produce_file(
     runner: TestRunner, ws: Workspace, argv: Sequence[str], *, path: str, limit_s: float, largest: int
 ) -> Produced:
     """Run ``argv`` in the sandbox and take the file that it writes at ``path``. An earlier file there is removed first.

@@ -11,10 +11,11 @@ from typing import Final
 
 from kernel.canary import adjust_decoding
 from kernel.provider import Limits, Message, ToolSchema
+from kernel.providers.openai import SPEC
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 from ledger.parsers.json import read_json
 
-PROVIDER: Final = "openai"
+PROVIDER: Final = SPEC.name
 _MAX_MESSAGE: Final = 400
 MOST_NATS: Final = 1e6
 """A token with a lower log-probability than minus this counts as one with it."""

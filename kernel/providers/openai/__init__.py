@@ -1,4 +1,4 @@
-"""Settings of the providers. Apart from the providers, because every command reads settings and few need a model."""
+"""Chat-completions servers: vLLM, llama.cpp, Ollama, OpenAI and others. Settings and spec."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from kernel.provider import Capabilities, Price
+from kernel.spec import ProviderParts, ProviderSpec, SetupCheck
 from ledger.vocabulary import Frozen
 
 
@@ -65,8 +67,39 @@ class OpenAISettings(Frozen):
         """
         return self.base_url.startswith("https:") or "base_url" in self.model_fields_set
 
+    @property
+    def price(self) -> Price | None:
+        """None unless both prices are set."""
+        read, written = self.price_input_usd_micro, self.price_output_usd_micro
+        return None if read is None or written is None else Price(input=read, output=written)
 
-class ScriptedSettings(Frozen):
-    """``[kernel.scripted]``."""
 
-    script: str = Field("", description="Path of the script that the scripted provider plays.")
+def check_server(server: OpenAISettings, parts: ProviderParts) -> tuple[SetupCheck, ...]:
+    """The configured server. It is not called."""
+    missing = [] if server.model else ["Set kernel.openai.model; without a name only a server with one model answers."]
+    if server.price is None:
+        missing.append(
+            "Set kernel.openai.price_input_usd_micro and price_output_usd_micro (0 where it is free): "
+            "without both every call is denied."
+        )
+    key = f"with the key in {server.key_variable}, where it is set" if server.may_send_key else "without a key"
+    model = server.model or "is not named"
+    priced = "" if server.price else ", prices are not set"
+    return (
+        SetupCheck(
+            ok=not missing,
+            detail=f"openai at {server.base_url} {key}, model {model}{priced}",
+            remedy=" ".join(missing),
+        ),
+    )
+
+
+SPEC = ProviderSpec(
+    name="openai",
+    summary="a chat-completions server",
+    settings=OpenAISettings,
+    provider="kernel.providers.openai.provider:OpenAIProvider",
+    capabilities=Capabilities(tools=True, logprobs=True),
+    price=lambda settings: settings.price,
+    check=check_server,
+)

@@ -1,4 +1,4 @@
-"""How hard-pressed the machine is, as far as it bears on what may begin. `sensors/health/` finds out."""
+"""Pressure on the machine and on the budget, which limits what may start. Measured by `sensors/health/`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Level(IntEnum):
     CRITICAL = 3
 
 
-class Surroundings(Frozen):
-    """What the governor asks about outside the queue. ``burn_bp``: part of the day's money that is spent."""
+class Pressure(Frozen):
+    """What limits the governor besides the queue. ``burn_bp``: part of the day's money that is spent."""
 
     memory: Level = Level.NORMAL
     cpu_pressed: bool = False

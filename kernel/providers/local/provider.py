@@ -27,13 +27,15 @@ from kernel.provider import (
     InfillRequest,
     Limits,
     Message,
-    Price,
+    Provider,
     TextDelta,
     ToolSchema,
     Usage,
     WeighAnswer,
     WeighRequest,
 )
+from kernel.providers.local import INSTALL, SPEC
+from kernel.spec import DeclaredProvider, ProviderParts
 from kernel.tokens import CHARS_PER_TOKEN
 from kernel.weights import own, store
 from kernel.weights.registry import Weights, load_registry
@@ -45,21 +47,22 @@ if TYPE_CHECKING:
     from kernel.engine.requests import RequestHandler
 
 PREPARE_S = 600.0
-NAME = "local"
+NAME = SPEC.name
 T = TypeVar("T")
 Work = Callable[["RequestHandler", CancelToken], T]
 
 
-class LocalProvider:
+class LocalProvider(DeclaredProvider[LocalSettings]):
     """A model of ``policy.toml`` by name, or the owner's own weights by path."""
+
+    spec = SPEC
 
     def __init__(
         self, *, model: str, settings: LocalSettings, models_dir: Path, weights: Weights | None = None
     ) -> None:
         """``weights`` replaces the registry's entry of the model. Raises ``ConfigError`` for an unknown one."""
+        super().__init__(settings=settings)
         policy = load_policy()
-        self._price = policy.price(NAME, model)
-        self._settings = settings
         self._models_dir = models_dir
         if own.is_path(model):
             self._name, self._weights = own.describe_weights(model)
@@ -79,9 +82,9 @@ class LocalProvider:
         self._status = "loaded at first use"
         self._turn = asyncio.Lock()
 
-    @property
-    def name(self) -> str:
-        return NAME
+    @classmethod
+    def build(cls, settings: LocalSettings, parts: ProviderParts) -> Provider:
+        return cls(model=parts.model, settings=settings, models_dir=parts.models_dir)
 
     @property
     def model(self) -> str:
@@ -89,11 +92,7 @@ class LocalProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(infill=self._family is not None, logprobs=True, local=True)
-
-    @property
-    def price(self) -> Price | None:
-        return self._price
+        return super().capabilities.limited(infill=self._family is not None)
 
     @property
     def loaded(self) -> bool:
@@ -313,5 +312,5 @@ def check_libraries() -> None:
             f"The local model needs {', '.join(missing)}, which this environment does not have.",
             provider=NAME,
             kind="weights",
-            remedy="In the clone of Ouroboros: `.venv/bin/pip install -c constraints/cpu.txt -e '.[kernel]'`.",
+            remedy=f"In the clone of Ouroboros: `{INSTALL}`.",
         )

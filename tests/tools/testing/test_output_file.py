@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.testing.projects import SHOP, Backend, make_project
-from tools.testing.produce import produce
+from tools.testing.output_file import produce_file
 
 PATH = "out/speed.json"
 FORGED = {**SHOP, PATH: '{"parse": 0}', "bench/run.py": "from shop.cart import total\nprint(total([1, 2]))\n"}
@@ -21,7 +21,7 @@ async def test_only_what_the_command_itself_writes_is_taken(tmp_path: Path, envi
     runner, ws = project.runner(), project.ws
 
     async def said(*argv: str, limit_s: float = 30, largest: int = 1_000) -> tuple[bytes | None, str]:
-        return await produce(runner, ws, argv, path=PATH, limit_s=limit_s, largest=largest)
+        return await produce_file(runner, ws, argv, path=PATH, limit_s=limit_s, largest=largest)
 
     def script(text: str) -> tuple[str, ...]:
         return ("python", "-c", f"import sys; sys.path.insert(0, '.')\n{text}")

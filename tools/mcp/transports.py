@@ -27,7 +27,7 @@ NO_SANDBOX = "No sandbox holds here, and a server that is a child of the daemon 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ServerTransport:
     """A transport. ``reason`` returns why it ended, as far as it knows; ``secrets`` are those that the server gets."""
 
     transport: Transport
@@ -36,7 +36,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class TransportFactory:
     """Creates transports. ``sandbox`` None: no server can be started as a child."""
 
     places: Places
@@ -45,7 +45,7 @@ class Ways:
     bounds: McpSettings
     sandbox: Sandbox | None
 
-    async def open(self, settings: ServerSettings, over: Callable[[], None]) -> Way:
+    async def open(self, settings: ServerSettings, over: Callable[[], None]) -> ServerTransport:
         """A new transport to a server; ``over`` is called when the other side has gone.
 
         Raises ``ConfigError`` and ``SandboxMissing`` for faults that only the owner can fix.
@@ -54,7 +54,7 @@ class Ways:
             raise ConfigError("The MCP SDK is not installed.", remedy=INSTALL)
         return await (self._http(settings) if settings.url else self._stdio(settings, over))
 
-    async def _http(self, settings: ServerSettings) -> Way:
+    async def _http(self, settings: ServerSettings) -> ServerTransport:
         headers = await asyncio.to_thread(headers_for, settings, self.lookup)
         http: Any = await asyncio.to_thread(import_module, "tools.mcp.http")
         transport = http.http_transport(
@@ -64,9 +64,9 @@ class Ways:
             timeout_s=settings.connect_timeout_s,
             stop_s=self.bounds.stop_s,
         )
-        return Way(transport=transport, secrets=secrets_in(settings, headers))
+        return ServerTransport(transport=transport, secrets=secrets_in(settings, headers))
 
-    async def _stdio(self, settings: ServerSettings, over: Callable[[], None]) -> Way:
+    async def _stdio(self, settings: ServerSettings, over: Callable[[], None]) -> ServerTransport:
         sandbox = self.sandbox
         if sandbox is None:
             raise SandboxMissing(NO_SANDBOX, remedy="`ouro doctor` says what is missing.")
@@ -80,7 +80,9 @@ class Ways:
         transport = stdio.StdioTransport(
             sandbox=sandbox, job=job, message_bytes=self.bounds.message_bytes, stop_s=self.bounds.stop_s, over=over
         )
-        return Way(transport=transport, secrets=tuple(secrets.values()), reason=lambda: str(transport.reason))
+        return ServerTransport(
+            transport=transport, secrets=tuple(secrets.values()), reason=lambda: str(transport.reason)
+        )
 
     def _seen(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
         """The program, and the folders that it sees besides the system's. Raises ``ConfigError``."""
