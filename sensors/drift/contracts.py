@@ -62,7 +62,7 @@ def parse_contract(data: bytes, path: str, part: str = "") -> Contract:
         raise UnreadableContract(f"{path} is not UTF-8") from error
     if load is None:
         if part:
-            raise UnreadableContract(f"{path} is text, which a JSON pointer cannot select a part of")
+            raise UnreadableContract(f"{path} is text: no part of it can be selected")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return Contract(structured=False, text="\n".join(line.rstrip() for line in lines).strip("\n") + "\n")
     try:
