@@ -55,7 +55,8 @@ def test_what_is_listed(netloc: str, private: bool, allowed: bool) -> None:
 
 
 def test_all_machines_of_a_call_must_be_listed() -> None:
-    assert refuse_hosts(["docs.python.org:443", "evil.example:443"], LISTED, private=False).startswith("the owner has not")
+    hosts = ["docs.python.org:443", "evil.example:443"]
+    assert refuse_hosts(hosts, LISTED, private=False).startswith("the owner has not")
 
 
 @pytest.mark.parametrize(
