@@ -141,7 +141,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             await self._wake.wait()
             try:
                 async with asyncio.TaskGroup() as meanwhile:
-                    meanwhile.create_task(self._suite.make_ready())
+                    meanwhile.create_task(self._suite.prepare())
                     await until_quiet(
                         self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s
                     )
@@ -150,7 +150,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
                 self._show(str(error))
                 self._looked.clear()
             finally:
-                await self._suite.let_go()
+                await self._suite.discard_prepared()
 
     async def _look_unless_head_moves(self) -> None:
         """One look. When HEAD moves meanwhile it is cancelled (its test run too) and another one follows."""

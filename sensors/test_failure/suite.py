@@ -43,7 +43,7 @@ class Suite:
         self._confirm_limit = confirm_limit
         self._redact = redact
 
-    async def make_ready(self) -> None:
+    async def prepare(self) -> None:
         """HEAD is looked at soon: where its outcome is not known, the runs may begin to get ready. The second one has a
         process of its own, whose hash seed is another: what fails by chance shows.
 
@@ -52,11 +52,11 @@ class Suite:
         with contextlib.suppress(OuroError):
             head = (await self._repository.head()).commit
             if head is not None and await self._outcomes.of(head) is None:
-                await self._tests.make_ready(head)
+                await self._tests.prepare(head)
 
-    async def let_go(self) -> None:
+    async def discard_prepared(self) -> None:
         """No look is to come just now."""
-        await self._tests.let_go()
+        await self._tests.discard_prepared()
 
     async def look(self, tree: str) -> SuiteFinding:
         """Run everything at ``tree``; what is red is run again at the same tree: only red twice in a row is red."""

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 
 from ledger.python_source import parse
 from ledger.vocabulary import Frozen, TestResult, TestRun
-from tools.testing.localisation.flow import flows
+from tools.testing.localisation.flow import trace_values
 from tools.testing.localisation.missing import definitions, files_of, modules_of
 from tools.testing.report.verdict import IMPORT_TIME
 from tools.testing.selection.names import is_test_side
@@ -160,7 +160,7 @@ def _by_recency(scores: dict[_Place, _Score], recent: Mapping[str, Collection[in
 def _by_flow(
     scores: dict[_Place, _Score], run: TestRun, red: Collection[TestResult], trees: Mapping[str, ast.Module]
 ) -> None:
-    for place, steps in flows(red, run.coverage, trees).items():
+    for place, steps in trace_values(red, run.coverage, trees).items():
         if place in scores:
             why = f"what the failing test looks at comes from here, over {steps} calls"
             scores[place].add(FLOW_BP + STEP_BP * steps, why)
