@@ -13,25 +13,25 @@ from governance.irongate.tables import word_set
 from governance.irongate.unattended.flow import Flow, is_text, names_changed_by
 from governance.irongate.unattended.names import Meaning, NameKind, Names, chain, root_of
 from governance.irongate.unattended.tables import (
-    ACTS,
-    ADDING,
-    ASKED,
+    ACTING_METHODS,
+    ACTING_VERBS,
+    ADDING_METHODS,
     BUILTINS,
     CALLABLES,
     ERRORS,
-    GOT,
-    HIDDEN,
-    INERT,
-    KEEPING,
-    LEVELS,
-    LOGS,
-    MATCHES,
+    GETATTR_NAMES,
+    HASATTR_NAMES,
+    INERT_MODULES,
+    INTROSPECTION_ATTRIBUTES,
+    LOGGER_METHODS,
+    LOGGER_NAMES,
+    METHOD_KEYWORDS,
     METHODS,
+    MUTATING_METHODS,
     NAMES,
-    PLAIN,
+    PATTERN_METHODS,
+    PURE_MODULES,
     TYPES,
-    VERBS,
-    WORDS_OF,
 )
 
 DOUBTFUL = word_set("replace find count index copy translate join update union")
@@ -95,7 +95,7 @@ def handed_values(call: ast.Call, names: Names, scope: str, holders: Collection[
 
 def _plain_builtin(name: str, call: ast.Call) -> bool:
     if name in ASKED_BY_NAME:
-        special = ASKED if name == "hasattr" else GOT
+        special = HASATTR_NAMES if name == "hasattr" else GETATTR_NAMES
         return 2 <= len(call.args) <= 3 and not call.keywords and _is_field(call.args[1], special)
     if name in STEPPED:
         return not call.keywords and len(call.args) <= (2 if name == "next" else 1)
@@ -105,7 +105,7 @@ def _plain_builtin(name: str, call: ast.Call) -> bool:
 def _is_field(node: ast.expr, special: Collection[str]) -> bool:
     """A literal attribute name that gives no access to the machine."""
     value = node.value if isinstance(node, ast.Constant) else None
-    if not isinstance(value, str) or not value.isidentifier() or value in HIDDEN:
+    if not isinstance(value, str) or not value.isidentifier() or value in INTROSPECTION_ATTRIBUTES:
         return False
     return value in special or not value.startswith("__")
 
@@ -115,7 +115,7 @@ def _plain_method(
 ) -> bool:
     said, words = len(call.args), frozenset(word.arg or "" for word in call.keywords)
     on = func.value
-    if func.attr in KEEPING:
+    if func.attr in MUTATING_METHODS:
         return False  # but on what the function made itself
     if flow is not None and not _is_value(on, names, scope, flow):
         return False
@@ -126,12 +126,12 @@ def _plain_method(
         return said in (1, 2) and not words and is_simple
     if func.attr == "format":
         return isinstance(on, ast.Constant) and isinstance(on.value, str) and not _has_fields(on.value)
-    if func.attr in MATCHES and isinstance(on, ast.Name) and on.id in patterns:
+    if func.attr in PATTERN_METHODS and isinstance(on, ast.Name) and on.id in patterns:
         return names.meaning(scope, on.id).kind is NameKind.VALUE and not words
     if func.attr == "replace" and words:
-        return not said and words <= WORDS_OF["replace"]
+        return not said and words <= METHOD_KEYWORDS["replace"]
     fewest, most = METHODS.get(func.attr, (1, 0))
-    return fewest <= said + len(words) <= most and words <= WORDS_OF.get(func.attr, frozenset())
+    return fewest <= said + len(words) <= most and words <= METHOD_KEYWORDS.get(func.attr, frozenset())
 
 
 def _is_value(node: ast.expr, names: Names, scope: str, flow: Flow) -> bool:
@@ -181,7 +181,7 @@ def callee_of(call: ast.Call) -> str:
     return f"super().{func.attr}" if isinstance(inner, ast.Name) and inner.id == "super" else f".{func.attr}"
 
 
-def is_plain(dotted: str, modules: Collection[str] = PLAIN) -> bool:
+def is_plain(dotted: str, modules: Collection[str] = PURE_MODULES) -> bool:
     """Whether a name of the standard library is listed, or of one of these modules."""
     return dotted.partition(".")[0] in modules or dotted in NAMES
 
@@ -237,12 +237,12 @@ class Calls:
         """Whether a call acts: by its name, as a library's, by what it is given to call, or where it is followed."""
         callee, dotted = callee_of(call), self.dotted(call.func)
         last = callee.rpartition(".")[2]
-        if last in ACTS or not VERBS.isdisjoint(last.split("_")):
+        if last in ACTING_METHODS or not ACTING_VERBS.isdisjoint(last.split("_")):
             return True
-        if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | KEEPING:
+        if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | MUTATING_METHODS:
             return callee == f"self.{last}" and not self.is_mild(call)
         if dotted.partition(".")[0] in sys.stdlib_module_names:
-            return not is_plain(dotted, INERT)
+            return not is_plain(dotted, INERT_MODULES)
         is_open = is_open_itself(call, self.names, self.scope, self._patterns, self.flow)
         given = [self._question(chain(one)) for one in self._handed(call)]
         return (is_open and not self.is_mild(call)) or any(self._known.isdisjoint((one, f"~{one}")) for one in given)
@@ -269,7 +269,7 @@ class Calls:
         if on is None or not callee_of(call) or not _is_value(on, self.names, self.scope, self.flow):
             return False
         last = callee_of(call).rpartition(".")[2]
-        names = ADDING if self._by_search and last in ADDING else (last,)
+        names = ADDING_METHODS if self._by_search and last in ADDING_METHODS else (last,)
         return any(f"{chain(on)}.{name}" in self._had for name in names)
 
     def _handed(self, call: ast.Call) -> list[ast.expr]:
@@ -318,4 +318,4 @@ class Calls:
         root, _, last = callee.rpartition(".")
         if not root:
             return self.meaning(last).kind is NameKind.LOCAL and last not in self.flow.holders
-        return root in LOGS and last in LEVELS and self.meaning(root).kind is NameKind.VALUE
+        return root in LOGGER_NAMES and last in LOGGER_METHODS and self.meaning(root).kind is NameKind.VALUE
