@@ -11,7 +11,7 @@ from governance.irongate.injection.confusables import ASCII_FORMS, WORD, find_in
 from governance.irongate.inspection import Inspection
 from governance.irongate.lines import AddedLine, added_lines, as_text
 from governance.irongate.paths import is_code, is_python
-from governance.irongate.syntax import CODE, kinds
+from governance.irongate.syntax import CODE, character_kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
@@ -59,7 +59,7 @@ def check(facts: CharacterFacts) -> Verdict:
 
 def _line_masks(text: str) -> list[tuple[str, str]]:
     """Each line of ``text`` with the kinds of its characters."""
-    mask, rows, at = kinds(text), [], 0
+    mask, rows, at = character_kinds(text), [], 0
     for line in text.split("\n"):
         rows.append((line, mask[at : at + len(line)]))
         at += len(line) + 1
