@@ -109,7 +109,7 @@ async def main(base):
         async with served(config, None, service_type=Configured) as (service, api):
             ending = await work(service, GOAL, BILL, FAILING)
             entries = await service.entries(ending.op.id, "call.started")
-            used = service.home.provider.model
+            used = service.core.provider.model
         chosen = config.settings.kernel
         made = build_provider("ollama", chosen, models_dir=base, api_key=lambda _: None)
         probed = await probe(made, "?", tokens=8, timeout_s=5, budget=BudgetSettings(), clock=SystemClock())

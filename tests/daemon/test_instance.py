@@ -107,7 +107,7 @@ places = make_places(Path({ours!r}), Path({repo!r}))
 def start(*_, **__):
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     Instance.acquire(places, SystemClock())
-daemon.cli.assembled = lambda: start
+daemon.cli.build_app = lambda: start
 daemon.cli.main()
 """
 

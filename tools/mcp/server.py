@@ -167,7 +167,7 @@ class Server:
         self._secrets = found.secrets
         limit_s, why = self.settings.connect_timeout_s, "the connection ended"
         try:
-            async with sdk.connected(
+            async with sdk.open_connection(
                 found.transport,
                 timeout_s=limit_s,
                 pause_s=self._bounds.refresh_s,

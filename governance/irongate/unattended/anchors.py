@@ -15,11 +15,13 @@ from typing import NamedTuple
 
 from governance.irongate.syntax import BLOCKS, source
 from governance.irongate.unattended.calls import Calls
-from governance.irongate.unattended.flow import assigned_places, given_names
+from governance.irongate.unattended.flow import assigned_places, changed_objects, given_names, shared_names
 from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside, steps_of
 
 CHECKS = (ast.Raise, ast.Assert)
 ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+TURNING, LOOPS = (ast.Break, ast.Continue), (ast.For, ast.AsyncFor, ast.While)
+TURNING_NAMES = tuple(one.__name__.encode() for one in TURNING)
 UNSEEN = (ast.Return, ast.Break, ast.Continue)
 TURNS = (ast.BoolOp, ast.IfExp)
 DECIDES = ("test", "iter", "subject")
@@ -67,6 +69,7 @@ class Anchors:
     def __init__(self, every: Sequence[Unit], calls: Calls, *, by_search: bool) -> None:
         self._calls, self._every, self._by_search = calls, every, by_search
         self.fed = self._fed()
+        self.shared = self._shared()
         self.all: list[CodeAnchor] = []
         inner = {id(step) for unit in every for step in inside(unit.node)}
         self._exits = 0
@@ -105,9 +108,18 @@ class Anchors:
         if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
             callee = source(alone.func)[:60]
             yield anchor(AnchorKind.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
-        for name, _ in given_names(step):
-            if name in self.fed:
-                yield anchor(AnchorKind.FED, said, name)
+        for name in self._feeds(step):
+            yield anchor(AnchorKind.FED, said + _turns_of(step), name)
+
+    def _feeds(self, step: ast.AST) -> Iterator[str]:
+        """Names that a statement gives a value or may change, and that go to a call that may reach out."""
+        found = {name: None for name, _ in given_names(step) if name in self.fed}
+        found |= {name: None for name in changed_objects(step) if name in self.shared}
+        yield from found
+        for part in heads(step) if not isinstance(step, Scoped) else ():
+            for call in (node for node in ast.walk(part) if isinstance(node, ast.Call)):
+                if not self._is_held(call):  # else it is an anchor itself
+                    yield from sorted(self._calls.may_change(call, self.shared))
 
     def _open(self, part: ast.AST, step: ast.AST) -> Iterator[tuple[ast.Call, tuple[bytes, ...]]]:
         """Open calls, with what decides inside of an expression whether they are made, and with what."""
@@ -166,14 +178,53 @@ class Anchors:
                 acts = next((source(call)[:60] for call in self._acting(unit.node)), next(later, ""))
                 found |= dict.fromkeys(assigned_places(test), f"whether {acts}") if acts else {}
         pairs = [pair for unit in self._every for pair in given_names(unit.node)]
-        for _ in range(len(pairs) if found else 0):
+        deciding = [(assigned_places(test), inner) for unit in self._every for test, inner in _decided(unit.node)]
+        for _ in range(len(pairs) + len(deciding) if found else 0):
             more = {
                 one: found[name] for name, value in pairs if name in found and value for one in assigned_places(value)
             }
+            for test, inner in deciding:  # what decides which value is given
+                shown = next((found[name] for name in inner if name in found), "")
+                more |= dict.fromkeys(test, shown) if shown else {}
             if more.keys() <= found.keys():
                 break
             found = more | found
         return found
+
+    def _shared(self) -> dict[str, str]:
+        """Those, and names that may stand for the same objects: what changes one of these changes the other."""
+        found = dict(self.fed)
+        pairs = [(name, value) for unit in self._every for name, value in given_names(unit.node) if value is not None]
+        for _ in range(len(pairs) if found else 0):
+            more = {name: found[one] for name, value in pairs for one in shared_names(value) if one in found}
+            more |= {one: found[name] for name, value in pairs if name in found for one in shared_names(value)}
+            if more.keys() <= found.keys():
+                break
+            found = more | found
+        return found
+
+
+def _decided(step: ast.AST) -> Iterator[tuple[ast.expr, list[str]]]:
+    """What a statement asks, and the names that get a value in its blocks; in a loop also what may end it there."""
+    test = next((one for name in DECIDES if (one := getattr(step, name, None)) is not None), None)
+    if not isinstance(step, ast.stmt) or test is None:
+        return
+    inner = [each for each in ast.walk(step) if isinstance(each, ast.stmt) and each is not step]
+    names = [name for each in inner for name, _ in given_names(each)]
+    yield test, names
+    if isinstance(step, LOOPS):
+        names += [name for name, _ in given_names(step)]
+        turning = (
+            each for each in inner if isinstance(each, ast.If) and any(isinstance(n, TURNING) for n in ast.walk(each))
+        )
+        yield from ((each.test, names) for each in turning)
+
+
+def _turns_of(step: ast.AST) -> bytes:
+    """What ends a loop, or one of its rounds, before the rest of it."""
+    if not isinstance(step, LOOPS):
+        return b""
+    return b"".join(sorted(one for one in _endings(step) if one.endswith(TURNING_NAMES)))
 
 
 def _endings(step: ast.AST) -> Iterator[bytes]:
@@ -188,14 +239,11 @@ def _endings(step: ast.AST) -> Iterator[bytes]:
             yield from (said + field.encode() + one for one in _endings(inner))
 
 
-def find_problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
+def find_problems(old: Anchors, new: Anchors) -> Iterator[Found]:
     """Everything that does not stay."""
     yield from _calls(old, new)
     yield from _held_back(old, new)
-    for unit in added:
-        for name, _ in given_names(unit.node):
-            if name in new.fed:
-                yield "argument", f"gives {name} another value, which goes to {new.fed[name]}"
+    yield from _fed(old, new)
     left = iter(new.all)
     for one in old.all:
         if not any((one.what, one.key) == (other.what, other.key) for other in left):
@@ -216,6 +264,15 @@ def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
             left.remove(fits)
         elif one.key in had:
             yield "condition", f"calls {one.shown} under other conditions"
+
+
+def _fed(old: Anchors, new: Anchors) -> Iterator[Found]:
+    """What goes to a call that may reach out is given its values by the same statements, under the same conditions."""
+    had = Counter((one.key, one.around) for one in old.of(AnchorKind.FED))
+    for one in new.of(AnchorKind.FED):
+        if had[one.key, one.around] <= 0:
+            yield "argument", f"gives {one.shown} another value, which goes to {new.shared[one.shown]}"
+        had[one.key, one.around] -= 1
 
 
 def _is_as_bound(old: CodeAnchor, new: CodeAnchor) -> bool:

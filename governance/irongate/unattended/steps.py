@@ -69,7 +69,7 @@ class Steps:
             Anchors(every, calls, by_search=self._by_search)
             for every, calls in ((self._old, self._before), (self._new, self._after))
         )
-        yield from anchors.find_problems(old, new, self.added)
+        yield from anchors.find_problems(old, new)
         yield from self._names()
         yield from self._keeps()
         yield from self._dead()

@@ -68,6 +68,12 @@ MUTATING_METHODS = word_set(
 """Methods that change their object."""
 ADDING_METHODS = word_set("append extend insert add update setdefault appendleft extendleft")
 """Mutating methods that only add."""
+PURE = word_set("joinpath with_suffix with_name with_stem relative_to is_relative_to is_absolute as_posix")
+"""Methods of paths that only compute another path."""
+GIVING_OUT = word_set("get setdefault pop popitem popleft values items keys copy")
+"""Methods that return contents of a container."""
+CHANGING = frozenset({"next", "heapq.heapify", "heapq.heappop", "heapq.heappush"})
+"""Allowed functions that change their argument."""
 ATTRIBUTES = word_set(
     "year month day hour minute second microsecond tzinfo days seconds microseconds real imag numerator denominator "
     "start stop step args name value stem suffix"

@@ -14,6 +14,7 @@ from typing import Final
 
 from ledger.children import TooMuch, ask, own_python
 from ledger.errors import ProviderBadOutput
+from ledger.parsers.json import read_json
 
 CPU_S: Final = 2
 TIMEOUT_S: Final = 30.0
@@ -47,7 +48,7 @@ def render_template(template: str, turns: Sequence[Mapping[str, str]], *, start:
     if done.code:
         last = (done.said.splitlines() or ["no reason given"])[-1]
         raise rejected(last.partition(": ")[2] or last)
-    return str(json.loads(done.out))
+    return str(read_json(done.out))
 
 
 def rejected(why: str) -> ProviderBadOutput:
@@ -71,7 +72,7 @@ def main() -> None:
     def refuse(message: str) -> None:
         raise TemplateError(message)
 
-    job = json.load(sys.stdin.buffer)
+    job = read_json(sys.stdin.buffer.read())
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = refuse
     text = environment.from_string(job["template"]).render(

@@ -163,7 +163,7 @@ def anything_goes() -> Iterator[None]:
         return Outside((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))
 
     with (
-        mock.patch.object(detection, "_carried", lambda *_: None),
+        mock.patch.object(detection, "_why_untrusted", lambda *_: None),
         mock.patch.object(detection, "outside", shows),
     ):
         yield

@@ -97,12 +97,12 @@ def test_a_bind_mount_of_a_daemon_folder_is_that_folder(tmp_path: Path, inner: s
     (tmp_path / "ours/state/deep").mkdir(parents=True)
     (tmp_path / "mount").mkdir()
     asks = (
-        "import sys\nfrom pathlib import Path\nfrom tools.sandbox.tree import exposed, mount_steps\n"
+        "import sys\nfrom pathlib import Path\nfrom tools.sandbox.tree import find_exposed, mount_steps\n"
         "from tools.sandbox.types import Mount\nstate, seen = map(Path, sys.argv[1:])\n"
         "try: steps = mount_steps([Mount(source=seen, target=seen)], [state])\n"
         "except Exception as error: print(type(error).__name__)\n"
         "else:\n    inside = [str(step.target) for step in steps if step.step == '--tmpfs']\n"
-        "    print('hides', *inside, exposed([seen], [state]))"
+        "    print('hides', *inside, find_exposed([seen], [state]))"
     )
     script = 'mount --make-rprivate / && mount --bind "$1" "$2" && shift 2 && exec "$@"'
     state = tmp_path / "ours/state"
