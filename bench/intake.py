@@ -141,10 +141,10 @@ class InstantTests:
         status = RunStatus.RED if number else RunStatus.GREEN
         return TestRun(status=status, reason="red" if number else "", collected=(result.id,), results=(result,))
 
-    async def make_ready(self, commit: str) -> None:
+    async def prepare(self, commit: str) -> None:
         return None
 
-    async def let_go(self) -> None:
+    async def discard_prepared(self) -> None:
         return None
 
 

@@ -219,7 +219,7 @@ async def red_storm(base: Path, scale: float) -> Weather:
                     red,
                     base="c0",
                     snapshot=None,
-                    green_before=(),
+                    passing_before=(),
                     depth=0,
                     seen_at=stamp(SystemClock().now()),
                     redact=str,

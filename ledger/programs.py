@@ -1,13 +1,13 @@
-"""Lookup of programs that run outside the sandbox: never in the repository, never where other users can write.
+"""Lookup of programs to run outside the sandbox: never in the repository, never where other users can write.
 
 The search path is filtered folder by folder. Left out are relative and empty entries (they mean the current folder,
 usually the repository's), folders of the repository by any path, and world-writable folders. A path through a
 world-writable folder (``/tmp``) is accepted only where that folder is sticky, so that others cannot rename its
 contents, and the next component belongs to root or to us.
 
-Folders of the repository are identified by device and inode, and a path is followed link by link: what is reached by a
-link through the repository is under the repository's control. A bind mount of one of its folders has another path and
-parent; such mounts are read from ``/proc/self/mountinfo``.
+Folders of the repository are identified by device and inode, and a path is followed link by link: a target that is
+reached by a link in the repository is under the repository's control. A bind mount of one of its folders has another
+path and parent; such mounts are found in ``/proc/self/mountinfo``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from ledger.places import HostEnv, Identity, LeftOut
 
 IN_THE_REPOSITORY = "lies in the repository"
 MOUNTS = Path("/proc/self/mountinfo")
-MOST_LINKS = 40  # the kernel's own limit
+MAX_LINKS = 40  # the kernel's own limit
 REMEDY = "Nothing that lies in the repository, or that others can write to, is run outside the sandbox."
 
 
-def identities(folders: Iterable[Path]) -> frozenset[Identity]:
-    """Device and inode of every folder, and of every mount point that shows one of them or a folder in it."""
+def folder_identities(folders: Iterable[Path]) -> frozenset[Identity]:
+    """Device and inode of every folder, and of other mount points of it or of a folder in it."""
     real = [os.path.realpath(folder) for folder in folders]
-    shown = (*real, *_mounts_of(real))
+    shown = (*real, *_other_mounts(real))
     return frozenset(found for path in shown if (found := _identity(path)) is not None)
 
 
@@ -40,7 +40,7 @@ def trusted_path(path: str, repository: frozenset[Identity]) -> tuple[str, tuple
     kept: dict[str, None] = {}
     left_out: dict[LeftOut, None] = {}
     for entry in path.split(os.pathsep):
-        problem = _against_folder(entry, repository)
+        problem = _folder_problem(entry, repository)
         if problem:
             left_out[entry, problem] = None
         else:
@@ -57,13 +57,13 @@ def find_program(name: str, env: HostEnv) -> Path:
     candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in folders.split(os.pathsep) if folder]
     refused = []
     for candidate in candidates:
-        problem = against(candidate, env.repository)
+        problem = program_problem(candidate, env.repository)
         if problem == "":
             return Path(candidate)
         if problem is not None:
             refused.append(f"{candidate} {problem}")
     if "/" not in name:
-        refused += _passed_over(name, (*env.left_out, *left_out))
+        refused += _in_refused_folders(name, (*env.left_out, *left_out))
     raise ProgramMissing(
         f"{refused[0]}, so it is not run." if refused else f"{name} was not found.",
         refused=bool(refused),
@@ -71,7 +71,7 @@ def find_program(name: str, env: HostEnv) -> Path:
     )
 
 
-def against(program: str, repository: frozenset[Identity]) -> str | None:
+def program_problem(program: str, repository: frozenset[Identity]) -> str | None:
     """Why a program may not be run, as a clause; empty when it may, None when there is no such executable file."""
     try:
         if not os.access(program, os.X_OK) or not stat.S_ISREG((found := os.stat(program)).st_mode):  # noqa: PTH116
@@ -81,19 +81,19 @@ def against(program: str, repository: frozenset[Identity]) -> str | None:
     if not program.startswith("/"):
         return "is named by a relative path"
     if found.st_mode & stat.S_IWOTH:
-        return "can be written to by everybody"
-    return _on_the_way(program, repository)
+        return "is writable by every user"
+    return _path_problem(program, repository)
 
 
-def _passed_over(name: str, left_out: Iterable[LeftOut]) -> Iterator[str]:
-    """Clauses about programs of that name in folders that were left out, with the reason."""
+def _in_refused_folders(name: str, left_out: Iterable[LeftOut]) -> Iterator[str]:
+    """Clauses that name programs found in folders that were left out, with the reason."""
     for folder, problem in left_out:
-        if folder.startswith("/") and against(f"{folder}/{name}", frozenset()) is not None:
+        if folder.startswith("/") and program_problem(f"{folder}/{name}", frozenset()) is not None:
             yield f"{folder}/{name} is in a folder that {problem}"
 
 
-def _against_folder(folder: str, repository: frozenset[Identity]) -> str:
-    """Why a folder is not searched, as a clause; empty when it is."""
+def _folder_problem(folder: str, repository: frozenset[Identity]) -> str:
+    """Why a folder is not searched, as a clause; empty when it is searched."""
     if not folder.startswith("/"):
         return "is relative" if folder else "is empty"
     try:
@@ -103,23 +103,23 @@ def _against_folder(folder: str, repository: frozenset[Identity]) -> str:
     if not stat.S_ISDIR(found.st_mode):
         return "is not a folder"
     if found.st_mode & stat.S_IWOTH:
-        return "can be written to by everybody"
-    return _on_the_way(folder, repository)
+        return "is writable by every user"
+    return _path_problem(folder, repository)
 
 
-def _on_the_way(path: str, repository: frozenset[Identity]) -> str:
-    """Why a file or folder reached by ``path`` is not trusted, as a clause; empty when it is."""
-    open_folder = False  # the component before is a world-writable folder
+def _path_problem(path: str, repository: frozenset[Identity]) -> str:
+    """Why a file or folder reached by ``path`` is not trusted, as a clause; empty when it is trusted."""
+    in_shared_folder = False  # the component before is a world-writable folder
     try:
         for here, found in _steps(path):
             if (found.st_dev, found.st_ino) in repository:
                 return IN_THE_REPOSITORY
-            if open_folder and found.st_uid not in (0, os.geteuid()):
+            if in_shared_folder and found.st_uid not in (0, os.geteuid()):
                 return f"is reached over {here}, which another user put there"
-            loose = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_IWOTH)
-            if loose and not found.st_mode & stat.S_ISVTX:
-                return f"is reached over {here}, which everybody can write to"
-            open_folder = loose
+            writable = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_IWOTH)
+            if writable and not found.st_mode & stat.S_ISVTX:
+                return f"is reached over {here}, which is writable by every user"
+            in_shared_folder = writable
     except (OSError, ValueError):
         return "cannot be followed"
     return ""
@@ -144,7 +144,7 @@ def _steps(path: str) -> Iterator[tuple[str, os.stat_result]]:
             here = place
             continue
         links += 1
-        if links > MOST_LINKS:
+        if links > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         target = os.readlink(place)  # noqa: PTH115
         here = "/" if target.startswith("/") else here
@@ -159,8 +159,8 @@ def _identity(path: str) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def _mounts_of(folders: list[str]) -> list[str]:
-    """Mount points that show one of ``folders``, or a folder in one of them, under another path."""
+def _other_mounts(folders: list[str]) -> list[str]:
+    """Mount points of ``folders``, or of folders in them, at another path."""
     try:
         rows = [line.split(" ", 5)[2:5] for line in os.fsdecode(MOUNTS.read_bytes()).splitlines()]
     except OSError:

@@ -49,12 +49,12 @@ SIGNAL_LIMIT_BYTES = 64 * 1024
 
 
 class OpenName(str):
-    """A name of an open list. Equal names of one class are one object; a malformed name is a ``ValueError``."""
+    """A name from an extensible list. Equal names of a class are one object; a malformed one is a ``ValueError``."""
 
     __slots__ = ()
     pattern: ClassVar[re.Pattern[str]]
     spelling: ClassVar[str]
-    """``pattern`` in words."""
+    """Description of ``pattern`` for messages."""
     _known: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls) -> None:
@@ -65,7 +65,7 @@ class OpenName(str):
         if known is not None:
             return known
         if not cls.pattern.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a {cls.__name__.lower()}: {cls.spelling}, at most 40")
+            raise ValueError(f"{name!r} is not a valid {cls.__name__.lower()}: {cls.spelling}, at most 40")
         made: Self = cls._known.setdefault(name, super().__new__(cls, name))
         return made
 
@@ -79,7 +79,7 @@ class OpenName(str):
 
 
 class OpOutcome(StrEnum):
-    """How an op ended. COMPLETE is the eleventh phase as well: it is entered from VERIFY only, and never left."""
+    """How an op ended. COMPLETE is also the eleventh phase; only VERIFY leads to it."""
 
     COMPLETE = "COMPLETE"
     NOOP = "NOOP"
@@ -90,7 +90,7 @@ class OpOutcome(StrEnum):
 
 
 class Phase(OpenName):
-    """Name of a phase that an op goes through. Those below are the daemon's own; a further phase brings its name."""
+    """Name of a phase that an op goes through. Those below are built in; a further phase defines its own name."""
 
     __slots__ = ()
     pattern = re.compile(rf"(?!(?:{'|'.join(OpOutcome)})$)[A-Z][A-Z0-9_]{{0,39}}")
@@ -111,11 +111,11 @@ for _name in Phase.__annotations__:
     setattr(Phase, _name, Phase(_name))
 
 State = Phase | OpOutcome
-"""Where an op is: in a phase, or ended."""
+"""The phase of a running op, or the outcome of an ended one."""
 
 
 class Source(OpenName):
-    """Name of the sensor that a signal comes from; ``MANUAL``: a person. A sensor brings a name of its own."""
+    """Name of the sensor that a signal comes from; ``MANUAL``: a person. Each sensor defines its own name."""
 
     __slots__ = ()
     pattern = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -127,7 +127,7 @@ Source.MANUAL = Source("manual")
 
 
 class Tier(IntEnum):
-    """Risk tiers; a higher one asks for more caution. Payloads store ``.name``."""
+    """Risk tiers; a higher one requires more of a person. Payloads store ``.name``."""
 
     SAFE_AUTO = 0
     NOTIFY_APPLY = 1
@@ -135,7 +135,7 @@ class Tier(IntEnum):
     BLOCKED = 3
 
     def raised(self, steps: int = 1) -> Tier:
-        """One step up, but never past APPROVAL_REQUIRED: only a BLOCKED rule blocks."""
+        """A tier ``steps`` higher, at most APPROVAL_REQUIRED: only a rule of its own blocks."""
         return self if self is Tier.BLOCKED else Tier(min(self + steps, Tier.APPROVAL_REQUIRED))
 
 
@@ -149,7 +149,7 @@ class Urgency(IntEnum):
 
 
 class Complexity(IntEnum):
-    """Computed at CLASSIFY without a model; a plan may propose a higher one, never a lower one."""
+    """Complexity of an op, computed at CLASSIFY without a model; a plan can raise it, never lower it."""
 
     TRIVIAL = 0
     SIMPLE = 1
@@ -193,7 +193,7 @@ class FailureClass(StrEnum):
 
 
 class RootCause(StrEnum):
-    """Closed list of causes, recorded in every terminal entry."""
+    """Cause of a failure, from a closed list; recorded in every terminal entry."""
 
     NONE = "none"
     BLOCKED_PATH = "blocked_path"
@@ -222,7 +222,7 @@ class RootCause(StrEnum):
 
 
 class Evidence(Frozen):
-    """A claim, the evidence for it, and how sure it is."""
+    """A claim, its evidence, and the confidence in it."""
 
     claim: str
     evidence: str
@@ -231,7 +231,7 @@ class Evidence(Frozen):
 
 
 class Signal(Frozen):
-    """What a sensor emits: an observed condition, and the check for whether it is gone."""
+    """What a sensor emits: an observed condition, and the check that finds out whether it is gone."""
 
     id: str
     source: Source
@@ -242,9 +242,9 @@ class Signal(Frozen):
     evidence: tuple[Evidence, ...] = ()
     key: str = Field(pattern=r"^[0-9a-f]{64}$")
     closure: Closure
-    base: str  # commit the condition was seen at
-    snapshot: str | None = None  # eager only: a commit of the uncommitted tree; repairs go to a branch on it
-    depth: int = Field(default=0, ge=0)  # number of our own commits in its chain of causes
+    base: str  # commit at which the condition was seen
+    snapshot: str | None = None  # a commit made of uncommitted files; its repairs go to a branch on it
+    depth: int = Field(default=0, ge=0)  # number of daemon commits in its chain of causes
     boot: str = ""  # id of the daemon's boot; signals of different boots never merge
     seen_at: str = ""  # UTC stamp
 
@@ -256,7 +256,7 @@ class Signal(Frozen):
     @model_validator(mode="after")
     def _bounded(self) -> Signal:
         if len(self.model_dump_json().encode()) > SIGNAL_LIMIT_BYTES:
-            raise ValueError(f"a signal may hold {SIGNAL_LIMIT_BYTES} bytes at most")
+            raise ValueError(f"a signal may have at most {SIGNAL_LIMIT_BYTES} bytes")
         return self
 
 
@@ -301,7 +301,7 @@ class Operation(Frozen):
 
     @property
     def tree(self) -> str:
-        """The commit whose files the op works on: the eager snapshot where there is one, else the base."""
+        """The commit whose files the op works on: the snapshot of uncommitted files if there is one, else the base."""
         return next((s.snapshot for s in self.signals if s.snapshot), self.base)
 
     @property
@@ -312,7 +312,7 @@ class Operation(Frozen):
 
     @property
     def needs_yes(self) -> str:
-        """Why the owner has to approve: the first reason among the closure checks; empty when there is none."""
+        """Why the owner must approve: the first reason among the closure checks; empty if there is none."""
         return next((s.closure.needs_yes for s in self.signals if s.closure.needs_yes), "")
 
     @property
@@ -342,11 +342,11 @@ class Edit(Frozen):
 CONVERSATION = "conversation"
 """Strategy: a model in a conversation proposes edits of any kind."""
 SEARCH = "cloze"
-"""Strategy: the daemon's own search, with listed moves and holes that the local kernel fills."""
+"""Strategy: the daemon searches with listed moves, and with holes that the local kernel fills."""
 
 
 class Candidate(Frozen):
-    """One or more edits, with their provider, model and strategy, and what they cost."""
+    """A proposed change: its edits, the provider, model and strategy that made it, and its cost."""
 
     schema_tag: Literal["2b.1", "2b.1-noop"] = "2b.1"
     edits: tuple[Edit, ...] = ()
@@ -362,7 +362,7 @@ class Candidate(Frozen):
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """Every path that is written or taken away."""
+        """Every path that is written or removed."""
         return tuple(dict.fromkeys(p for e in self.edits for p in (e.path, e.renamed_from) if p is not None))
 
 
@@ -405,11 +405,11 @@ class TestResult(Frozen):
 
 
 class RunStatus(StrEnum):
-    """GREEN and RED are verdicts about the code; the others never count as green, nor are they a candidate's fault."""
+    """GREEN and RED are verdicts about the code; with the others, the candidate is neither green nor at fault."""
 
     GREEN = "green"
     RED = "red"
-    INCONCLUSIVE = "inconclusive"  # zero collected, forged or torn report, ids missing
+    INCONCLUSIVE = "inconclusive"  # no tests collected, forged or truncated report, ids missing
     TIMEOUT = "timeout"
     INFRA = "infra"  # interpreter, pytest or sandbox could not run
 
@@ -417,8 +417,8 @@ class RunStatus(StrEnum):
 class ProbeAnswer(Frozen):
     """Outcome of a probe: a call of a function during a test with an input that the test does not use.
 
-    ``asked`` is the call as text, ``said`` its outcome. ``key``: digest of the test, the function, which of its calls
-    this is, and all arguments.
+    ``asked`` is the call as text, ``said`` its outcome. ``key``: digest of the test, the function, the number of
+    the call and all arguments.
     """
 
     key: str
@@ -448,12 +448,13 @@ class TestRun(Frozen):
     # test id -> path -> executed lines; empty unless requested
     coverage: dict[str, dict[str, tuple[int, ...]]] = Field({})
     answers: tuple[ProbeAnswer, ...] = ()  # of functions that were probed; empty unless requested
-    # index of a change -> tests that seem to pass with it; no verdict
+    # index of a change -> tests that pass with it in a quick trial run, which is no verdict
     screened: dict[int, frozenset[str]] = Field({})
-    cut: tuple[str, ...] = ()  # tests whose coverage has the first lines only
-    # passed tests, of those requested by name -> why no other process could confirm the result
+    cut: tuple[str, ...] = ()  # tests whose coverage is truncated
+    # requested tests that passed -> why their result could not be confirmed by another process
     unsure: dict[str, str] = Field({})
-    doubted: dict[str, str] = Field({})  # likewise -> where the program's own code makes unequal values compare equal
+    # requested tests that passed -> code of the program that makes unequal values compare equal
+    doubted: dict[str, str] = Field({})
     seen: RunCoverage | None = None  # None unless requested
 
     @property
@@ -470,12 +471,12 @@ class TestRun(Frozen):
 
 class Decision(StrEnum):
     ALLOW = "allow"
-    REPAIR = "repair"  # the candidate may be mended and offered again; ``Verdict.reason`` is the feedback
+    REPAIR = "repair"  # the candidate may be corrected and proposed again; ``Verdict.reason`` is the feedback
     DENY = "deny"
 
 
 class Verdict(Frozen):
-    """Result of one deterministic rule. ``floor`` raises the tier, whatever the decision."""
+    """Result of one deterministic rule. ``floor``: the lowest tier allowed, whatever the decision."""
 
     gate: int
     rule: str  # e.g. "gate13.shrink": shown to the model and the owner, and recorded
@@ -489,7 +490,7 @@ class Verdict(Frozen):
 
 
 class EntryKind(StrEnum):
-    """Closed list of what the ledger records."""
+    """Kind of a ledger entry, from a closed list."""
 
     SESSION = "session"  # boot, stop, degraded
     SIGNAL = "signal"  # received, suppressed, merged, queued, claimed, done, dead
@@ -529,7 +530,7 @@ class Entry(Draft):
 
 
 class Head(Frozen):
-    """The newest entry of a chain: its number and hash. Of an empty chain: 0 and the genesis hash."""
+    """Number and hash of a chain's newest entry; 0 and the genesis hash for an empty chain."""
 
     seq: int
     hash: str

@@ -18,7 +18,7 @@ from ledger.clock import stamp
 from ledger.errors import RepositoryError
 from ledger.vocabulary import Closure, Evidence, Frozen, Signal, Source
 from sensors.bus import Bus, Topic, fingerprint
-from sensors.memory import Again
+from sensors.memory import Rescan
 from sensors.ports import RepositoryPort
 from sensors.sensor import FileSensorSettings, Sensor
 
@@ -120,7 +120,7 @@ class ChangedFiles(Sensor[F]):
         why = self._ports.unavailable()
         if why:
             return self._say(f"unavailable: {why}" if await self._concerned(head) else "", problem=why)
-        asked = await self._asked(head)
+        asked = await self._files_to_scan(head)
         if asked:
             look = await self._read(head, asked)
             found = await self.find(look)
@@ -135,7 +135,7 @@ class ChangedFiles(Sensor[F]):
     async def _concerned(self, head: str) -> bool:
         return self.first_line != "" or any(map(self.wants, await self._repository.files(head)))
 
-    async def _asked(self, head: str) -> dict[str, str | None]:
+    async def _files_to_scan(self, head: str) -> dict[str, str | None]:
         """The files to look at, each with the commit to compare it with (None: there is none)."""
         last, changed = await self._since_last(head)
         asked = {path: last for path in changed if path.isprintable() and self.wants(path)}
@@ -192,10 +192,10 @@ class ChangedFiles(Sensor[F]):
     ) -> None:
         """Remember the look, and what it left for another one."""
         now, read = stamp(self._clock.now()), list(asked)[: self._settings.most_files]
-        again = {path: Again(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
+        again = {path: Rescan(path=path, since=head, due=stamp(due)) for path, due in found.later.items()}
         beyond = set(asked).difference(read, (again.path for again in await self._memory.due()))
         for path in (*left, *sorted(beyond)):
-            again[path] = Again(path=path, since=asked.get(path), due=now)
+            again[path] = Rescan(path=path, since=asked.get(path), due=now)
         if asked or await self._memory.last_commit() != head:
             await self._memory.record_look(head, looked=read, again=again)
 

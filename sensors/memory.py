@@ -1,4 +1,4 @@
-"""What a sensor has looked at and emitted: durable, so that a restart repeats nothing."""
+"""Durable memory of a sensor: which files it has scanned and which signals it has emitted."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CREATE TABLE IF NOT EXISTS sensor_again (
     sensor TEXT NOT NULL, path TEXT NOT NULL, since TEXT NOT NULL, due TEXT NOT NULL, PRIMARY KEY (sensor, path)
 );
 """
-REMEMBERED = 20_000  # things said by one sensor; older ones are forgotten
+REMEMBERED = 20_000  # emitted signals kept per sensor; older ones are deleted
 DAY = timedelta(days=1)
-ASKED = 500  # keys a query
+BATCH = 500  # keys per query
 
 
-class Again(NamedTuple):
-    """A file to look at again, not before ``due``; ``since`` is the commit to compare it with (None: there is none)."""
+class Rescan(NamedTuple):
+    """A file to scan again, not before ``due``; ``since`` is the commit to compare it with (None: no commit)."""
 
     path: str
     since: str | None
@@ -35,11 +35,11 @@ class Again(NamedTuple):
 
 
 def _batches(keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (keys[at : at + ASKED] for at in range(0, len(keys), ASKED))
+    return (keys[at : at + BATCH] for at in range(0, len(keys), BATCH))
 
 
 class SensorMemory:
-    """What one sensor has emitted and looked at, kept in the ledger's database."""
+    """Files that one sensor has scanned and signals that it has emitted, in the ledger's database."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, sensor: Source) -> None:
         self._ledger = ledger
@@ -47,7 +47,7 @@ class SensorMemory:
         self._sensor = sensor.value
 
     async def last_commit(self) -> str | None:
-        """The commit of the last look; None before the first."""
+        """The commit of the last scan; None before the first."""
         rows = await self._query("SELECT commit_id FROM sensor_looked WHERE sensor = ?", self._sensor)
         return str(rows[0][0]) if rows else None
 
@@ -61,22 +61,22 @@ class SensorMemory:
         return frozenset(found)
 
     async def count_recent(self) -> int:
-        """How many signals were emitted within a day."""
+        """How many signals were emitted in the last 24 hours."""
         since = stamp(self._clock.now() - DAY)
         rows = await self._query("SELECT count(*) FROM sensor_said WHERE sensor = ? AND at > ?", self._sensor, since)
         return int(str(rows[0][0]))
 
-    async def due(self) -> tuple[Again, ...]:
-        """The files that are to be looked at again by now."""
+    async def due(self) -> tuple[Rescan, ...]:
+        """The files whose rescan is due now."""
         rows = await self._query(
             "SELECT path, since, due FROM sensor_again WHERE sensor = ? AND due <= ? ORDER BY due, path",
             self._sensor,
             stamp(self._clock.now()),
         )
-        return tuple(Again(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
+        return tuple(Rescan(path=str(path), since=str(since) or None, due=str(due)) for path, since, due in rows)
 
     async def record_emitted(self, key: str, signal_id: str, status: str) -> None:
-        """A signal was taken in: it is not emitted again."""
+        """Record that a signal was emitted, so that it is not emitted again."""
         await self._write(
             SignalEmitted(sensor=self._sensor, key=key, signal=signal_id, status=status),
             ("INSERT OR REPLACE INTO sensor_said VALUES (?, ?, ?)", (self._sensor, key, stamp(self._clock.now()))),
@@ -86,8 +86,8 @@ class SensorMemory:
             ),
         )
 
-    async def record_look(self, commit: str, *, looked: Collection[str], again: Mapping[str, Again]) -> None:
-        """A look has ended: at which files, and which of them (and of others) are to be looked at again."""
+    async def record_look(self, commit: str, *, looked: Collection[str], again: Mapping[str, Rescan]) -> None:
+        """Record a finished scan: the files ``looked`` at, and the files to scan ``again`` later (these or others)."""
         event = FilesScanned(sensor=self._sensor, commit=commit, files=len(looked), again=len(again))
         forget: list[Statement] = [
             ("DELETE FROM sensor_again WHERE sensor = ? AND path = ?", (self._sensor, path)) for path in looked

@@ -53,13 +53,13 @@ class TestPort(Protocol):
         """The suite, or some ids of it, at the tree of ``commit`` in a fresh workspace. A cancellation kills it."""
         ...
 
-    async def make_ready(self, commit: str) -> None:
-        """The suite is soon run at ``commit``, and some of it once more: prepare for that. What was prepared before is
-        given up."""
+    async def prepare(self, commit: str) -> None:
+        """Prepare for a run of the suite at ``commit`` and for a second run of some of its tests. Earlier preparations
+        are discarded."""
         ...
 
-    async def let_go(self) -> None:
-        """Nothing that was prepared is needed any more; without any, nothing happens."""
+    async def discard_prepared(self) -> None:
+        """End what was prepared and not used."""
         ...
 
 

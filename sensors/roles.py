@@ -50,11 +50,11 @@ class SpeechSensor(Sensor[S]):
     """Takes utterances of a speech program."""
 
     @abstractmethod
-    def judge(self, heard: Utterance) -> Order | Goal | Answered:
-        """What is to be done, or the answer that ends it. Of two equal ones at the same time the second is a repeat."""
+    def judge(self, utterance: Utterance) -> Order | Goal | Answered:
+        """The command in an utterance, or the reply that ends it. An immediate repetition is refused."""
 
     @abstractmethod
-    async def take(self, goal: Goal, heard: Utterance) -> Answered:
+    async def take(self, goal: Goal, utterance: Utterance) -> Answered:
         """Submit a signal for a goal; without a test that it names, the owner's yes is its closure check.
 
         Raises ``ControlError`` for what is no goal, ``RepositoryError`` where there is no commit.

@@ -1,7 +1,7 @@
-"""Overrides for programs that a repository's own git settings name (filters, drivers, signature programs).
+"""Overrides git settings of a repository that name programs (filters, diff and merge drivers, signature programs).
 
-Such programs are untrusted and would run outside the sandbox, so git must not run them. The value of the owner's own
-settings for the same name is kept, so that a filter which he installed himself (e.g. Git LFS) still works.
+Such programs are untrusted and git would run them outside the sandbox. Each such setting gets the value of the owner's
+global settings, if any, so that a filter which the owner installed (e.g. Git LFS) still works.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ PROGRAM = re.compile(
     r"|gpg\.(?:.+\.)?program|gpg\.ssh\.defaultkeycommand",
     re.DOTALL,
 )
-FILE = "core.attributesfile"
-"""Assigns drivers to files; as for programs, only the owner's value counts."""
+ATTRIBUTES_FILE = "core.attributesfile"
+"""Names a file that assigns drivers to paths; as for programs, only the owner's value is used."""
 HOOK = re.compile(r"hook\.(.+)\.(command|event|enabled)", re.DOTALL)
 """Hooks defined in the settings (git 2.54), which ``core.hooksPath`` does not affect."""
 INCLUDE = re.compile(r"include\.path|includeif\..+\.path", re.DOTALL)
-OF_THE_REPOSITORY = frozenset({"local", "worktree"})
-LIST = ("config", "--show-scope", "--show-origin", "--includes", "-z", "--list")
+REPOSITORY_SCOPES = frozenset({"local", "worktree"})
+LIST_COMMAND = ("config", "--show-scope", "--show-origin", "--includes", "-z", "--list")
 VARIABLE = "OURO_GIT_SETTING"
 
 Signature = tuple[tuple[str, int, int], ...]
@@ -31,12 +31,12 @@ Signature = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Arguments and variables for a git call, the settings files they depend on, and the settings refused."""
+    """Arguments and variables for a git call, the settings files that they depend on, and the refused settings."""
 
     argv: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()  # settings that name a program for which the owner's have no value
+    refused: tuple[str, ...] = ()  # settings that name a program and have no owner's value
 
 
 class Drivers:
@@ -48,7 +48,7 @@ class Drivers:
         self._found: tuple[Signature, Overrides] | None = None
 
     def overrides(self, listed: Callable[[], bytes]) -> Overrides:
-        """The overrides for a git call now. ``listed`` returns all settings, as :data:`LIST` prints them."""
+        """The overrides for a git call now. ``listed`` returns all settings, as :data:`LIST_COMMAND` prints them."""
         known = self._found
         if known is None or known[0] != _signature((*self._own, *known[1].files)):
             found = overrides(listed())
@@ -57,7 +57,7 @@ class Drivers:
 
 
 def overrides(listed: bytes) -> Overrides:
-    """Pure: each program that the repository names gets the owner's value, or none; all hooks in settings are disabled.
+    """Overrides from listed settings: the owner's value, or none, for each program; hooks are disabled. Pure.
 
     No hooks run when we move a branch; commit hooks are run separately (``governance.changes.hooks``).
     """
@@ -74,25 +74,25 @@ def overrides(listed: bytes) -> Overrides:
         if origin != file:
             files[file] = None
         if hook := HOOK.fullmatch(key):
-            hooks |= _switched_off(hook)
-        if (PROGRAM.fullmatch(key) or key == FILE) and scope in OF_THE_REPOSITORY:
+            hooks |= _disable_hook(hook)
+        if (PROGRAM.fullmatch(key) or key == ATTRIBUTES_FILE) and scope in REPOSITORY_SCOPES:
             named[key] = None
-        elif PROGRAM.fullmatch(key) or key == FILE:
+        elif PROGRAM.fullmatch(key) or key == ATTRIBUTES_FILE:
             owners[key] = value
-    settings = {key: owners.get(key, _nothing(key)) for key in named} | hooks
+    settings = {key: owners.get(key, _empty_value(key)) for key in named} | hooks
     values = {f"{VARIABLE}_{number}": value for number, value in enumerate(settings.values())}
     argv = (f"--config-env={key}={variable}" for key, variable in zip(settings, values, strict=True))
-    refused = (key for key in named if key not in owners and not key.endswith(".required") and key != FILE)
+    refused = (key for key in named if key not in owners and not key.endswith(".required") and key != ATTRIBUTES_FILE)
     return Overrides(tuple(argv), values, tuple(files), tuple(refused))
 
 
-def _switched_off(hook: re.Match[str]) -> dict[str, str]:
-    """Settings that disable a hook. With key ``enabled`` the name may be that of an event, which has no ``event``."""
+def _disable_hook(hook: re.Match[str]) -> dict[str, str]:
+    """Settings that disable a hook. With key ``enabled`` the name may be an event's, which has no ``event`` setting."""
     off = {f"hook.{hook[1]}.enabled": "false"}
     return off if hook[2] == "enabled" else {**off, f"hook.{hook[1]}.event": ""}
 
 
-def _nothing(key: str) -> str:
+def _empty_value(key: str) -> str:
     return "false" if key.endswith(".required") else ""
 
 

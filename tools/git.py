@@ -19,7 +19,7 @@ from ledger.children import MOST_BYTES, ChildResult, TooMuch, ask
 from ledger.errors import GitFailed, ProgramMissing
 from ledger.places import HostEnv, Places
 from ledger.programs import find_program
-from tools.drivers import LIST, Drivers, Overrides
+from tools.drivers import LIST_COMMAND, Drivers, Overrides
 
 if TYPE_CHECKING:
     from git import Repo
@@ -184,7 +184,7 @@ class Git:
 
     def _overrides(self) -> Overrides:
         repo = self.places.repo
-        argv = (self.program, f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST)
+        argv = (self.program, f"--git-dir={self.places.git_dir}", f"--work-tree={repo}", *LIST_COMMAND)
         return self._drivers.overrides(lambda: self._start(argv, repo, self._env, most_bytes=MOST_SETTINGS).out)
 
     def _start(

@@ -11,12 +11,12 @@ from ledger.vocabulary import RunStatus, TestRun
 from tools.testing.runner import SeveralRuns, TestRunner, TestsMissing
 from tools.workspace import Workspaces
 
-MADE_READY = 2  # what is red is run again, in a process of its own
+PREPARED_RUNS = 2  # of the suite, and of its failing tests once more in their own process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedRun:
-    """A copy of a commit and a test process on it made in advance; ``held`` ends them."""
+    """A workspace at a commit and a test process in it, started in advance; closing ``held`` ends both."""
 
     commit: str
     runner: TestRunner
@@ -25,7 +25,7 @@ class PreparedRun:
 
 
 class CommittedTests:
-    """``runner`` gives the test runner of the present runtime, which may be replaced while sensors run."""
+    """Runs tests at commits. ``runner`` returns the runtime's test runner, which can change meanwhile."""
 
     def __init__(
         self, *, workspaces: Workspaces, runner: Callable[[], TestRunner | TestsMissing], limit_s: float
@@ -36,7 +36,7 @@ class CommittedTests:
         self._prepared: list[PreparedRun] = []
 
     async def run(self, commit: str, ids: Sequence[str] | None = None) -> TestRun:
-        """Never raises for a repository that cannot be tested: the run has the reason."""
+        """Run the suite, or only ``ids``. A run states why a repository cannot be tested; nothing is raised."""
         runner = self._runner()
         if isinstance(runner, TestsMissing):
             return TestRun(status=RunStatus.INFRA, reason=runner.reason)
@@ -48,14 +48,14 @@ class CommittedTests:
         except SandboxMissing as error:
             return TestRun(status=RunStatus.INFRA, reason=str(error))
 
-    async def make_ready(self, commit: str) -> None:
+    async def prepare(self, commit: str) -> None:
         """Prepare two runs: copies of the commit, and processes that have imported pytest and nothing else.
 
-        If the first run is green, the second was prepared in vain: a third of a second of an idle machine, to save as
-        much of an owner's waiting time.
+        If the first run passes, the second was prepared in vain. It costs about 0.3 s of an idle machine, and saves the
+        owner as much waiting time if it is used.
         """
-        await self.let_go()
-        for _ in range(MADE_READY):
+        await self.discard_prepared()
+        for _ in range(PREPARED_RUNS):
             runner = self._runner()
             if isinstance(runner, TestsMissing):
                 return
@@ -64,17 +64,17 @@ class CommittedTests:
                 await tests.start()
                 self._prepared.append(PreparedRun(commit=commit, runner=runner, tests=tests, held=held.pop_all()))
 
-    async def let_go(self) -> None:
-        """End what was made ready and not used."""
+    async def discard_prepared(self) -> None:
+        """End prepared runs that were not used."""
         while self._prepared:
             await self._prepared.pop().held.aclose()
 
     def _take(self, commit: str, runner: TestRunner) -> PreparedRun | None:
-        """Take what was made ready for a run like this."""
-        fitting = next((each for each in self._prepared if (each.commit, each.runner) == (commit, runner)), None)
-        if fitting is not None:
-            self._prepared.remove(fitting)
-        return fitting
+        """Remove and return the run prepared for this commit and runner, if any."""
+        found = next((each for each in self._prepared if (each.commit, each.runner) == (commit, runner)), None)
+        if found is not None:
+            self._prepared.remove(found)
+        return found
 
     async def _begin(self, runner: TestRunner, commit: str, held: AsyncExitStack) -> SeveralRuns:
         workspace = await self._workspaces.acquire("suite", commit)

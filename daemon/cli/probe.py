@@ -39,7 +39,7 @@ def probe(
 
 
 async def _run_probe(config: Config, text: str, tokens: int) -> ProbeView:
-    from daemon.adapters.model_probe import QUESTION, probe
+    from daemon.adapters.model_probe import PROMPT, probe
     from daemon.adapters.provider import provider_of
     from ledger.clock import SystemClock
 
@@ -49,7 +49,7 @@ async def _run_probe(config: Config, text: str, tokens: int) -> ProbeView:
     limit_s = clocks.turn_local_s if provider.capabilities.local else clocks.turn_standard_s
     try:
         return await probe(
-            provider, text or QUESTION, tokens=tokens, timeout_s=limit_s, budget=settings.budget, clock=SystemClock()
+            provider, text or PROMPT, tokens=tokens, timeout_s=limit_s, budget=settings.budget, clock=SystemClock()
         )
     finally:
         await provider.aclose()

@@ -1,4 +1,4 @@
-"""The command for speech programs: recognised speech goes in as text, answers come out as text."""
+"""The command `ouro hear` for speech programs: recognised speech as input, replies as output, both as text."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def register(app: typer.Typer) -> None:
 
 def hear(
     context: typer.Context,
-    text: Annotated[str | None, typer.Argument(help="What was heard.")] = None,
+    text: Annotated[str | None, typer.Argument(help="The recognised text.")] = None,
     confidence: Annotated[
         float | None, typer.Option(min=0, max=1, help="How sure the speech program is; unsaid, it is asked back.")
     ] = None,
     stdin: Annotated[
-        bool, typer.Option("--stdin", help='A line an utterance: text, or {"text": ..., "confidence": 0.9}.')
+        bool, typer.Option("--stdin", help='Read one utterance per line: text, or {"text": ..., "confidence": 0.9}.')
     ] = False,
 ) -> None:
     """Take a spoken command from a speech program. It approves nothing.
@@ -41,21 +41,21 @@ def hear(
     """
     call = call_of(context)
     if stdin == (text is not None):
-        raise ControlError("Give what was heard, or --stdin.", remedy="`ouro hear --help` shows both.")
+        raise ControlError("Give the recognised text, or --stdin.", remedy="`ouro hear --help` shows both.")
     if text is not None:
-        heard = utterance(text, confidence)
-        answered = attach(call, lambda client: client.hear(heard))
-        _tell(call, answered)
-        leave(_exit_of(answered))
+        spoken = utterance(text, confidence)
+        reply = attach(call, lambda client: client.hear(spoken))
+        _print_reply(call, reply)
+        leave(_exit_code(reply))
         return
-    attach(call, lambda client: _all(client, call, confidence))
+    attach(call, lambda client: _answer_lines(client, call, confidence))
 
 
-async def _all(client: Client, call: Call, confidence: float | None) -> None:
-    """Answer line by line until the input ends; a refused line is reported and ends nothing."""
+async def _answer_lines(client: Client, call: Call, confidence: float | None) -> None:
+    """Answer line by line until the input ends; a refused line is reported, and the next one is read."""
     async for line in _lines():
         try:
-            _tell(call, await client.hear(read_line(line, confidence)))
+            _print_reply(call, await client.hear(read_line(line, confidence)))
         except NoDaemon:
             raise
         except OuroError as error:
@@ -70,32 +70,35 @@ async def _lines() -> AsyncIterator[str]:
 
 
 def read_line(line: str, confidence: float | None) -> Utterance:
-    """Pure: plain text, or an object with a text and maybe its confidence. Raises ``ControlError`` for any other."""
+    """An utterance from plain text, or from a JSON object with text and optional confidence. Pure.
+
+    Raises ``ControlError`` for an object of another form.
+    """
     if not line.startswith("{"):
         return utterance(line, confidence)
     try:
-        told = read_json(line)
+        values = read_json(line)
     except ValueError:
-        told = {}
-    text, sure = told.get("text"), told.get("confidence", confidence)
-    if not isinstance(text, str) or not (sure is None or (isinstance(sure, int | float) and 0 <= sure <= 1)):
+        values = {}
+    text, stated = values.get("text"), values.get("confidence", confidence)
+    if not isinstance(text, str) or not (stated is None or (isinstance(stated, int | float) and 0 <= stated <= 1)):
         raise ControlError("The line is no utterance.", remedy='A line is text, or {"text": "...", "confidence": 0.9}.')
-    return utterance(text, sure)
+    return utterance(text, stated)
 
 
 def utterance(text: str, confidence: float | None) -> Utterance:
-    """Pure: in the units of the socket."""
+    """An utterance in the units of the control socket: confidence in basis points. Pure."""
     from daemon.control.messages import Utterance
 
     return Utterance(text=text[:2_000], confidence_bp=None if confidence is None else round(10_000 * confidence))
 
 
-def _tell(call: Call, answered: Answered) -> None:
-    facts = {"outcome": answered.outcome, "rule": answered.rule, "signal": answered.signal}
-    sentence(call, answered.message, **facts)
+def _print_reply(call: Call, reply: Answered) -> None:
+    facts = {"outcome": reply.outcome, "rule": reply.rule, "signal": reply.signal}
+    sentence(call, reply.message, **facts)
 
 
-def _exit_of(answered: Answered) -> Exit:
+def _exit_code(reply: Answered) -> Exit:
     return {"asked_back": Exit.PERSON, "refused": Exit.REFUSED, "repeated": Exit.NOTHING, "unclear": Exit.NOTHING}.get(
-        answered.outcome, Exit.DONE
+        reply.outcome, Exit.DONE
     )

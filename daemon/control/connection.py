@@ -33,13 +33,13 @@ from daemon.control.wire import (
 from daemon.settings.bounds import ControlSettings
 from ledger.errors import OuroError
 
-_END = b""  # the writer's mark: nothing follows
+_END = b""  # queued last: the writer stops there
 
 
 class Connection:
-    """Runs until the client goes, reads nothing for too long, or :meth:`finish` is called.
+    """Serves one client until it disconnects, does not read for too long, or :meth:`finish` is called.
 
-    A request that has begun is carried out even when its client goes: an approval must not stop half-way.
+    A request that has begun is completed even if its client disconnects: an approval must not stop half-way.
     """
 
     def __init__(
@@ -50,33 +50,33 @@ class Connection:
         writer: asyncio.StreamWriter,
         settings: ControlSettings,
         token: Token,
-        own: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-        note: Callable[[str], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        log_once: Callable[[str], None],
     ) -> None:
         self._api = api
         self._reader = reader
         self._writer = writer
         self._settings = settings
-        self._own = own
-        self._note = note  # logs, each kind once
+        self._spawn = spawn
+        self._log_once = log_once
         self._token = token
-        self._trusted = False  # this one client has shown the token
-        self._turned_away = False  # it has shown a wrong one
+        self._trusted = False  # the client has sent the right token
+        self._rejected = False  # it has sent a wrong one
         self._out: deque[bytes] = deque()
         self._out_bytes = 0
-        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._queued, self._room = asyncio.Event(), asyncio.Event()
         self._requests: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[int, asyncio.Task[None]] = {}
-        self._numbers = 0
+        self._last_number = 0
         self._finishing = False
-        self._heard_at = asyncio.get_running_loop().time()
+        self._last_read_at = asyncio.get_running_loop().time()
         self._reading: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve the client to its end."""
-        self._writing = writing = self._own(self._write())
-        self._reading = reading = self._own(self._read())
+        """Serve the client until it is gone."""
+        self._writing = writing = self._spawn(self._write())
+        self._reading = reading = self._spawn(self._read())
         try:
             await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
             await _stop(*self._subscriptions.values(), reading)
@@ -89,19 +89,19 @@ class Connection:
             self._writer.transport.abort()
 
     @property
-    def may_give_way(self) -> bool:
-        """Whether its place may be another's: it has shown no token, asks for nothing, and has been silent a while."""
-        silent_s = asyncio.get_running_loop().time() - self._heard_at
+    def is_replaceable(self) -> bool:
+        """Whether it may be closed in favour of a new client: no token, no open request, and silent for a while."""
+        silent_s = asyncio.get_running_loop().time() - self._last_read_at
         return silent_s > self._settings.silent_s and not (self._trusted or self._requests or self._finishing)
 
     def finish(self) -> None:
-        """Read no more; what is being answered still is."""
+        """Stop reading; requests that have begun are still answered."""
         self._finishing = True
         if self._reading is not None:
             self._reading.cancel()
 
     async def _put(self, line: bytes) -> None:
-        """Queue a line; where the queue is full, wait for room or for the client's end."""
+        """Queue a line; while the queue is full, wait for room or for the end of the writer."""
         while self._is_full and self._writing is not None and not self._writing.done():
             self._room.clear()
             room = asyncio.ensure_future(self._room.wait())
@@ -112,18 +112,18 @@ class Connection:
         if self._writing is not None and not self._writing.done():
             self._out.append(line)
             self._out_bytes += len(line)
-            self._arrived.set()
+            self._queued.set()
 
     @property
     def _is_full(self) -> bool:
-        """Whether too much waits for the client, in lines or in bytes. One line always may."""
-        most = self._settings
-        return len(self._out) >= most.backlog or self._out_bytes >= most.backlog_bytes
+        """Whether the queue for the client has reached its limit of lines or bytes. An empty queue never has."""
+        limits = self._settings
+        return len(self._out) >= limits.backlog or self._out_bytes >= limits.backlog_bytes
 
     async def _next(self) -> bytes:
         while not self._out:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._queued.clear()
+            await self._queued.wait()
         return self._out.popleft()
 
     async def _write(self) -> None:
@@ -132,7 +132,7 @@ class Connection:
             try:
                 await asyncio.wait_for(self._writer.drain(), self._settings.write_timeout_s)
             except TimeoutError:
-                self._note("a client that does not read was dropped")
+                self._log_once("a client that does not read was dropped")
                 return
             except ConnectionError:
                 return
@@ -145,12 +145,12 @@ class Connection:
             return
 
     async def _read(self) -> None:
-        while not self._turned_away and not self._finishing:
+        while not self._rejected and not self._finishing:
             try:
                 line = await self._reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as error:
                 if error.partial.strip():
-                    await self._take(error.partial)
+                    await self._handle_line(error.partial)
                 return
             except asyncio.LimitOverrunError:
                 text = f"A line may hold {self._settings.line_bytes} bytes at most."
@@ -158,11 +158,11 @@ class Connection:
                 return
             except ConnectionError:
                 return
-            self._heard_at = asyncio.get_running_loop().time()
+            self._last_read_at = asyncio.get_running_loop().time()
             if line.strip():
-                await self._take(line)
+                await self._handle_line(line)
 
-    async def _take(self, line: bytes) -> None:
+    async def _handle_line(self, line: bytes) -> None:
         try:
             request = parse(line)
         except BadRequest as bad:
@@ -173,28 +173,28 @@ class Connection:
         elif needs_token(request.method) and not self._trusted:
             await self._put(without_token(request))
         elif request.method in (SUBSCRIBE, UNSUBSCRIBE):
-            await self._put(self._subscription(request))
+            await self._put(self._subscribe_or_end(request))
         elif len(self._requests) >= self._settings.requests:
             await self._put(error_line(request.id, BUSY, "Too many unanswered requests.", remedy="Wait for answers."))
         else:
-            task = self._own(self._carry_out(request))
+            task = self._spawn(self._answer(request))
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
 
     async def _greet(self, request: RpcRequest) -> None:
-        """Who shows a wrong token is not heard any further."""
+        """Check the token; after a wrong one nothing more is read from the client."""
         line, self._trusted = greeting(request, self._token)
         await self._put(line)
         if not self._trusted and request.params.get("token"):
-            self._note("a client showed a wrong token")
-            self._turned_away = True
+            self._log_once("a client sent a wrong token")
+            self._rejected = True
 
-    async def _carry_out(self, request: RpcRequest) -> None:
+    async def _answer(self, request: RpcRequest) -> None:
         line = await answer(self._api, request)
         if not request.silent:
             await self._put(line)
 
-    def _subscription(self, request: RpcRequest) -> bytes:
+    def _subscribe_or_end(self, request: RpcRequest) -> bytes:
         try:
             wanted = subscription_request(request)
         except ValueError as error:
@@ -206,15 +206,15 @@ class Connection:
             return result_line(request.id, {"ended": task is not None})
         if len(self._subscriptions) >= self._settings.requests:
             return error_line(request.id, BUSY, "Too many subscriptions.", remedy="End one first.")
-        self._numbers += 1
-        number = self._numbers
-        task = self._own(self._follow(number, self._api.events(wanted)))
+        self._last_number += 1
+        number = self._last_number
+        task = self._spawn(self._forward(number, self._api.events(wanted)))
         self._subscriptions[number] = task
         task.add_done_callback(lambda _: self._subscriptions.pop(number, None))
         return result_line(request.id, {"subscription": number})
 
-    async def _follow(self, number: int, events: AsyncIterator[Event]) -> None:
-        """Forward events. A full queue holds the iterator back, which then counts what was missed."""
+    async def _forward(self, number: int, events: AsyncIterator[Event]) -> None:
+        """Forward events. While the queue is full the iterator waits, and it counts the events that it drops."""
         reason = "the daemon has no more events"
         try:
             async for event in events:

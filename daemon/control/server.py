@@ -113,8 +113,8 @@ class ControlServer:
             writer=writer,
             settings=self._settings,
             token=self._token,
-            own=self.own,
-            note=self._note_refusal,
+            spawn=self.own,
+            log_once=self._note_refusal,
         )
         task = self.own(connection.run())
         self._connections[connection] = task
@@ -138,7 +138,7 @@ class ControlServer:
 
     def _make_room(self) -> bool:
         """Drop the oldest connection that has shown no token and is silent, for a new one."""
-        leaving = next((each for each in self._connections if each.may_give_way), None)
+        leaving = next((each for each in self._connections if each.is_replaceable), None)
         if leaving is not None:
             leaving.finish()
             del self._connections[leaving]

@@ -121,7 +121,7 @@ class Service:
         finally:
             kept = await reading
         try:
-            await self.heads.refuse_other_end(ledger, kept)
+            await self.heads.refuse_missing_head(ledger, kept)
         except OuroError:
             await ledger.close()
             raise

@@ -1,7 +1,7 @@
-"""Where signed heads of the ledger are kept outside of it: a file in the state folder, and a git ref.
+"""Copies of the ledger's signed heads outside of it: in a file of the state folder, and in a git ref.
 
-A writer of the state folder alone cannot take the ref back; a writer of the repository alone cannot take the file
-back. Both hold the same lines (`ledger.integrity.heads`), the newest ones.
+Someone who can write only the state folder cannot revert the ref; someone who can write only the repository cannot
+revert the file. Both hold the same lines (`ledger.integrity.heads`), the newest ones.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ledger.store import Ledger, SqlValue
 from ledger.vocabulary import Frozen, Head
 from tools.git import Git
 
-AT_ONCE = 500  # values of one query
+BATCH = 500  # values per query
 
 
 class StoredHeads(Frozen):
-    """What lies in one of both places: ``data`` None where there is nothing; ``problem``: why it cannot be read."""
+    """The content of one of the two places: ``data`` is None if there is none; ``problem``: why it cannot be read."""
 
     place: str
     data: bytes | None = None
@@ -80,9 +80,9 @@ class Heads:
         return StoredHeads(place=name, problem="it names no blob of the repository")
 
     async def end_session(self, ledger: Ledger, boot: str) -> str:
-        """Write the last entry of a session, with a signed head in it, and the head that it makes into both places.
+        """Write the last entry of a session, with the signed head before it; then store the new head in both places.
 
-        Returns what could not be done, for the log. Raises ``LedgerError`` where the entry cannot be written.
+        Returns problems for the log. Raises ``LedgerError`` if the entry cannot be written.
         """
         before, why = await self._sign_head(ledger.head)
         signed = {"signed": before.model_dump(exclude={"genesis"})} if before else {"unsigned": why}
@@ -92,7 +92,7 @@ class Heads:
             return why
         file, ref = await self.read()
         data = with_heads(file.data or b"", ref.data or b"", head.line)
-        return await asyncio.to_thread(self._place, data)
+        return await asyncio.to_thread(self._write_both, data)
 
     async def _sign_head(self, head: Head) -> tuple[SignedHead | None, str]:
         origin = genesis(self._places.repo_id)
@@ -107,7 +107,7 @@ class Heads:
         at = stamp(self._clock.now())
         return SignedHead(at=at, genesis=origin, hash=head.hash, seq=head.seq, signature=signature), ""
 
-    def _place(self, data: bytes) -> str:
+    def _write_both(self, data: bytes) -> str:
         problems = []
         try:
             write_file(self._places.heads, data)
@@ -120,17 +120,17 @@ class Heads:
             problems.append(f"{self._places.heads_ref} cannot be written: {error.message}")
         return "; ".join(problems)
 
-    async def refuse_other_end(self, ledger: Ledger, kept: Iterable[StoredHeads]) -> None:
-        """At start: raises ``ChainBroken`` where the ledger lacks a head that was signed.
+    async def refuse_missing_head(self, ledger: Ledger, stored: Iterable[StoredHeads]) -> None:
+        """At start: raise ``ChainBroken`` if the ledger lacks a signed head.
 
-        Looks at signatures only where something disagrees: a line that agrees can do no harm.
+        Signatures are checked only of heads that the ledger lacks: one that it has can do no harm.
         """
         origin = genesis(self._places.repo_id)
-        places = {head: each.place for each in kept for head in each.heads if head.genesis == origin}
+        places = {head: each.place for each in stored for head in each.heads if head.genesis == origin}
         wanted = sorted({head.seq for head in places})
         there: dict[SqlValue, SqlValue] = {}
-        for at in range(0, len(wanted), AT_ONCE):
-            some = tuple(wanted[at : at + AT_ONCE])
+        for at in range(0, len(wanted), BATCH):
+            some = tuple(wanted[at : at + BATCH])
             marks = ",".join("?" * len(some))
             rows = await ledger.query(f"SELECT seq, hash FROM entries WHERE seq IN ({marks})", some)
             there.update((seq, own) for seq, own in rows)
@@ -140,10 +140,10 @@ class Heads:
         ring, _ = await asyncio.to_thread(keyring, self._places, self._settings)
         signers = {head: ring.judge(head.signature, head.message) for head in wrong}
         ours = [head for head in wrong if signers[head].standing is SignatureResult.OURS]
-        sworn = ours or [head for head in wrong if signers[head].standing is SignatureResult.UNKNOWN]
-        if not sworn:
+        signed_heads = ours or [head for head in wrong if signers[head].standing is SignatureResult.UNKNOWN]
+        if not signed_heads:
             return
-        first = min(sworn, key=lambda head: head.seq)
+        first = min(signed_heads, key=lambda head: head.seq)
         what = "holds another entry" if first.seq in there else "ends before it"
         if not ours:
             raise ChainBroken(
@@ -151,8 +151,8 @@ class Heads:
                 f"{places[first]} names entry {first.seq}, signed at {first.at} with {signers[first].signer}, which is "
                 f"not in {self._places.keys}, and {self._places.ledger} {what}.",
                 seq=first.seq,
-                remedy="Where it is another user's (root's, after `sudo ouro`), go on as that user. Was it yours, "
-                f"restore a backup of {self._places.state}. To begin a record of your own all the same: move "
+                remedy="If it is another user's (root's, after `sudo ouro`), go on as that user. If it was yours, "
+                f"restore a backup of {self._places.state}. To begin a record of your own anyway: move "
                 f"{self._places.heads} away if it is there and `git update-ref -d {self._places.heads_ref}`; the other "
                 "daemon is then refused in the same way.",
             )
@@ -160,6 +160,6 @@ class Heads:
             f"The record was cut, rewritten or lost: {places[first]} names entry {first.seq}, signed at {first.at}, "
             f"and {self._places.ledger} {what}.",
             seq=first.seq,
-            remedy="`ouro ledger verify` says more; restore a backup of the ledger. To go on with what is left all the "
-            f"same: move {self._places.heads} away and `git update-ref -d {self._places.heads_ref}`.",
+            remedy="`ouro ledger verify` says more; restore a backup of the ledger. To continue with what is left "
+            f"anyway: move {self._places.heads} away and `git update-ref -d {self._places.heads_ref}`.",
         )

@@ -10,7 +10,7 @@ from typing import Any
 from governance.grounding import claim_verdict
 from governance.grounding.policy import PolicySettings, grounding
 from governance.grounding.sources import CandidateEvidence, sources_of, stale_of
-from governance.grounding.trust import Tally, from_log, in_table
+from governance.grounding.trust import Tally, read_table, trust_from_ledger
 from governance.grounding.trust_lookup import Confidence, TrustTally, doubts
 from governance.irongate.candidate_gates import inspect
 from governance.irongate.inspection import Inspection
@@ -227,7 +227,7 @@ async def replay(ledger: Ledger, *, op_id: str | None) -> ReplayReport:
 
 async def _trust(ledger: Ledger) -> tuple[int, list[str]]:
     """Trust is derived again from every grade of the record, and compared with its table."""
-    (_, table), log = await in_table(ledger), (await from_log(ledger)).tallies
+    (_, table), log = await read_table(ledger), (await trust_from_ledger(ledger)).tallies
     keys = sorted(table.keys() | log.keys(), key=str)
     told = [
         f"trust of {key} is {table.get(key, Tally())}, comes out as {log.get(key, Tally())}"

@@ -1,4 +1,4 @@
-"""Which folders belong to the repository that a path lies in: read from the disk, before git is run at all."""
+"""Finds the folders of the repository that contains a path, from the disk alone: git has not been run yet."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ POINTER_BYTES = 64 * 1024
 POINTER = b"gitdir: "
 SETTINGS_BYTES = 1024 * 1024
 _SETTINGS = ("config", "config.worktree")
-_OWN = ("", "info", "objects/info", "refs", "logs")
-_NULL = os.makedev(1, 3)  # /dev/null, which is read at once
+_SUBFOLDERS = ("", "info", "objects/info", "refs", "logs")
+_NULL = os.makedev(1, 3)  # /dev/null is allowed: reading it ends at once
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """``top`` is the work tree that a path lies in, if it lies in one. ``folders`` are all that belong to it.
+    """``top``: the work tree that contains a path, if any. ``folders``: all folders of its repository.
 
-    These are the work tree, its git folders, the other work trees of the same repository, and the repositories around
-    it (it may be a submodule of one).
+    These are the work tree, its git folders, the other work trees of the repository, and enclosing repositories (it can
+    be a submodule of one).
     """
 
     top: Path | None
@@ -33,37 +33,37 @@ class Checkout:
 
 
 def checkout_of(path: Path, *, home: Path) -> Checkout:
-    """What lies around ``path``. An owner who keeps ``home`` itself in git means that no repository below it.
+    """The checkout around ``path``. A repository at ``home`` or above it does not count as enclosing.
 
     Raises ``RepositoryError`` for a ``.git`` that is neither a git folder nor the path of one, and for a git folder
-    that git would wait at, or read without end.
+    with files that git would read without end.
     """
     real = Path(os.path.realpath(path))
-    at_home = Path(os.path.realpath(home))
+    real_home = Path(os.path.realpath(home))
     top: Path | None = None
     folders: dict[Path, None] = {}
     for folder in (real, *real.parents):
-        if folders and at_home.is_relative_to(folder):
+        if folders and real_home.is_relative_to(folder):
             break
         git_dir = folder if _is_git_folder(folder) else _git_folder_of(folder)
         if git_dir is None:
             continue
         if not folders and folder != git_dir:
             top = folder
-        belonging = tuple(_belonging(git_dir))
+        parts = tuple(_repository_folders(git_dir))
         if not folders:
-            _refuse_odd(git_dir, belonging[1])
-        folders |= dict.fromkeys((folder, *belonging))
+            _refuse_endless_files(git_dir, parts[1])
+        folders |= dict.fromkeys((folder, *parts))
     return Checkout(top, tuple(folders))
 
 
 def _is_git_folder(folder: Path) -> bool:
-    """By git's own rule: a path within one is in no work tree, but belongs to the repository."""
+    """Whether a folder is a git folder, by git's rule. A path in one is in no work tree, but in the repository."""
     return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
 
 
 def _git_folder_of(folder: Path) -> Path | None:
-    """The git folder that ``folder/.git`` is or names."""
+    """The git folder that ``folder/.git`` is or points to; None without ``.git``."""
     entry = folder / ".git"
     try:
         found = entry.stat()
@@ -75,27 +75,27 @@ def _git_folder_of(folder: Path) -> Path | None:
         raise RepositoryError(
             f"{entry} is neither a folder nor a file, so there is no repository.", remedy="Remove it, and clone again."
         )
-    return _named_in(entry, POINTER)
+    return _read_pointer(entry, POINTER)
 
 
-def _belonging(git_dir: Path) -> Iterator[Path]:
-    """A git folder, the one that it shares, and the work trees of both."""
+def _repository_folders(git_dir: Path) -> Iterator[Path]:
+    """A git folder, the common git folder that it shares, and all work trees of the repository."""
     common = git_dir
     if (git_dir / "commondir").is_file():
-        common = _named_in(git_dir / "commondir")
+        common = _read_pointer(git_dir / "commondir")
     yield from (git_dir, common)
     if common.name == ".git":
         yield common.parent
     for own in sorted((common / "worktrees").glob("*")):
-        with suppress(RepositoryError):  # one that was moved or removed by hand belongs to nobody
-            tree = _named_in(own / "gitdir").parent
+        with suppress(RepositoryError):  # a work tree that was moved or removed by hand
+            tree = _read_pointer(own / "gitdir").parent
             if _git_folder_of(tree) == own:
                 yield tree
 
 
-def _refuse_odd(git_dir: Path, common: Path) -> None:
-    """A pipe or a device where git reads a file holds every call of git; each reads the settings again."""
-    places = [folder / name for name in _OWN for folder in {git_dir, common}]
+def _refuse_endless_files(git_dir: Path, common: Path) -> None:
+    """Raises ``RepositoryError`` for a pipe, device or huge settings file, which would block every call of git."""
+    places = [folder / name for name in _SUBFOLDERS for folder in {git_dir, common}]
     with suppress(OSError):
         ref = read_regular(git_dir / "HEAD", POINTER_BYTES).removeprefix(b"ref: ").rstrip()
         places += [folder / os.fsdecode(ref) for folder in (git_dir / "logs", common / "logs", common)]
@@ -112,7 +112,7 @@ def _refuse_odd(git_dir: Path, common: Path) -> None:
             if file.name in _SETTINGS and found.st_size > SETTINGS_BYTES:
                 raise RepositoryError(
                     f"{file} has {found.st_size} bytes, more than the {SETTINGS_BYTES} that are read.",
-                    remedy="Take out what is in it for nothing.",
+                    remedy="Remove settings that are not needed.",
                 )
 
 
@@ -123,18 +123,18 @@ def _list_folder(folder: Path) -> list[Path]:
         return []
 
 
-def _named_in(pointer: Path, prefix: bytes = b"") -> Path:
-    """The path that a small file of git's holds, real."""
+def _read_pointer(pointer: Path, prefix: bytes = b"") -> Path:
+    """The real path that a pointer file of git (``.git``, ``commondir``, ``gitdir``) contains."""
     try:
         fd = os.open(pointer, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         with os.fdopen(fd, "rb") as file:
             data = file.read(POINTER_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
     except OSError as error:
         raise RepositoryError(f"{pointer} cannot be read: {error.strerror}.") from error
-    named = data.removeprefix(prefix).rstrip(b"\r\n")
-    if not data.startswith(prefix) or len(data) > POINTER_BYTES or b"\0" in named or not named:
+    target = data.removeprefix(prefix).rstrip(b"\r\n")
+    if not data.startswith(prefix) or len(data) > POINTER_BYTES or b"\0" in target or not target:
         raise RepositoryError(
-            f"{pointer} is to hold the path of a git folder, and does not.",
-            remedy="`git worktree repair` in the main checkout writes it again; or clone again.",
+            f"{pointer} does not contain the path of a git folder.",
+            remedy="Run `git worktree repair` in the main checkout, or clone again.",
         )
-    return Path(os.path.realpath(pointer.parent / os.fsdecode(named)))
+    return Path(os.path.realpath(pointer.parent / os.fsdecode(target)))

@@ -16,7 +16,7 @@ from ledger.faults import ODD, REMEDIES
 from ledger.ids import sha256_hex
 from ledger.paths import other_kind
 from ledger.places import HostEnv, Places
-from ledger.programs import identities, trusted_path
+from ledger.programs import folder_identities, trusted_path
 from tools.git import ask_git
 
 NAME = "ouroboros"
@@ -48,7 +48,7 @@ def host_env(environ: Mapping[str, str], repository: Iterable[Path]) -> HostEnv:
 
 def beside(env: HostEnv, repository: Iterable[Path]) -> HostEnv:
     """The same environment where ``repository`` is not to bring in programs or libraries, either."""
-    held = env.repository | identities(repository)
+    held = env.repository | folder_identities(repository)
     path, left_out = trusted_path(env.path, held)
     path = path or trusted_path(os.defpath, held)[0] or os.devnull  # an empty one means the current folder
     variables = {**env.variables, "PATH": path}

@@ -1,4 +1,4 @@
-"""The settings reference: ``docs/settings.md`` is what this makes of the models, and a test compares the two."""
+"""Generates ``docs/settings.md`` from the settings models; a test fails if the file is out of date."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def reference() -> str:
     return "\n".join([_HEAD, *_sections(Settings)])
 
 
-def undescribed() -> tuple[str, ...]:
+def names_without_description() -> tuple[str, ...]:
     """Dotted names of settings without a description."""
     return tuple(dotted for dotted, info in _documented_fields(Settings) if not info.description)
 
 
 def type_name(annotation: object) -> str:
-    """A type in the terms of TOML."""
+    """The name of a type in terms of TOML."""
     if typing.get_origin(annotation) is typing.Annotated:
         return type_name(typing.get_args(annotation)[0])
     if annotation is type(None):
@@ -58,27 +58,29 @@ def type_name(annotation: object) -> str:
         inner = [part for part in typing.get_args(annotation) if part is not ...]
         return f"list of {type_name(inner[0])}"
     if typing.get_origin(annotation) is dict:
-        return "tables, see below" if _named(annotation) else f"table of {type_name(typing.get_args(annotation)[1])}"
+        return (
+            "tables, see below" if _table_model(annotation) else f"table of {type_name(typing.get_args(annotation)[1])}"
+        )
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return " or ".join(f'"{member.value}"' for member in annotation)
     names: dict[object, str] = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
-def shown(value: object) -> str:
+def toml_value(value: object) -> str:
     """A default as it would be written in TOML."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, enum.Enum):
-        return shown(value.value)
+        return toml_value(value.value)
     if isinstance(value, tuple | list | frozenset):
-        return "[" + ", ".join(shown(part) for part in value) + "]"
+        return "[" + ", ".join(toml_value(part) for part in value) + "]"
     if isinstance(value, BaseModel):
-        return shown(value.model_dump())
+        return toml_value(value.model_dump())
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {shown(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{key} = {toml_value(part)}" for key, part in value.items()) + "}"
     return f'"{value}"' if isinstance(value, str | Path) else str(value)
 
 
@@ -94,39 +96,39 @@ def _sections(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _documented_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting, and after a section those of the tables in it that the owner names."""
-    named: list[tuple[str, type[BaseModel]]] = []
+    """Every setting with its dotted name; after each section those of its tables, which the owner names."""
+    tables: list[tuple[str, type[BaseModel]]] = []
     for dotted, info in fields(model, prefix):
-        if named and dotted.rpartition(".")[0] != named[0][0].rsplit(".", 2)[0]:
-            yield from _of_named(named)
-            named = []
+        if tables and dotted.rpartition(".")[0] != tables[0][0].rsplit(".", 2)[0]:
+            yield from _fields_of_tables(tables)
+            tables = []
         yield dotted, info
-        inner = _named(info.annotation)
+        inner = _table_model(info.annotation)
         if inner is not None:
-            named.append((f"{dotted}.NAME", inner))
-    yield from _of_named(named)
+            tables.append((f"{dotted}.NAME", inner))
+    yield from _fields_of_tables(tables)
 
 
-def _of_named(named: list[tuple[str, type[BaseModel]]]) -> Iterator[tuple[str, FieldInfo]]:
-    for name, inner in named:
+def _fields_of_tables(tables: list[tuple[str, type[BaseModel]]]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, inner in tables:
         yield from _documented_fields(inner, f"{name}.")
 
 
-def _named(annotation: object) -> type[BaseModel] | None:
-    """The model of a table's values, where they are settings of their own."""
+def _table_model(annotation: object) -> type[BaseModel] | None:
+    """The settings model of a table's values, or None for other fields."""
     inner = typing.get_args(annotation)[1] if typing.get_origin(annotation) is dict else None
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _row(dotted: str, info: FieldInfo) -> str:
     rule = RULES.get(dotted)
-    tighter = "" if rule is None else " → ".join(rule.order) or _WORDS[rule.direction]
-    default = shown(info.get_default(call_default_factory=True, validated_data={}))
+    may_become = "" if rule is None else " → ".join(rule.order) or _WORDS[rule.direction]
+    default = toml_value(info.get_default(call_default_factory=True, validated_data={}))
     cells = (
         f"`{dotted.rpartition('.')[2]}`",
         type_name(info.annotation),
         "to be given" if info.is_required() else f"`{default}`",
-        tighter,
+        may_become,
         info.description or "",
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -23,7 +23,7 @@ from ledger.store import Ledger
 from ledger.vocabulary import Decision, Verdict
 from sensors.bus import Bus, Event, Topic
 from sensors.requests.deliveries import Deliveries
-from sensors.requests.news import BuildNews, IssueNews, News, of_github, of_standard
+from sensors.requests.news import BuildNews, IssueNews, News, parse_github, parse_standard
 
 PATHS: Mapping[str, Scheme] = {"/webhooks/github": Scheme.GITHUB, "/webhooks/standard": Scheme.STANDARD}
 JSON = "application/json"
@@ -154,8 +154,8 @@ class DeliveryIntake:
 def _read(scheme: Scheme, request: HttpRequest) -> News:
     """The news without secrets, for the ledger."""
     if scheme is Scheme.STANDARD:
-        return of_standard(request.body)
-    news = of_github(request.head.header("x-github-event"), request.body)
+        return parse_standard(request.body)
+    news = parse_github(request.head.header("x-github-event"), request.body)
     if not isinstance(news, IssueNews):
         return news
     return news.model_copy(update={"title": redact(news.title), "body": redact(news.body)})

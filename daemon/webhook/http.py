@@ -1,7 +1,7 @@
-"""One HTTP request off a connection: the head is parsed by h11, the body has a known and bounded length.
+"""Reads one HTTP request from a connection: h11 parses the head; the body has a known and bounded length.
 
-A body without ``Content-Length`` is refused unread: chunks of one byte would cost a stranger little and us much, and
-no sender of webhooks needs them.
+A body without ``Content-Length`` is refused unread: a stranger could send one-byte chunks, which are cheap to send and
+costly to parse, and no sender of webhooks needs chunks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a request is not taken. The sender sees the status only; the rule and the reason go to the ledger."""
+    """Why a request is refused. The sender sees the status only; the rule and the reason go to the ledger."""
 
     status: HTTPStatus
     rule: str
@@ -39,7 +39,7 @@ class RequestHead:
     length: int = 0
 
     def header(self, name: str) -> str:
-        """The value of a header; empty where it is missing or given twice."""
+        """The value of a header; empty when it is missing or occurs twice."""
         found = [value for key, value in self.headers if key == name]
         return found[0] if len(found) == 1 else ""
 
@@ -58,8 +58,10 @@ Admit = Callable[[RequestHead], Refusal | None]
 async def read_request(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, admit: Admit, body_bytes: int
 ) -> HttpRequest | Refusal | None:
-    """The request, why it is refused, or None when the other side sent nothing. ``admit`` judges the head before a
-    byte of the body is waited for. The caller has a time limit around this."""
+    """The request, a refusal, or None when the client sent nothing.
+
+    ``admit`` checks the head before the body is read. There is no time limit here: the caller sets one.
+    """
     import h11
 
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
@@ -67,13 +69,13 @@ async def read_request(
         event = await _next_event(parser, reader)
         if not isinstance(event, h11.Request):
             return None
-        head = _head_of(event)
-        refusal = admit(head) or _too_much(head, body_bytes)
+        head = _parse_head(event)
+        refusal = admit(head) or _check_length(head, body_bytes)
         if refusal is not None:
             return refusal
         if parser.they_are_waiting_for_100_continue:
             writer.write(parser.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-        body = await _body(parser, reader)
+        body = await _read_body(parser, reader)
     except h11.RemoteProtocolError as error:
         status = (
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if error.error_status_hint == 431 else HTTPStatus.BAD_REQUEST
@@ -83,7 +85,7 @@ async def read_request(
 
 
 async def _next_event(parser: h11.Connection, reader: asyncio.StreamReader) -> h11.Event | None:
-    """What comes next; None when more came than one request."""
+    """The next event; None when data follows the first request (h11 then pauses)."""
     import h11
 
     while (event := parser.next_event()) is h11.NEED_DATA:
@@ -91,8 +93,8 @@ async def _next_event(parser: h11.Connection, reader: asyncio.StreamReader) -> h
     return event if isinstance(event, h11.Event) else None
 
 
-async def _body(parser: h11.Connection, reader: asyncio.StreamReader) -> bytes:
-    """All of the body: its length is known and allowed."""
+async def _read_body(parser: h11.Connection, reader: asyncio.StreamReader) -> bytes:
+    """The whole body, whose length was checked before."""
     import h11
 
     body = bytearray()
@@ -101,31 +103,31 @@ async def _body(parser: h11.Connection, reader: asyncio.StreamReader) -> bytes:
     return bytes(body)
 
 
-def _head_of(request: h11.Request) -> RequestHead:
+def _parse_head(request: h11.Request) -> RequestHead:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
     path = request.target.decode("latin-1").partition("?")[0]
     lengths = [value for name, value in headers if name == "content-length"]
-    length = int(lengths[0]) if lengths else -1  # h11 has seen that they are digits, and agree
+    length = int(lengths[0]) if lengths else -1  # h11 has checked that they are digits and equal
     return RequestHead(method=request.method.decode("latin-1"), path=path, headers=headers, length=length)
 
 
-def _too_much(head: RequestHead, body_bytes: int) -> Refusal | None:
+def _check_length(head: RequestHead, body_bytes: int) -> Refusal | None:
     if head.length < 0 or any(name == "transfer-encoding" for name, _ in head.headers):
-        why = "The request does not say how long its body is."
+        why = "The request has no Content-Length."
         return Refusal(status=HTTPStatus.LENGTH_REQUIRED, rule="http.length", reason=why)
     if head.length > body_bytes:
-        why = f"A body of {head.length} bytes; {body_bytes} are allowed."
+        why = f"The body has {head.length} bytes; at most {body_bytes} are allowed."
         return Refusal(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, rule="http.body", reason=why)
     return None
 
 
-def bare(status: HTTPStatus) -> bytes:
-    """An answer of its status alone."""
+def status_response(status: HTTPStatus) -> bytes:
+    """A response that has a status and no body."""
     return f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
 async def linger(reader: asyncio.StreamReader) -> None:
-    """Read on for a moment and throw it away: closing on unread bytes would take the answer from the sender."""
+    """Read and discard for :data:`LINGER_S`: closing with unread bytes would lose the response (TCP reset)."""
     try:
         async with asyncio.timeout(LINGER_S):
             while await reader.read(_CHUNK):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from daemon.lifecycle.logs import logger
-from daemon.webhook.http import Admit, HttpRequest, Refusal, bare, linger, read_request
+from daemon.webhook.http import Admit, HttpRequest, Refusal, linger, read_request, status_response
 from daemon.webhook.settings import WebhookSettings
 from ledger.errors import ConfigError
 
@@ -114,7 +114,7 @@ class WebhookServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: HTTPStatus) -> None:
         try:
-            writer.write(bare(status))
+            writer.write(status_response(status))
             writer.write_eof()
             await linger(reader)
         except OSError:

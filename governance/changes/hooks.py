@@ -18,7 +18,7 @@ from governance.changes.settings import ChangeSettings
 from ledger.errors import GitFailed, SandboxError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
-from tools.drivers import OF_THE_REPOSITORY
+from tools.drivers import REPOSITORY_SCOPES
 from tools.git import Git
 from tools.sandbox.places_rule import forbidden_place
 
@@ -74,7 +74,7 @@ class Hook:
 
     @property
     def named_by_owner(self) -> bool:
-        return self.scope not in OF_THE_REPOSITORY
+        return self.scope not in REPOSITORY_SCOPES
 
 
 def find_hook(git: Git, hook: str) -> Hook | None:

@@ -1,4 +1,4 @@
-"""Shared dependencies of this package, and its lock."""
+"""What the modules of this package share: their dependencies, and the lock on changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.git import Git
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """Shared dependencies; stateless."""
+    """The dependencies of every step that changes the repository. Holds no state."""
 
     git: Git
     places: Places

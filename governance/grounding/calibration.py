@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from governance.grounding.trust import SLICE, Trust, in_table, trust_bp
+from governance.grounding.trust import BATCH, Trust, read_table, trust_bp
 from ledger.events.change import ChangeRollingBack, ReviewRejected, UndoMade
 from ledger.events.event import read_event
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, ClaimsGraded, Graded
@@ -195,10 +195,10 @@ class CalibrationCounter:
 async def calibration_of(ledger: Ledger) -> Calibration:
     """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
     reckoning = CalibrationCounter()
-    upto, table = await in_table(ledger)
+    upto, table = await read_table(ledger)
     for events in READ:
         after = 0
-        while entries := await ledger.entries(events=events, after=after, limit=SLICE):
+        while entries := await ledger.entries(events=events, after=after, limit=BATCH):
             after = entries[-1].seq
             await asyncio.to_thread(reckoning.take, [entry for entry in entries if entry.seq <= upto])
             if after > upto:

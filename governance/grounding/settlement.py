@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from governance.grounding.grading import READ, OpEnd, grade_at_end, grade_taken_back
-from governance.grounding.trust import statements
+from governance.grounding.trust import update_statements
 from governance.record import Recorder
 from ledger.events.grounding import ClaimMade, ClaimsGraded, Graded
 from ledger.store import Ledger, Statement
@@ -29,7 +29,7 @@ class Settlement:
     @property
     def project(self) -> tuple[Statement, ...]:
         """Statements that update the trust table, to commit with it."""
-        return statements(self.grades)
+        return update_statements(self.grades)
 
 
 async def settle_claims(ledger: Ledger, op_id: str, end: OpEnd, why: str) -> Settlement:

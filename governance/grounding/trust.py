@@ -25,8 +25,8 @@ CREATE TABLE IF NOT EXISTS trust (
 """
 
 
-IS_THERE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"
-SLICE = 512
+TABLE_EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'trust'"
+BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ def trust_bp(tally: Tally) -> int:
     return calibrated_bp(EVEN_BP, hits=tally.hits, n=tally.n)
 
 
-def step_of(graded: Graded) -> tuple[int, int]:
-    """Change of hits and number for each key of a grade, net of the grade that it replaces."""
+def tally_change(graded: Graded) -> tuple[int, int]:
+    """How a grade changes ``hits`` and ``n`` of each of its keys, less the grade that it replaces."""
     hits = (graded.outcome is ClaimOutcome.HIT) - (graded.was is ClaimOutcome.HIT)
     counted = (ClaimOutcome.HIT, ClaimOutcome.MISS)
     return hits, (graded.outcome in counted) - (graded.was in counted)
 
 
-def statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
-    """Updates of the table, to commit together with the entry of these grades."""
+def update_statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
+    """SQL updates of the table, to commit together with the entry of these grades."""
     running = Trust()
     for graded in grades:
         running.learn(graded)
@@ -64,7 +64,7 @@ def statements(grades: Sequence[Graded]) -> tuple[Statement, ...]:
     return tuple((sql, (key.kind, key.name, t.hits, t.n)) for key, t in running.tallies.items())
 
 
-def folded(entries: Iterable[Entry]) -> Trust:
+def trust_from(entries: Iterable[Entry]) -> Trust:
     """Trust computed from ``entries`` alone."""
     trust = Trust()
     for entry in entries:
@@ -73,10 +73,10 @@ def folded(entries: Iterable[Entry]) -> Trust:
     return trust
 
 
-async def from_log(ledger: Ledger) -> Trust:
-    """:func:`folded` over the whole ledger, in slices."""
+async def trust_from_ledger(ledger: Ledger) -> Trust:
+    """:func:`trust_from` over the whole ledger, in batches."""
     trust, after = Trust(), 0
-    while entries := await ledger.entries(events=(ClaimsGraded,), after=after, limit=SLICE):
+    while entries := await ledger.entries(events=(ClaimsGraded,), after=after, limit=BATCH):
         after = entries[-1].seq
         for entry in entries:
             for graded in grades_in(entry):
@@ -87,7 +87,7 @@ async def from_log(ledger: Ledger) -> Trust:
 async def rebuild(ledger: Ledger) -> Trust:
     """Rebuild the table from the ledger; returns its contents."""
     await ledger.ensure(SCHEMA)
-    trust = await from_log(ledger)
+    trust = await trust_from_ledger(ledger)
     rows = [(key.kind, key.name, tally.hits, tally.n) for key, tally in trust.tallies.items()]
     await ledger.append(
         project=[("DELETE FROM trust", ()), *(("INSERT INTO trust VALUES (?, ?, ?, ?)", r) for r in rows)]
@@ -95,9 +95,9 @@ async def rebuild(ledger: Ledger) -> Trust:
     return trust
 
 
-async def in_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
+async def read_table(ledger: Ledger) -> tuple[int, dict[TrustKey, Tally]]:
     """Sequence number of the last entry, and the table's tallies; no tallies when there is no table."""
-    if not await ledger.query(IS_THERE):
+    if not await ledger.query(TABLE_EXISTS):
         return ledger.head.seq, {}
     rows = await ledger.query(
         "SELECT e.seq, t.kind, t.name, t.hits, t.n FROM (SELECT coalesce(max(seq), 0) AS seq FROM entries) AS e"
@@ -116,27 +116,27 @@ class Trust:
 
     def __init__(self) -> None:
         self._tallies: dict[TrustKey, Tally] = defaultdict(Tally)
-        self._upto: int | None = None  # last entry included in the table when it was read
-        self._heard: list[Entry] = []  # entries appended during load
+        self._table_seq: int | None = None  # last entry included in the table when it was read
+        self._pending: list[Entry] = []  # entries appended during load
 
     async def load(self, ledger: Ledger) -> None:
         """Read the table, then learn every grade that is appended from now on.
 
         Call once, with a ledger open for writing. A missing table is rebuilt.
         """
-        if not await ledger.query(IS_THERE):
+        if not await ledger.query(TABLE_EXISTS):
             await rebuild(ledger)
-        ledger.hear(self._hear)
-        self._upto, tallies = await in_table(ledger)
+        ledger.hear(self._on_entry)
+        self._table_seq, tallies = await read_table(ledger)
         self._tallies = defaultdict(Tally, tallies)
-        heard, self._heard = self._heard, []
-        for entry in heard:
-            self._hear(entry)
+        pending, self._pending = self._pending, []
+        for entry in pending:
+            self._on_entry(entry)
 
-    def _hear(self, entry: Entry) -> None:
-        if self._upto is None:
-            self._heard.append(entry)
-        elif entry.seq > self._upto:
+    def _on_entry(self, entry: Entry) -> None:
+        if self._table_seq is None:
+            self._pending.append(entry)
+        elif entry.seq > self._table_seq:
             for graded in grades_in(entry):
                 self.learn(graded)
 
@@ -146,7 +146,7 @@ class Trust:
 
     def learn(self, record: Graded) -> None:
         """Count one grade."""
-        hits, n = step_of(record)
+        hits, n = tally_change(record)
         for key in record.keys:
             self._tallies[key] = self._tallies[key].plus(hits, n)
 

@@ -1,4 +1,4 @@
-"""Python source: a quiet parser, and which characters are code, string or comment."""
+"""Python source: a parser without exceptions or warnings, and a lexer that tells code, strings and comments apart."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from functools import lru_cache
 from ledger import python_source
 
 CODE, STRING, COMMENT = "c", "s", "#"
-SMALL, LARGE = 40_000, 400_000
-"""Lengths up to which many and few trees are kept; a tree takes about sixty times the memory of its text."""
+SMALL_SOURCE, LARGE_SOURCE = 40_000, 400_000
+"""Source lengths up to which 16 and 2 trees are cached; a tree takes about sixty times the memory of its text."""
 BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 
 
 def parse(data: bytes | str) -> ast.Module | None:
-    """The syntax tree, or None when there is none. Never raises, never warns.
+    """The syntax tree, or None for invalid source. Never raises, never warns.
 
-    Trees are shared between callers, which read them only: :func:`parse_copy` is for those that change one.
+    Trees are cached and shared between callers, so do not change one: use :func:`parse_copy` for that.
     """
-    if len(data) <= SMALL:
+    if len(data) <= SMALL_SOURCE:
         return _parse_small(data)
-    return _parse_large(data) if len(data) <= LARGE else parse_copy(data)
+    return _parse_large(data) if len(data) <= LARGE_SOURCE else parse_copy(data)
 
 
 @lru_cache(maxsize=16, typed=True)
@@ -36,12 +36,12 @@ def _parse_large(data: bytes | str) -> ast.Module | None:
 
 
 def parse_copy(data: bytes | str) -> ast.Module | None:
-    """A tree of the caller's own, or None."""
+    """A new tree that the caller may change, or None for invalid source."""
     return python_source.parse(data)
 
 
 def imported_names(tree: ast.Module) -> dict[str, str]:
-    """Targets of all imported names of a file: a module, or a name in one."""
+    """Imported names of a file, each with its dotted target: a module, or a name in one."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -53,8 +53,8 @@ def imported_names(tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def kinds(text: str) -> str:
-    """One letter a character: code, string (quotes included) or comment. Works on text that does not parse."""
+def character_kinds(text: str) -> str:
+    """One of :data:`CODE`, :data:`STRING` (with quotes) and :data:`COMMENT` per character, also for invalid source."""
     out: list[str] = []
     at = 0
     while at < len(text):
@@ -74,7 +74,7 @@ def kinds(text: str) -> str:
 
 
 def _string_end(text: str, at: int) -> int:
-    """Index after the string literal that opens at ``at``; a one-line string ends with its line at the latest."""
+    """Index after the string literal that begins at ``at``; one without triple quotes ends at the end of its line."""
     quote = text[at]
     triple = text.startswith(quote * 3, at)
     mark = quote * 3 if triple else quote
@@ -96,16 +96,16 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
     statements there that are only a string. Statements are copied, expressions shared.
     """
     top = copy.copy(tree)
-    left: list[ast.AST] = [top]
-    while left:
-        node = left.pop()
-        drops = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    stack: list[ast.AST] = [top]
+    while stack:
+        node = stack.pop()
+        has_docstring = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         for name in BLOCKS:
             block: Sequence[ast.stmt] | ast.expr | None = getattr(node, name, None)
             if isinstance(block, list):
-                kept = [copy.copy(step) for step in block if not (drops and _is_string(step))]
+                kept = [copy.copy(step) for step in block if not (has_docstring and _is_string(step))]
                 setattr(node, name, kept)
-                left += kept
+                stack += kept
     return top
 
 

@@ -231,7 +231,7 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         passed=measured.passed,
         total=measured.total,
         anyway=anyway,
-        missed=reach.missed(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
+        missed=reach.unreached(measured.seen, by_function=bool(op.test_ids)) if measured.total else (),
     )
     return PhaseResult(output=output, reason=f"{measured.passed}/{measured.total} passed")
 

@@ -40,7 +40,7 @@ from ledger.vocabulary import FailureClass, Operation, OpOutcome, Phase, RootCau
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """State of an op in flight, for status displays and for unwinding."""
+    """State of an op in flight, for status displays and for rolling it back."""
 
     op: Operation
     phase: Phase
@@ -48,7 +48,7 @@ class Progress:
     task: asyncio.Task[object] | None
     holdings: OpResources = field(default_factory=OpResources)
     stopped_by: tuple[RootCause, str] | None = None
-    ending: bool = False  # its end, or its approval request, is being written: not cancellable
+    ending: bool = False  # its end or its approval request is being written: no longer cancellable
 
 
 class Orchestrator:
@@ -84,15 +84,15 @@ class Orchestrator:
     async def run(self, op: Operation) -> Ending:
         """Run ``op`` from the first phase until it ends or is parked."""
         progress = Progress(op=op, phase=self._machine.start, dossier=Dossier(), task=asyncio.current_task())
-        return await self._live(progress, await self._budget.spent_by(op.id))
+        return await self._run_registered(progress, await self._budget.spent_by(op.id))
 
     async def resume(self, request: ApprovalRequest, approval: Approval) -> Ending:
-        """Continue an approved op. Its earlier cost and working time count; the wait for approval does not."""
+        """Continue an approved op. Its earlier cost and working time count, the wait for approval does not."""
         progress = Progress(op=request.op, phase=approval.phase, dossier=request.dossier, task=asyncio.current_task())
         left = None if request.left_ms is None else request.left_ms / 1000
-        return await self._live(progress, request.spend, approval, left)
+        return await self._run_registered(progress, request.spend, approval, left)
 
-    async def turn_down(
+    async def reject(
         self, request: ApprovalRequest, *, cause: RootCause, reason: str, project: tuple[Statement, ...] = ()
     ) -> Ending:
         """End a parked op without approval. ``project`` is committed together with its terminal entry."""
@@ -101,19 +101,21 @@ class Orchestrator:
         result = PhaseResult(kind=ResultKind.CANCELLED, cause=cause, failure=FailureClass.USER, reason=reason)
         return await run_to_completion(self._end(progress, record, result, project))
 
-    async def _live(
+    async def _run_registered(
         self, progress: Progress, spend: Spend, approval: Approval | None = None, left_s: float | None = None
     ) -> Ending:
+        """Run an op while it is listed in :attr:`live`."""
         self.live[progress.op.id] = progress
         try:
             record = Recorder(self._ledger, op_id=progress.op.id, spend=spend)
-            return await self._guarded(progress, record, approval, left_s)
+            return await self._run_to_end(progress, record, approval, left_s)
         finally:
             del self.live[progress.op.id]
 
-    async def _guarded(
+    async def _run_to_end(
         self, progress: Progress, record: Recorder, approval: Approval | None, left_s: float | None
     ) -> Ending:
+        """Run the phases under the op's time limit; turn time-outs, cancellations and exceptions into an ending."""
         clocks = self.shop.settings.clocks
         local = self.shop.provider.capabilities.local
         limit = op_seconds(
@@ -125,10 +127,10 @@ class Orchestrator:
         try:
             async with asyncio.timeout(clock.left_s) as timeout:
                 clock.start(timeout)
-                result = await self._drive(progress, record, clock, approval)
+                result = await self._run_phases(progress, record, clock, approval)
         except TimeoutError as error:
             if not clock.expired():
-                return await self._ended(progress, record, blame(error))
+                return await self._write_end(progress, record, blame(error))
             verdict = g09_ceiling.check(
                 g09_ceiling.CeilingFacts(
                     started_ms=round(1000 * clock.started),
@@ -139,9 +141,9 @@ class Orchestrator:
             reason = f"{verdict.reason or 'the op ran out of its working time'} ({verdict.rule})"
             result = failed(RootCause.TIMEOUT, FailureClass.INFRA, reason)
         except asyncio.CancelledError:
-            unasked = progress.stopped_by is None
-            ending = await self._ended(progress, record, self._stopped(progress))
-            if unasked:
+            by_shutdown = progress.stopped_by is None
+            ending = await self._write_end(progress, record, self._cancellation_result(progress))
+            if by_shutdown:
                 raise  # the pool itself is being cancelled: the record is complete, so the worker may end
             return ending
         except LedgerError:
@@ -162,9 +164,9 @@ class Orchestrator:
             left_ms = max(0, round(1000 * clock.remaining_s()))
             request = await self._inbox.request(record, progress.op, progress.dossier, result.reason, left_ms=left_ms)
             return Ending(op=progress.op, dossier=progress.dossier, state=progress.phase, request=request)
-        return await self._ended(progress, record, result)
+        return await self._write_end(progress, record, result)
 
-    async def _ended(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
+    async def _write_end(self, progress: Progress, record: Recorder, result: PhaseResult) -> Ending:
         """Write the end of an op; a cancellation that arrives meanwhile has no effect."""
         progress.ending = True
         ends: list[Ending] = []
@@ -177,7 +179,8 @@ class Orchestrator:
             task.uncancel()
             return ends[0]
 
-    def _stopped(self, progress: Progress) -> PhaseResult:
+    def _cancellation_result(self, progress: Progress) -> PhaseResult:
+        """The result of a cancelled op: of :meth:`cancel`, else of the daemon's shutdown."""
         task = asyncio.current_task()
         if progress.stopped_by is None or task is None:
             cause, reason = RootCause.CRASH_RECOVERED, "the daemon stopped"
@@ -192,17 +195,18 @@ class Orchestrator:
             reason=reason,
         )
 
-    async def _drive(
+    async def _run_phases(
         self, progress: Progress, record: Recorder, clock: OpClock, approval: Approval | None
     ) -> PhaseResult:
+        """Run phase after phase, until the op ends or waits for approval; returns the last result."""
         if approval is None:
-            await self._begin(progress.op, record)
+            await self._record_start(progress.op, record)
             await self._enter(progress, record, progress.phase, "op started")
         else:
             progress.dossier = progress.dossier.merge(approval.phase, approval)
-            await self._move(progress, record, PhaseResult(reason=f"approved by {approval.by}"))
+            await self._enter_next(progress, record, PhaseResult(reason=f"approved by {approval.by}"))
         while True:
-            result = await self._phase(progress, record, clock)
+            result = await self._run_phase(progress, record, clock)
             if result.replaced is not None:
                 progress.op = result.replaced
             progress.dossier = progress.dossier.merge(progress.phase, result.output).with_marked(
@@ -215,10 +219,10 @@ class Orchestrator:
                 spec = self._machine.phases[progress.phase]
                 if not may_return(spec, progress.dossier, self.shop.settings):
                     return failed(result.cause, result.failure, f"{result.reason}; no retry is left")
-            if not await self._move(progress, record, result):
+            if not await self._enter_next(progress, record, result):
                 return result
 
-    async def _begin(self, op: Operation, record: Recorder) -> None:
+    async def _record_start(self, op: Operation, record: Recorder) -> None:
         """Record the complete op before any work is done for it."""
         blob = await self._ledger.put_blob(op.model_dump_json().encode())
         claim = condition(op, self.shop.clock.now())
@@ -238,7 +242,7 @@ class Orchestrator:
             also=(record.draft(claim, phase=Phase.CLASSIFY),),
         )
 
-    async def _phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
+    async def _run_phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
         """Run the op's current phase and count its working time."""
         began = self.shop.clock.monotonic()
         routing = progress.dossier.routing
@@ -265,7 +269,7 @@ class Orchestrator:
         finally:
             record.add(Spend(working_ms=round((self.shop.clock.monotonic() - began) * 1000)))
 
-    async def _move(self, progress: Progress, record: Recorder, result: PhaseResult) -> bool:
+    async def _enter_next(self, progress: Progress, record: Recorder, result: PhaseResult) -> bool:
         """Enter the next phase; False when the op ends instead."""
         state = self._machine.next_state(progress.phase, result.kind)
         if isinstance(state, OpOutcome):
@@ -303,11 +307,11 @@ class Orchestrator:
     async def _end(
         self, progress: Progress, record: Recorder, result: PhaseResult, project: tuple[Statement, ...] = ()
     ) -> Ending:
-        """Unwind, write the terminal entry with the grades, then record the outcome."""
+        """Roll back, write the terminal entry and the settled claims, then record the outcome."""
         rollback = await self._unwind(progress, record)
         state = self._machine.next_state(progress.phase, result.kind)
         if rollback.commit is not None:
-            state, result = OpOutcome.COMPLETE, PhaseResult(reason=f"the commit stood before: {result.reason}")
+            state, result = OpOutcome.COMPLETE, PhaseResult(reason=f"the commit was already made: {result.reason}")
         if not isinstance(state, OpOutcome):
             raise TransitionRefused(f"An op cannot end in {state}.")
         kept = rollback.kept

@@ -221,7 +221,7 @@ class Pool:
         answer, by, reason = reply
         if answer == "cancelled":  # no judgement of the diff; the terminal entry also removes the request
             closing = (self._inbox.closing(op.id),)
-            return await self._orchestrator.turn_down(
+            return await self._orchestrator.reject(
                 request, cause=RootCause.CANCELLED_BY_OWNER, reason=reason, project=closing
             )
         refused = [Refused.statement(diff_hash(generation.candidate), op.id, reason)] if generation else []
@@ -232,4 +232,4 @@ class Pool:
             approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))
             return await self._alive(op, self._orchestrator.resume(request, approval))
         cause = RootCause.APPROVAL_REJECTED if final == "rejected" else RootCause.APPROVAL_EXPIRED
-        return await self._orchestrator.turn_down(request, cause=cause, reason=reason or f"{final} by {by}")
+        return await self._orchestrator.reject(request, cause=cause, reason=reason or f"{final} by {by}")

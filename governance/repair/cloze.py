@@ -1,4 +1,4 @@
-"""Cloze repair: localise, infill, filter, test, rank. For a kernel that fills holes but cannot use tools.
+"""Cloze repair: localise the fault, fill holes, filter, test and rank the variants. Needs a model that only infills.
 
 The search starts with one base, the op's tree. A variant that turns some of the failing tests green becomes a base of
 its own, and all bases are searched in turn until one of them is repaired completely.
@@ -44,16 +44,16 @@ PATIENCE, SHORTCUT_PATIENCE, DOUBT_PATIENCE = 3, 9, 9
 """Further steps after the first passing variant, when it leaves other tests red, may circumvent the test, removes code,
 or is less likely to the model than the original."""
 DOUBT_S = 30.0
-"""Seconds of further search after a clean repair, or as long as the first one took where that is longer."""
+"""Minimum seconds of further search after a clean repair; more if finding that repair took longer."""
 RIVALS, RIVAL_PLACES = 3, 3
-"""Places of passing variants at which the model fills a hole, too, before one is chosen; and how far down the list
-small edits are tried, in multiples of ``first_places``."""
+"""Before a repair is chosen: number of places of passing variants at which the model fills a hole, too; and number
+of suspicious lines at which moves are tried, in multiples of ``first_places``."""
 
 SHOWN = 12
 """Number of passing variants that are recorded, best first."""
-WITHHELD = "; a change that was refused, taken back or turned down before is not offered again (gate19.undone)"
+WITHHELD = "; a change that was refused, undone or rejected before is not proposed again (gate19.undone)"
 
-UNREADABLE = "; left alone: {}, not UTF-8 or with mixed line ends"
+UNREADABLE = "; left alone: {}, not UTF-8 or with mixed line endings"
 
 
 def counted(number: int, what: str) -> str:
@@ -62,9 +62,9 @@ def counted(number: int, what: str) -> str:
 
 
 class ClozeSearch:
-    """One search over the holes of one scene. ``rejected`` are diff hashes that later phases have refused.
+    """One search for a repair of the failure ``scene``. ``rejected``: hashes of changes that later phases have refused.
 
-    Requests and tests that were made before for the same failure (``crew.holdings.search``) are not repeated.
+    Requests and test runs of an earlier search for the same failure (``crew.holdings.search``) are not repeated.
     """
 
     def __init__(self, *, op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> None:
@@ -72,41 +72,41 @@ class ClozeSearch:
         self._crew = crew
         self._scene = scene
         self._rejected = rejected
-        self._withheld = False  # one of them came up in this search
+        self._withheld = False  # whether a rejected change was found in this search
         self._settings = crew.shop.settings.repair
-        self._done = crew.holdings.search
+        self._progress = crew.holdings.search
         self._key = key_of(op.tree, scene, crew.asker.provider.model, self._settings)
-        self._done.begin((op.tree, scene.places), self._node(scene))
-        self._bases = PartialRepairs(crew, self._done.nodes, self._node)
-        self._ends = crew.shop.clock.monotonic() + self._settings.search_s
-        self._began = crew.record.spend
+        self._progress.begin((op.tree, scene.places), self._new_node(scene))
+        self._partial_repairs = PartialRepairs(crew, self._progress.nodes, self._new_node)
+        self._deadline = crew.shop.clock.monotonic() + self._settings.search_s
+        self._spend_before = crew.record.spend
 
     def _is_late(self) -> bool:
-        """Whether the search's time is up, or the op's nearly."""
-        hurry = self._crew.clock.remaining_s() < self._settings.reserve_s
-        return hurry or self._crew.shop.clock.monotonic() > self._ends
+        """Whether the search's time is up, or less than the reserve of the op's time remains."""
+        op_is_late = self._crew.clock.remaining_s() < self._settings.reserve_s
+        return op_is_late or self._crew.shop.clock.monotonic() > self._deadline
 
     async def run(self, bench: VariantRunner) -> Proposal:
-        """Take steps until a variant passes or the time is up."""
-        done, waited, clock = self._done, 0, self._crew.shop.clock
+        """Take steps until a variant passes (and some more, for a better one) or the time is up."""
+        progress, extra_steps, clock = self._progress, 0, self._crew.shop.clock
         began, until = clock.monotonic(), math.inf
-        await self._resume(done.nodes[0])
-        found = [s for s in done.survivors if not self._is_rejected(s.scene, s.variant)]
+        await self._resume(progress.nodes[0])
+        found = [s for s in progress.survivors if not self._is_rejected(s.scene, s.variant)]
         while not any(is_clean(s) and is_likely(s) and not s.takes_away for s in found):
             now = clock.monotonic()
             if until == math.inf and any(map(is_clean, found)):
                 until = now + max(DOUBT_S, now - began)
-            node = done.next()
-            if node is None or self._is_late() or waited >= patience(found) or now >= until:
+            node = progress.next()
+            if node is None or self._is_late() or extra_steps >= allowed_extra_steps(found) or now >= until:
                 break
             step = await asyncio.to_thread(node.step)
             if step is None:
                 node.live = False
                 continue
             node.turns += 1
-            waited += bool(found)
+            extra_steps += bool(found)
             try:
-                found += await self._take(node, step, bench)
+                found += await self._take_step(node, step, bench)
             except CollapseDetected:
                 node.given.appendleft(step)  # repeated later, with fresh evidence
                 node.turns -= 1
@@ -114,68 +114,68 @@ class ClozeSearch:
                     raise
                 break
         if any(is_clean(s) for s in found):
-            found += await self._rivals(found, bench)
+            found += await self._find_rivals(found, bench)
         if found:
             chosen, *rest = sorted(found, key=order)
-            await self._note_rank([chosen, *rest])
+            await self._record_ranking([chosen, *rest])
             doubt = "" if self._is_late() else await disagreement(chosen, rest, bench, self._crew)
-            return self._offer(chosen, rest, doubt)
+            return self._propose(chosen, rest, doubt)
         reason = (
-            f"{counted(done.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
-            f"{counted(done.distinct, 'distinct candidate')}; {done.tested} tested, none turned "
+            f"{counted(progress.asked, 'infill')} at {counted(len(self._scene.places), 'suspicious line')} gave "
+            f"{counted(progress.distinct, 'distinct candidate')}; {progress.tested} tested, none turned "
             f"{self._scene.title} green{WITHHELD if self._withheld else ''}"
-            f"{'; tried were ' + done.summary if done.summary else ''}"
+            f"{'; tried were ' + progress.summary if progress.summary else ''}"
             f"{UNREADABLE.format(', '.join(self._scene.unreadable[:3])) if self._scene.unreadable else ''}"
         )
-        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=done.tested)
+        return Proposal(candidate=None, reason=reason, cause=RootCause.NO_CANDIDATE, tried=progress.tested)
 
-    async def _take(self, node: Node, step: Step, bench: VariantRunner) -> list[PassingVariant]:
+    async def _take_step(self, node: Node, step: Step, bench: VariantRunner) -> list[PassingVariant]:
         """Take one step: request texts, test them, and keep the results."""
         variants, answers = await variants_of(node, step, self._crew, self._settings.seed + node.turns - 1)
-        self._done.asked += answers
+        self._progress.asked += answers
         node.tried |= {(step.name, *place) for place in places_of(step)}
-        survivors = await self._weighed(await self._test(node, step, variants, bench))
-        self._done.survivors += survivors
+        survivors = await self._with_likelihood(await self._test_variants(node, step, variants, bench))
+        self._progress.survivors += survivors
         if node.parent is None:
-            mended = len(self._done.survivors) + len(node.partials)
+            mended = len(self._progress.survivors) + len(node.partials)
             await note_step(self._crew.record, self._key, node.turns, mended)
         return survivors
 
     async def _resume(self, root: Node) -> None:
-        """Skip the steps that an op ended by a crash has taken in vain at the same tree and lines."""
+        """Skip the steps that were taken without success for the same tree and lines before a crash."""
         if root.turns == 0:
             for _ in range(await steps_before(self._crew.record, self._key)):
                 await asyncio.to_thread(next, root.plan, None)
                 root.turns += 1
 
-    async def _rivals(self, found: Sequence[PassingVariant], bench: VariantRunner) -> list[PassingVariant]:
-        """Small edits and the model's texts at places of passing variants where they were not tried yet.
+    async def _find_rivals(self, found: Sequence[PassingVariant], bench: VariantRunner) -> list[PassingVariant]:
+        """Further passing variants: moves and infills at the places of passing variants where they were not tried yet.
 
-        A rewrite that passes may hide the right repair, and so may a flipped operator. The mistake may also be on
-        another line: small edits are tried at the first places of the failure, too.
+        A rewrite or a flipped operator that passes can hide the right repair at the same place. As the mistake can be
+        on another line, moves are also tried at the first suspicious lines.
         """
         rivals: list[PassingVariant] = []
         places = list(dict.fromkeys((self._node_of(s.scene), s.variant.path, s.variant.span.line) for s in found))
         for node in dict.fromkeys(node for node, *_ in places):
             near = [(p.path, p.line) for p in node.scene.places[: RIVAL_PLACES * self._settings.first_places]]
             asked = [(path, line) for of, path, line in places[:RIVALS] if of is node]
-            left = [place for place in dict.fromkeys([*asked, *near]) if (MOVES, *place) not in node.tried]
-            if self._settings.moves and left and not self._is_late():
+            untried = [place for place in dict.fromkeys([*asked, *near]) if (MOVES, *place) not in node.tried]
+            if self._settings.moves and untried and not self._is_late():
                 reported = complaints(node.scene, self._settings.examples)
-                moves = await asyncio.to_thread(moves_at, left, node.scene.sources, reported)
-                rivals += await self._take(node, moves, bench)
+                moves = await asyncio.to_thread(moves_at, untried, node.scene.sources, reported)
+                rivals += await self._take_step(node, moves, bench)
         for node, path, line in places[:RIVALS]:
             if (LINES, path, line) not in node.tried and not self._is_late():
-                with contextlib.suppress(ProviderError, BudgetExhausted):  # the repair that there is counts
+                with contextlib.suppress(ProviderError, BudgetExhausted):  # the repairs found before are kept
                     wave = line_at(path, line, node.scene.sources, sampled=self._settings.sampled)
-                    rivals += await self._take(node, wave, bench)
+                    rivals += await self._take_step(node, wave, bench)
         return rivals
 
     def _node_of(self, scene: FailureContext) -> Node:
-        return next(node for node in self._done.nodes if node.scene is scene)
+        return next(node for node in self._progress.nodes if node.scene is scene)
 
-    async def _weighed(self, found: Sequence[PassingVariant]) -> list[PassingVariant]:
-        """The passing variants with the model's likelihood of the best of them, where it supports that."""
+    async def _with_likelihood(self, found: Sequence[PassingVariant]) -> list[PassingVariant]:
+        """The passing variants, the best of them with the model's likelihood if it can compute one."""
         ranked = sorted(found, key=order)
         if not ranked or self._is_late():
             return ranked
@@ -184,7 +184,7 @@ class ClozeSearch:
             return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
         return ranked
 
-    async def _note_rank(self, ranked: Sequence[PassingVariant]) -> None:
+    async def _record_ranking(self, ranked: Sequence[PassingVariant]) -> None:
         await self._crew.record.note(
             RepairsRanked(
                 merits=[merits(s).model_dump(mode="json") for s in ranked[:SHOWN]],
@@ -195,7 +195,7 @@ class ClozeSearch:
             )
         )
 
-    def _node(self, scene: FailureContext, parent: Node | None = None, change: Partial | None = None) -> Node:
+    def _new_node(self, scene: FailureContext, parent: Node | None = None, change: Partial | None = None) -> Node:
         settings = self._settings
         steps = plan(
             scene.places,
@@ -206,7 +206,7 @@ class ClozeSearch:
             sampled=settings.sampled,
             complaints=complaints(scene, settings.examples),
         )
-        nodes = self._done.nodes
+        nodes = self._progress.nodes
         return Node(
             number=len(nodes) if parent else 0,
             scene=scene,
@@ -217,12 +217,12 @@ class ClozeSearch:
             turns=min((n.turns for n in nodes if n.live), default=0) if parent else 0,
         )
 
-    async def _test(
+    async def _test_variants(
         self, node: Node, step: Step, variants: Sequence[Variant], bench: VariantRunner
     ) -> list[PassingVariant]:
-        """Run the failing tests on every variant, then the wider scope on those that turn all of them green.
+        """Run the failing tests on every variant, then the wider scope on variants that make all of them pass.
 
-        Those that turn some of them green may become bases.
+        Variants that make some of them pass can become bases.
         """
         fresh = [v for v in variants if not self._is_rejected(node.scene, v)]
         if not fresh:
@@ -232,12 +232,12 @@ class ClozeSearch:
             began = self._crew.shop.clock.monotonic()
             turned = await bench.turned(node.scene, fresh, self._is_late)
             fresh = fresh[: len(turned)]
-            self._done.tested += len(fresh)
+            self._progress.tested += len(fresh)
             green = [v for v, fixed in zip(fresh, turned, strict=True) if fixed == goal]
             survivors: list[PassingVariant] = []
             for variant in green:
                 if not (survivors and self._is_late()):
-                    survivors.append(await self._survivor(node.scene, variant, bench))
+                    survivors.append(await self._evaluate(node.scene, variant, bench))
             await self._crew.record.note(
                 VariantsTested(
                     wave=step.name,
@@ -251,16 +251,16 @@ class ClozeSearch:
             )
             if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
                 partials = [
-                    await self._partial(node.scene, v, fixed)
+                    await self._partial_repair(node.scene, v, fixed)
                     for v, fixed in zip(fresh, turned, strict=True)
-                    if fixed and fixed != goal  # one that passes all and breaks another is no base
+                    if fixed and fixed != goal  # a variant that fixes all of them but breaks others is no base
                 ]
-                await self._bases.keep(node, partials, bench)
+                await self._partial_repairs.keep(node, partials, bench)
         return [s for s in survivors if s.newly_red == 0]
 
-    async def _survivor(self, scene: FailureContext, variant: Variant, bench: VariantRunner) -> PassingVariant:
+    async def _evaluate(self, scene: FailureContext, variant: Variant, bench: VariantRunner) -> PassingVariant:
         passed, newly_red, still_red = await bench.wider(scene, variant)
-        way_round, taken, size = await asyncio.to_thread(change_of, scene, variant)
+        circumvention, removes_code, size = await asyncio.to_thread(describe_change, scene, variant)
         key = TrustKey(kind="strategy", name=f"{SEARCH}/{variant.way}")
         return PassingVariant(
             scene=scene,
@@ -268,15 +268,15 @@ class ClozeSearch:
             passed=passed,
             newly_red=newly_red,
             still_red=still_red,
-            shortcut=way_round,
-            takes_away=taken,
+            shortcut=circumvention,
+            takes_away=removes_code,
             size=size,
             trust_bp=trust_bp(self._crew.shop.trust.of(key)),
         )
 
-    async def _partial(self, scene: FailureContext, variant: Variant, fixed: frozenset[str]) -> Partial:
-        way_round, _, size = await asyncio.to_thread(change_of, scene, variant)
-        return Partial(variant=variant, fixed=fixed, shortcut=way_round, size=size)
+    async def _partial_repair(self, scene: FailureContext, variant: Variant, fixed: frozenset[str]) -> Partial:
+        circumvention, _, size = await asyncio.to_thread(describe_change, scene, variant)
+        return Partial(variant=variant, fixed=fixed, shortcut=circumvention, size=size)
 
     def _is_rejected(self, scene: FailureContext, variant: Variant) -> bool:
         if not self._rejected:
@@ -298,10 +298,10 @@ class ClozeSearch:
             model=provider.model,
             strategy=SEARCH,
             spend=Spend(
-                usd_micro=spent.usd_micro - self._began.usd_micro,
-                tokens_in=spent.tokens_in - self._began.tokens_in,
-                tokens_out=spent.tokens_out - self._began.tokens_out,
-                calls=spent.calls - self._began.calls,
+                usd_micro=spent.usd_micro - self._spend_before.usd_micro,
+                tokens_in=spent.tokens_in - self._spend_before.tokens_in,
+                tokens_out=spent.tokens_out - self._spend_before.tokens_out,
+                calls=spent.calls - self._spend_before.calls,
             ),
         )
 
@@ -314,19 +314,19 @@ class ClozeSearch:
             node = node.parent
         return parts[::-1]
 
-    def _offer(self, survivor: PassingVariant, others: Sequence[PassingVariant], doubt: str) -> Proposal:
+    def _propose(self, survivor: PassingVariant, others: Sequence[PassingVariant], doubt: str) -> Proposal:
         note = (
-            f"{self._done.asked} infills, {self._done.distinct} distinct, {self._done.tested} tested, "
+            f"{self._progress.asked} infills, {self._progress.distinct} distinct, {self._progress.tested} tested, "
             f"{1 + len(others)} turned the test green"
         )
-        notes = (note, f"the repair may get round the test: {survivor.shortcut}") if survivor.shortcut else (note,)
+        notes = (note, f"the repair may circumvent the test: {survivor.shortcut}") if survivor.shortcut else (note,)
         candidate = self._candidate(survivor.scene, survivor.variant)
         reads = self._scene.reads | survivor.scene.reads
         parts = (*self._parts(survivor.scene), survivor.variant)
         return Proposal(
             candidate=candidate,
             reason=note,
-            tried=self._done.tested,
+            tried=self._progress.tested,
             notes=notes,
             reads=reads,
             shown=self._node_of(survivor.scene).shown(self._settings.examples),
@@ -339,38 +339,41 @@ class ClozeSearch:
         )
 
 
-def change_of(scene: FailureContext, variant: Variant) -> tuple[str, bool, int]:
-    """How it may circumvent a failing test, whether it removes code, number of changed characters. For a thread."""
+def describe_change(scene: FailureContext, variant: Variant) -> tuple[str, bool, int]:
+    """How a variant may circumvent a failing test, whether it removes code, and its number of changed characters.
+
+    May take long: call it in a thread.
+    """
     before, after = scene.sources[variant.path].text, variant.source
     tests = [text for example in scene.examples for text in (example.source, *example.data)]
-    way_round = shortcut(before, after, tests, [result.exception for result in scene.failing])
-    return way_round, removes(before, after), changed_characters(before, after)
+    circumvention = shortcut(before, after, tests, [result.exception for result in scene.failing])
+    return circumvention, removes(before, after), changed_characters(before, after)
 
 
 def complaints(scene: FailureContext, most: int) -> list[Complaint]:
-    """Exceptions and messages of the failing tests that are shown."""
+    """Exceptions and messages of the failing tests that are shown to the model."""
     return [Complaint(e.result.exception, e.result.message, scene.offered) for e in scene.shown(most)]
 
 
-def patience(found: Sequence[PassingVariant]) -> int:
-    """Number of further steps in search of a better variant than these."""
+def allowed_extra_steps(found: Sequence[PassingVariant]) -> int:
+    """Number of further steps to find a better variant than ``found``."""
     if all(s.shortcut for s in found):
         return SHORTCUT_PATIENCE
     return DOUBT_PATIENCE if not any(is_likely(s) and not s.takes_away for s in found) else PATIENCE
 
 
 def is_clean(survivor: PassingVariant) -> bool:
-    """Whether it circumvents no test and leaves none red."""
+    """Whether it makes all tests pass and seems to circumvent none."""
     return not survivor.shortcut and survivor.still_red == 0
 
 
 def is_likely(survivor: PassingVariant) -> bool:
-    """Whether the model prefers it to the original, or no likelihood is known: at a mistake, a model is surprised."""
+    """Whether the model finds it likelier than the original (mistakes are unlikely), or gave no likelihood."""
     return survivor.gain_milli is None or survivor.gain_milli > 0
 
 
 async def cloze(op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> Proposal:
-    """Search for a repair of ``scene``; the workspaces of the search are released in any case."""
+    """Search for a repair of ``scene``; its workspaces are released in any case."""
     runner = crew.shop.runner
     if runner is None:
         raise RuntimeError("a search needs a test runner")

@@ -24,7 +24,7 @@ from tools.testing.runner import Functions
 Named = tuple[str, str]
 """Path and qualified name of a function."""
 
-UNREADABLE = "gives what cannot be read"
+UNREADABLE = "gives an unreadable value"
 TESTS, TESTS_MS = 12, 3_000
 """Limits of the tests that are run because they call a function: number, and milliseconds of their earlier run."""
 

@@ -1,4 +1,4 @@
-"""Progress of a search, kept between visits of GENERATE so that nothing is repeated."""
+"""Progress of a search, kept for the next GENERATE phase of the op, so that no step is repeated."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from governance.repair.failure_context import FailureContext
 from governance.repair.ranking import Partial, PassingVariant
 from governance.repair.search_plan import Step
 
-LINES_TOLD, FILES_TOLD = 12, 4
+LISTED_LINES, LISTED_FILES = 12, 4
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Node:
-    """One base of the search: the op's tree, or a partial repair of it. ``turns``: steps taken on it."""
+    """One base of the search: the op's tree, or a partial repair. ``scene``: failing tests; ``turns``: steps taken."""
 
     number: int
     scene: FailureContext
@@ -23,7 +23,7 @@ class Node:
     parent: Node | None = None
     change: Partial | None = None  # difference from the parent
     mended: int = 0  # number of tests that its partial repair has turned green
-    given: deque[Step] = field(default_factory=deque)  # tried before the rest of the plan
+    given: deque[Step] = field(default_factory=deque)  # steps to take before the rest of the plan
     partials: list[Partial] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)  # path and syntax of known variants
     tried: set[tuple[str, str, int]] = field(default_factory=set)  # early steps that were taken: name, path, line
@@ -31,19 +31,19 @@ class Node:
     live: bool = True
 
     def shown(self, most: int) -> tuple[str, ...]:
-        """Tests that were shown to the author of this node's change or of a parent's, under all their names."""
+        """Ids of tests shown to the model for this node's change or a parent's, and of tests with equal examples."""
         seen = {example.says for example in self.scene.shown(most)}
         own = tuple(example.test_id for example in self.scene.examples if example.says in seen)
         return own + (self.parent.shown(most) if self.parent is not None else ())
 
     def step(self) -> Step | None:
-        """The next step; None when the plan is exhausted. For a thread."""
+        """The next step; None when the plan is exhausted. May block: call it in a thread."""
         return self.given.popleft() if self.given else next(self.plan, None)
 
 
 @dataclass(slots=True)
 class SearchProgress:
-    """Progress at one tree and the same suspicious lines, in memory; ``search_resume.py`` has what outlives a crash."""
+    """Progress for one tree and its suspicious lines, in memory; ``search_resume.py`` has what survives a crash."""
 
     at: Hashable = None
     nodes: list[Node] = field(default_factory=list)
@@ -52,12 +52,12 @@ class SearchProgress:
     survivors: list[PassingVariant] = field(default_factory=list)  # all failing tests pass, nothing else is red
 
     def begin(self, at: Hashable, root: Node) -> None:
-        """Keep the progress if it is about ``at``, else start over."""
+        """Keep the progress if it belongs to ``at`` (tree and suspicious lines), else start over."""
         if self.at != at:
             self.at, self.nodes, self.asked, self.tested, self.survivors = at, [root], 0, 0, []
 
     def next(self) -> Node | None:
-        """The next base: all live ones in turn, those with fewer failing tests first."""
+        """The live base with the fewest steps taken; among equals, the one with fewer failing tests."""
         live = [node for node in self.nodes if node.live]
         return min(live, key=lambda n: (n.turns, len(n.scene.failing)), default=None)
 
@@ -67,15 +67,15 @@ class SearchProgress:
 
     @property
     def summary(self) -> str:
-        """For the user: kinds of attempts and their lines; empty without any."""
+        """For the user: the kinds of attempts made and their lines; empty if there were none."""
         tried = {each for node in self.nodes for each in node.tried}
         lines: dict[str, set[int]] = {}
         for _, path, line in tried:
             lines.setdefault(path, set()).add(line)
-        places = [f"{path}:{join_first(sorted(lines[path]), LINES_TOLD)}" for path in sorted(lines)]
+        places = [f"{path}:{join_first(sorted(lines[path]), LISTED_LINES)}" for path in sorted(lines)]
         if not places:
             return ""
-        return f"{', '.join(sorted({name for name, *_ in tried}))} at {join_first(places, FILES_TOLD)}"
+        return f"{', '.join(sorted({name for name, *_ in tried}))} at {join_first(places, LISTED_FILES)}"
 
 
 def join_first(items: Sequence[object], most: int) -> str:

@@ -20,7 +20,7 @@ class Foresight:
 
 
 async def foresee(crew: OpContext, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
-    """Predict the risk of changing ``paths`` from their reputations. ``tier``: the risk ladder's, which is raised."""
+    """The predicted risk of changing ``paths`` by reputation. ``tier``: by the risk ladder; floors can raise it."""
     reputations = await crew.shop.memory.reputations(paths)
     if not any(reputation.outcomes for reputation in reputations):
         return Foresight()

@@ -188,7 +188,7 @@ async def _measured(
     limit = shop.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
     seen: RunCoverage | None = None
-    looked = reach.looked_for(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
+    looked = reach.to_observe(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
     if op.test_ids:
         report, run = await run_twice(
             tests,

@@ -189,7 +189,7 @@ class Engine:
             adjusted = adjust_decoding(ask.options.caution, q=rule.q, repetition_penalty=sampling.penalty)
             ngram = sampling.ngram or CAUTIOUS_NGRAM
             sampling = replace(sampling, penalty=adjusted.repetition_penalty, ngram=ngram)
-            rule = rule.deeper(adjusted.extra_steps, adjusted.q, most=self.memory.steps)
+            rule = rule.with_more_steps(adjusted.extra_steps, adjusted.q, limit=self.memory.steps)
         return DecodingRun(self.model, self.vocabulary, sampling, rule, ask.on_token)
 
     def _new_answer(self, ask: DecodeRequest, row: Row, sample: int) -> GeneratedAnswer:

@@ -1,4 +1,4 @@
-"""Weights in a GGUF file, of the architectures qwen2 and llama."""
+"""Reads the weights of a GGUF file (architectures qwen2 and llama)."""
 
 from __future__ import annotations
 
@@ -27,24 +27,23 @@ class GgufCheckpoint:
     """Implements ``Checkpoint``."""
 
     def __init__(self, path: Path, *, tied_head: bool = False) -> None:
-        """``tied_head``: the publisher uses one matrix as embedding and head; if the file has two, the output matrix is
-        used.
+        """``tied_head``: one matrix is embedding and head of the model; if the file has two, the head's is used.
 
         Raises ``OuroError`` for a file that is not GGUF, of another architecture, or truncated.
         """
         import numpy as np
 
         self._head = read_head(path)
-        architecture_of(self._head)  # first, since every later error would be misleading
+        architecture_of(self._head)  # first: for another architecture, later errors would mislead
         self._raw = np.memmap(path, dtype=np.uint8, mode="r")
-        _check_extent(path, self._head, len(self._raw))
+        _check_tensors(path, self._head, len(self._raw))
         stored = dict(self._head.tensors)
         factors = stored.pop(ROPE_FACTORS, None)
         self._tensors = {published_name(name): info for name, info in stored.items()}
         tied = tied_head or HEAD not in self._tensors
         if tied and HEAD in self._tensors:
             self._tensors[EMBEDDING] = self._tensors.pop(HEAD)
-        self.config: LoopConfig = config_of(self._head, self._numbers(factors) if factors else [], tied=tied)
+        self.config: LoopConfig = config_of(self._head, self._vector(factors) if factors else [], tied=tied)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -62,24 +61,24 @@ class GgufCheckpoint:
         write_tokenizer(self._head, folder)
 
     def _stored_rows(self, name: str, first: int, count: int) -> NDArray[np.uint8]:
-        """Stored bytes of the rows, (count, bytes)."""
+        """The stored bytes of some rows, as an array (count, bytes per row)."""
         info = self._tensors[name]
         rows, width = 1 if len(info.shape) == 1 else info.shape[0], row_bytes(info.shape[-1], info.kind)
         table = self._raw[info.offset : info.offset + rows * width].reshape(rows, width)
         if self.config.family == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
-            return table[_unpermuted_rows(first, count, self.config.head_size)]
+            return table[_interleaved_rows(first, count, self.config.head_size)]
         return table[first : first + count]
 
-    def _numbers(self, info: TensorInfo) -> list[float]:
+    def _vector(self, info: TensorInfo) -> list[float]:
         width = row_bytes(info.shape[0], info.kind)
         raw = self._raw[info.offset : info.offset + width]
         return [float(value) for value in dequantise(raw[None, :], info.kind, info.shape[0])[0]]
 
 
-def _unpermuted_rows(first: int, count: int, head_size: int) -> NDArray[np.intp]:
-    """Row numbers, in a file of the architecture llama, of published rows of queries and keys.
+def _interleaved_rows(first: int, count: int, head_size: int) -> NDArray[np.intp]:
+    """Row numbers in a llama GGUF file for rows of the published query and key weights.
 
-    GGUF writers interleave the two numbers that rotate together; published weights have them half a head apart.
+    Rotary embedding rotates pairs of rows: adjacent rows in GGUF files, rows half a head apart in published weights.
     """
     import numpy as np
 
@@ -88,8 +87,8 @@ def _unpermuted_rows(first: int, count: int, head_size: int) -> NDArray[np.intp]
     return head + place % (head_size // 2) * 2 + place // (head_size // 2)
 
 
-def _check_extent(path: Path, head: GgufHead, size: int) -> None:
-    """Raises ``OuroError`` for an unsupported kind or shape, or a truncated file."""
+def _check_tensors(path: Path, head: GgufHead, size: int) -> None:
+    """Raises ``OuroError`` for a tensor of an unsupported quantisation or shape, or a truncated file."""
     for kind in {info.kind for info in head.tensors.values()}:
         row_bytes(0, kind)
         check_kind(kind)

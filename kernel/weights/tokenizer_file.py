@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class TokenizerRules:
     """How a family splits text before byte-pair merging.
 
-    ``words``: regular expression that splits; empty for that of GPT-2, which the library has built in.
+    ``words``: regular expression of the pieces; empty for the one of GPT-2, which the library has built in.
     """
 
     words: str = ""
     single_digits: bool = False  # each digit is separate, split before anything else
     composed: bool = False  # text is normalised to NFC first
-    whole_words: bool = False  # a word in the vocabulary is one token, whatever the merges
+    whole_words: bool = False  # a word that is in the vocabulary is one token, without applying merges
 
 
 _WORDS = (
@@ -38,11 +38,11 @@ RULES = {  # names as in llama.cpp
     "smollm": TokenizerRules(single_digits=True),
     "gpt-2": TokenizerRules(),
 }
-_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types; 5 is padding up to a round vocabulary
+_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # token types of GGUF; 5 is padding of the vocabulary
 
 
 def build_tokenizer(head: GgufHead) -> Tokenizer:
-    """Raises ``OuroError`` for a kind of tokenizer with unknown rules."""
+    """The tokenizer of a GGUF file. Raises ``OuroError`` for a kind of tokenizer whose rules are not known here."""
     from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 
     kind, name = head.text("tokenizer.ggml.model"), str(head.metadata.get("tokenizer.ggml.pre", "unnamed"))
@@ -54,8 +54,8 @@ def build_tokenizer(head: GgufHead) -> Tokenizer:
     tokens = [str(t) for t in head.items("tokenizer.ggml.tokens")]
     types = [int(t) for t in head.items("tokenizer.ggml.token_type")]
     if len(types) != len(tokens) or _NORMAL not in types:
-        raise OuroError("The weights' vocabulary does not give the type of each token.")
-    # Special tokens are numbered after the plain ones, or before them; only the latter belong into the BPE vocabulary.
+        raise OuroError("The vocabulary of the weights lacks token types.")
+    # Special tokens are numbered after the plain ones, or before them: then they belong to the BPE vocabulary.
     count = len(types) - types[::-1].index(_NORMAL)
     tokenizer = Tokenizer(_build_bpe(head, tokens, count, RULES[name]))
     if RULES[name].composed:
@@ -107,7 +107,7 @@ def write_tokenizer(head: GgufHead, folder: Path) -> None:
 def check_tokenizer(folder: Path, vocabulary: int) -> None:
     """Raises ``OuroError`` unless the folder's tokenizer is readable and has no more tokens than the model.
 
-    Plain text must never be encoded to a special token either, not even text that spells one.
+    Also raised if plain text that spells a special token would be encoded to it.
     """
     from tokenizers import Tokenizer
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationError
 from ledger.vocabulary import Complexity, Draft, EntryKind, Frozen, Spend, State, Tier, Urgency
 
 Json = dict[str, Any]
-"""Inputs or results whose type belongs to another room."""
+"""JSON object, for inputs or results whose type is defined in another room."""
 
 NO_SPEND = Spend()
 TAGS = ("event", "decision", "queue")
@@ -22,23 +22,23 @@ TAGS = ("event", "decision", "queue")
 VERSION_FIELD = "v"
 """Payload field of an event's version; absent from version 1."""
 
-_NAME = PlainSerializer(lambda member: member.name, return_type=str)
+_BY_NAME = PlainSerializer(lambda member: member.name, return_type=str)
 
 
-def _member(enum: type[Tier] | type[Complexity] | type[Urgency]) -> BeforeValidator:
+def _parse_member(enum: type[Tier] | type[Complexity] | type[Urgency]) -> BeforeValidator:
     return BeforeValidator(lambda value: enum.__members__.get(value, value) if isinstance(value, str) else value)
 
 
-TierName = Annotated[Tier, _member(Tier), _NAME]
-ComplexityName = Annotated[Complexity, _member(Complexity), _NAME]
-UrgencyName = Annotated[Urgency, _member(Urgency), _NAME]
+TierName = Annotated[Tier, _parse_member(Tier), _BY_NAME]
+ComplexityName = Annotated[Complexity, _parse_member(Complexity), _BY_NAME]
+UrgencyName = Annotated[Urgency, _parse_member(Urgency), _BY_NAME]
 
 CLASSES: dict[tuple[EntryKind, str], type[LedgerEvent]] = {}
 """Every event class by kind and name."""
 
 
-def _tagged(title: str) -> tuple[str, str]:
-    """The payload field that holds a full name, and what it holds."""
+def _split_title(title: str) -> tuple[str, str]:
+    """The payload field in which a full name is stored, and the value stored there."""
     first, _, rest = title.partition(".")
     return (first, rest) if first in TAGS else (TAGS[0], title)
 
@@ -77,13 +77,13 @@ class LedgerEvent(Frozen):
 
     @classmethod
     def marker(cls) -> bytes:
-        """Bytes that stored entries of this class contain: its name, without the closing quote for a family."""
-        tag, name = _tagged(cls.NAME)
+        """Bytes in every stored entry of this class: its name; for a family a prefix, without the closing quote."""
+        tag, name = _split_title(cls.NAME)
         return f'"{tag}":"{name}'.encode() + (b"" if cls.NAME.endswith(".") else b'"')
 
     def payload(self) -> Json:
-        """The payload of its entry: name, version, and the fields that were given."""
-        tag, name = _tagged(self.title)
+        """The payload of its entry: name, version, and the fields that were set."""
+        tag, name = _split_title(self.title)
         version = {} if self.VERSION == 1 else {VERSION_FIELD: self.VERSION}
         return {tag: name, **version, **self.model_dump(mode="json", include=self.model_fields_set - {"verb"})}
 
@@ -102,7 +102,7 @@ class LedgerEvent(Frozen):
 
 
 class EventFamily(LedgerEvent):
-    """Events with the same fields. Their names begin with ``NAME``, which ends in a dot, and end with ``verb``."""
+    """Events with the same fields, named ``NAME`` + ``verb``; ``NAME`` ends in a dot."""
 
     verb: str
 
@@ -146,6 +146,6 @@ def read_event(entry: Draft) -> LedgerEvent:
 
 
 def event_in(entry: Draft, wanted: type[E]) -> E | None:
-    """The event in an entry if it is a ``wanted``, else None."""
+    """The event in an entry if it is of class ``wanted``, else None."""
     event = read_event(entry)
     return event if isinstance(event, wanted) else None

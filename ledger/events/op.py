@@ -1,4 +1,4 @@
-"""Course of an op: its start, the decisions of its phases, its candidates, its end."""
+"""Ledger events of an op: its start, the decisions of its phases, its candidates, its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TierAssigned(LedgerEvent, kind=EntryKind.DECISION, name="tier.assigned"):
     """Written by CLASSIFY for the expected change, and by GATE for the candidate.
 
     ``size`` and ``complexity`` come from CLASSIFY; ``trust``, ``doubts``, ``left_open``, ``evidence`` and ``gates``
-    (passed, all) from GATE.
+    (numbers of gates passed and run) from GATE.
     """
 
     facts: Json = Field({})
@@ -75,7 +75,7 @@ class PlanMade(LedgerEvent, kind=EntryKind.DECISION, name="planned", phase=Phase
 class CandidateProposed(LedgerEvent, kind=EntryKind.CANDIDATE, name="candidate", phase=Phase.GENERATE):
     """``candidate``: its blob; ``tree``: the commit that it was made for.
 
-    ``hash`` and ``change`` are digests under which a refusal is remembered.
+    ``hash`` and ``change``: digests by which a refused candidate is recognised later.
     """
 
     candidate: str = ""
@@ -96,13 +96,13 @@ class DryRunKept(LedgerEvent, kind=EntryKind.CANDIDATE, name="dry_run", phase=Ph
 
 
 class ClaimWaiting(LedgerEvent, kind=EntryKind.LEASE, name="claim.waiting", phase=Phase.GENERATE):
-    """Another op holds these files."""
+    """The op waits: another op has claimed these files."""
 
     paths: tuple[str, ...]
 
 
 class PhaseEntered(LedgerEvent, kind=EntryKind.TRANSITION, name="phase.entered"):
-    """``rule``: the rule that a step back is due to."""
+    """``rule``: the rule that caused a step back to an earlier phase."""
 
     origin: Phase
     to: Phase
@@ -112,7 +112,7 @@ class PhaseEntered(LedgerEvent, kind=EntryKind.TRANSITION, name="phase.entered")
 
 
 class OpEnded(LedgerEvent, kind=EntryKind.TRANSITION, name="terminal"):
-    """``recovered``: written at boot for an op that a crash cut off; ``ms``: since the op was created."""
+    """``recovered``: written at boot after a crash; ``ms``: milliseconds since the op was created."""
 
     to: OpOutcome
     origin: Phase | None = None

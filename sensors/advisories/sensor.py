@@ -1,7 +1,7 @@
-"""Pinned package versions with a known defect. Looks when pins change, and at intervals because advisories change.
+"""Sensor for pinned packages with a known vulnerability. Looks when pins change, and at intervals for new advisories.
 
-Emits pins that can be moved to a version without the defect. Pins that only a tool can move (lock file, checksums) or
-without a fixed version are a line in status. Advisory texts come from outside: data.
+Emits a signal for each pin that can be moved to a fixed version. Pins in files that only a tool can write (lock file,
+checksums), and pins without a fixed version, are listed in the sensor's status. Advisory texts are untrusted data.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from sensors.closure_checks import on_file
 from sensors.ports import SensorPorts
 
 NO_SOURCE = "neither sensors.web_intelligence.folder nor api is set"
-SHOWN, GROUPS, TOLD = 2_000, 5, 3
-SOON = timedelta(hours=1)
-LOCKED_BY: Mapping[str, str] = {
+TEXT_CHARACTERS, GROUPS, LISTED = 2_000, 5, 3
+RETRY = timedelta(hours=1)
+LOCK_COMMANDS: Mapping[str, str] = {
     "poetry.lock": "`poetry update {}`",
     "uv.lock": "`uv lock --upgrade-package {}`",
     "pdm.lock": "`pdm update {}`",
@@ -37,7 +37,7 @@ LOCKED_BY: Mapping[str, str] = {
 
 @dataclass(slots=True, kw_only=True)
 class Pinned:
-    """One version of one package: the files that demand it, and those that only a tool writes."""
+    """One version of one package: the ``files`` that pin it, and the ``locks`` that do, which only a tool may write."""
 
     package: str
     version: str
@@ -46,17 +46,17 @@ class Pinned:
 
 
 class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
-    """Its files are read whole at each look: what is new may be the advisory."""
+    """Reads all manifests at each look, not only changed ones: the advisory may be new."""
 
     spec = SPEC
     checks: ClassVar = {VersionAtLeast: on_file(version_answer)}
 
     def __init__(self, *, ports: SensorPorts, settings: WebIntelligenceSettings) -> None:
         self._sources = sources_of(settings)
-        lacks = ports.unavailable
-        ports = replace(ports, unavailable=lambda: lacks() or ("" if self._sources else NO_SOURCE))
+        inherited = ports.unavailable
+        ports = replace(ports, unavailable=lambda: inherited() or ("" if self._sources else NO_SOURCE))
         super().__init__(ports=ports, settings=settings)
-        self._seen = ""  # the commit of the last look that had its answers
+        self._seen = ""  # the commit of the last complete look
 
     def wants(self, path: str) -> bool:
         return is_manifest(path)
@@ -69,7 +69,7 @@ class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
             group.create_task(wake_at(events, wake))
             due = self._clock.now()
             while True:
-                due = await self._look_by(due)
+                due = await self._look_if_due(due)
                 with self._ports.alarm(due, wake.set):
                     await wake.wait()
                 await until_quiet(wake, quiet_s=limits.debounce_s, most_s=limits.debounce_most_s)
@@ -81,22 +81,22 @@ class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
         failed: list[AdvisoriesUnavailable] = []
         for source in self._sources if pinned else ():
             try:
-                told = await source.about({(p.package, p.version) for p in pinned})
+                answer = await source.about({(p.package, p.version) for p in pinned})
             except AdvisoriesUnavailable as error:
                 failed.append(error)
                 continue
-            advisories += told.advisories
-            problems += [told.note] if told.note else []
+            advisories += answer.advisories
+            problems += [answer.note] if answer.note else []
         if failed and len(failed) == len(self._sources):
             raise failed[0]
-        found, open_ = await asyncio.to_thread(_findings, pinned, advisories)
-        more = [f"and {len(open_) - TOLD} more like these"] if len(open_) > TOLD else []
-        problems += [*open_[:TOLD], *more, *map(str, failed)]
+        found, unfixed = await asyncio.to_thread(_findings, pinned, advisories)
+        more = [f"and {len(unfixed) - LISTED} more like these"] if len(unfixed) > LISTED else []
+        problems += [*unfixed[:LISTED], *more, *map(str, failed)]
         return LookResult(findings=found, problem="; ".join(problems))
 
     # --- when ---
 
-    async def _look_by(self, due: datetime) -> datetime:
+    async def _look_if_due(self, due: datetime) -> datetime:
         """Look if it is time, or if pins have changed; returns when it is time again."""
         now = self._clock.now()
         try:
@@ -107,7 +107,7 @@ class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
             self._seen = (await self._repository.head()).commit or ""
         except OuroError as error:
             self._say(str(error), problem=str(error))
-            return now + min(SOON, self._every)
+            return now + min(RETRY, self._every)
         return now + self._every
 
     @property
@@ -124,7 +124,7 @@ class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
         self._seen = self._seen if changed else head
         return changed
 
-    async def _asked(self, head: str) -> dict[str, str | None]:
+    async def _files_to_scan(self, head: str) -> dict[str, str | None]:
         paths = await self._repository.files(head)
         return dict.fromkeys(path for path in paths if path.isprintable() and self.wants(path))
 
@@ -133,77 +133,77 @@ class WebIntelligence(ChangedFiles[WebIntelligenceSettings]):
 
 
 def _pinned(files: Mapping[str, bytes]) -> tuple[list[Pinned], list[str]]:
-    """What the files pin, each version of a package once; and which files cannot be read."""
+    """Pinned versions of packages, and a message for each file that cannot be read."""
     found: dict[tuple[str, str], Pinned] = {}
     wrong = []
     for path, data in sorted(files.items()):
         try:
-            told = pins(path, data)
+            in_file = pins(path, data)
         except UnreadablePins as error:
             wrong.append(f"{path} cannot be read: {error}")
             continue
-        for pin in told:
+        for pin in in_file:
             if pin.version is not None and parse_version(pin.version) is not None:
                 key = (pin.package, pin.version)
-                _note(found.setdefault(key, Pinned(package=pin.package, version=pin.version)), path, pin)
+                _add_place(found.setdefault(key, Pinned(package=pin.package, version=pin.version)), path, pin)
     return list(found.values()), wrong
 
 
-def _note(pinned: Pinned, path: str, pin: Pin) -> None:
+def _add_place(pinned: Pinned, path: str, pin: Pin) -> None:
     places = pinned.locks if pin.locked else pinned.files
     if path not in places:
         places.append(path)
 
 
 def _findings(pinned: Sequence[Pinned], advisories: Sequence[Advisory]) -> tuple[list[FileFinding], list[str]]:
-    """What can be mended by moving a pin; and, in words, what cannot."""
-    found, open_ = list[FileFinding](), list[str]()
-    for one in pinned:
-        version = parse_version(one.version)
+    """Findings for pins that can be moved to a fixed version, and a message for each of the others."""
+    found, unfixed = list[FileFinding](), list[str]()
+    for pin in pinned:
+        version = parse_version(pin.version)
         if version is None:
             continue
-        hits = [advisory for advisory in advisories if affects(advisory, one.package, version)]
+        hits = [advisory for advisory in advisories if affects(advisory, pin.package, version)]
         if not hits:
             continue
         groups = merge_aliases(hits)
-        about = [a for a in advisories if not a.withdrawn]
-        better = safe_version(one.package, version, about)
-        who = ", ".join(list_names(group) for group in groups[:GROUPS])
-        if better is None:
-            places = ", ".join([*one.files, *one.locks])
-            open_.append(f"{places}: {one.package} {one.version} has {who}, and no version is known to be without")
+        current = [a for a in advisories if not a.withdrawn]
+        fixed = safe_version(pin.package, version, current)
+        names = ", ".join(list_names(group) for group in groups[:GROUPS])
+        if fixed is None:
+            places = ", ".join([*pin.files, *pin.locks])
+            unfixed.append(f"{places}: {pin.package} {pin.version} has {names}, and no fixed version is known")
             continue
-        but = spans_above(one.package, better, about)
-        for path in one.files:
-            check = VersionAtLeast(path=path, package=one.package, version=str(better), but=but)
-            found.append(_finding(one, check, groups, who))
-        open_ += [_of_lock(one, path, str(better), who) for path in one.locks]
-    return found, open_
+        excluded = spans_above(pin.package, fixed, current)
+        for path in pin.files:
+            check = VersionAtLeast(path=path, package=pin.package, version=str(fixed), but=excluded)
+            found.append(_finding(pin, check, groups, names))
+        unfixed += [_lock_message(pin, path, str(fixed), names) for path in pin.locks]
+    return found, unfixed
 
 
-def _of_lock(one: Pinned, path: str, better: str, who: str) -> str:
-    how = LOCKED_BY.get(PurePosixPath(path).name, "the tool that writes its checksums").format(one.package)
-    return f"{path}: {one.package} {one.version} has {who}; {how} moves it to {better} or later"
+def _lock_message(pin: Pinned, path: str, fixed: str, names: str) -> str:
+    how = LOCK_COMMANDS.get(PurePosixPath(path).name, "the tool that writes its checksums").format(pin.package)
+    return f"{path}: {pin.package} {pin.version} has {names}; {how} moves it to {fixed} or later"
 
 
-def _finding(one: Pinned, check: VersionAtLeast, groups: Sequence[Sequence[Advisory]], who: str) -> FileFinding:
+def _finding(pin: Pinned, check: VersionAtLeast, groups: Sequence[Sequence[Advisory]], names: str) -> FileFinding:
     path = check.path
     return FileFinding(
         path=path,
-        what=f"{one.package} {one.version} {' '.join(group[0].id for group in groups)}",
-        goal=f"Move the pin of {one.package} in {path} from {one.version} to {check.version} or later: {who}",
+        what=f"{pin.package} {pin.version} {' '.join(group[0].id for group in groups)}",
+        goal=f"Move the pin of {pin.package} in {path} from {pin.version} to {check.version} or later: {names}",
         closure=check,
-        targets=(path, *(other for other in one.files if other != path)),
-        evidence=tuple(_evidence(one, group) for group in groups[:GROUPS]),
+        targets=(path, *(other for other in pin.files if other != path)),
+        evidence=tuple(_evidence(pin, group) for group in groups[:GROUPS]),
         confidence_bp=9_000,
     )
 
 
-def _evidence(one: Pinned, group: Sequence[Advisory]) -> Evidence:
+def _evidence(pin: Pinned, group: Sequence[Advisory]) -> Evidence:
     words = next((f"{a.summary}\n\n{a.details}" for a in group if a.summary or a.details), "")
     return Evidence(
-        claim=f"Advisory {list_names(group)} speaks of {one.package} {one.version}",
-        evidence=words.strip()[:SHOWN] or "It gives no reasons.",
+        claim=f"Advisory {list_names(group)} is about {pin.package} {pin.version}",
+        evidence=words.strip()[:TEXT_CHARACTERS] or "The advisory has no text.",
         confidence_bp=9_000,
         source="advisory",
     )

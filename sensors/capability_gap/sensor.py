@@ -16,7 +16,7 @@ from ledger.events.op import OpEnded
 from ledger.vocabulary import Entry, EntryKind, Evidence, OwnerConfirms, Signal
 from sensors.bus import Bus, fingerprint
 from sensors.capability_gap import SPEC, CapabilityGapSettings
-from sensors.capability_gap.gaps import GapKind, entropy, is_real, read
+from sensors.capability_gap.gaps import GapKind, entropy, is_real, read_gaps
 from sensors.capability_gap.sightings import SCHEMA, GapMemory, Met
 from sensors.ports import SensorPorts
 from sensors.python_source.syntax import is_test
@@ -77,7 +77,7 @@ class CapabilityGap(Sensor[CapabilityGapSettings]):
     async def _take_in(self, ended: Entry) -> None:
         if ended.op_id is None:
             return
-        seen = read(await self._ledger.entries(op_id=ended.op_id, kinds=OF_AN_OP))
+        seen = read_gaps(await self._ledger.entries(op_id=ended.op_id, kinds=OF_AN_OP))
         if seen is None:
             return
         rounds = {str(met.gap): await self._gaps.round_of(met.gap) for met in await self._gaps.met()}

@@ -10,7 +10,7 @@ from ledger.clock import Clock, stamp
 from ledger.events.event import LedgerEvent
 from ledger.events.sensing import GapReported, GapSeen
 from ledger.store import Ledger, Statement
-from sensors.capability_gap.gaps import Gap, GapKind, OpSeen
+from sensors.capability_gap.gaps import Gap, GapKind, OpSightings
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS gap_sightings (
@@ -84,7 +84,7 @@ class GapMemory:
         rows = await self._query("SELECT count(*) FROM gap_rounds WHERE said > ?", since)
         return int(str(rows[0][0]))
 
-    async def see(self, seen: OpSeen, up_to: int) -> tuple[str, ...]:
+    async def see(self, seen: OpSightings, up_to: int) -> tuple[str, ...]:
         """Remember what an op met; returns the gaps that it shows to be served, of those that were met before.
 
         An op that met nothing and served nothing leaves no trace.

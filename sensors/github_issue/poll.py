@@ -20,7 +20,7 @@ from sensors.bus import fingerprint
 from sensors.github_issue import GitHubIssueSettings
 from sensors.ports import GhAnswer, GhPort, Redact
 from sensors.requests.deliveries import Deliveries
-from sensors.requests.news import BODY_CHARS, IssueNews, Login, name_of, same_login
+from sensors.requests.news import BODY_CHARS, IssueNews, Login, name_of, normalise_login
 
 T = TypeVar("T", bound=BaseModel)
 Of = TypeVar("Of")
@@ -140,7 +140,7 @@ class IssuePoll:
         self._clock = clock
         self._redact = redact
         self._settings = settings
-        self._listed = {same_login(name) for name in settings.authors}
+        self._listed = {normalise_login(name) for name in settings.authors}
 
     async def look(self, known: Mapping[str, tuple[int, bool]]) -> None:
         """Take what is new. ``known``: of issues, by name, how often they have ended, and whether they ask for work.
@@ -183,7 +183,7 @@ class IssuePoll:
         key = fingerprint("gh", name_of(news), sha256_hex(f"{news.title}\0{news.body}"), str(ends))
         if await self._deliveries.seen((key,)):
             return False
-        if same_login(news.author) in self._listed:
+        if normalise_login(news.author) in self._listed:
             stranger = await self._stranger(news)
             if stranger:  # asked for again at each look: the label may be given anew by somebody who counts
                 news = news.model_copy(update={"sender": stranger})
@@ -200,7 +200,7 @@ class IssuePoll:
         answer = await self._call("api", "graphql", "-f", f"query={QUERY}", *fields)
         past = (await self._read(_Reply, answer)).data.repository.issue
         hands = hands_in(past, self._settings.label)
-        return next((who for who in hands if same_login(who) not in self._listed), "")
+        return next((who for who in hands if normalise_login(who) not in self._listed), "")
 
     async def _take_ended(self, repository: str, there: set[str], known: Mapping[str, tuple[int, bool]]) -> None:
         """What asked for work and is not listed any more is closed, or has lost its label."""

@@ -21,7 +21,7 @@ from sensors.github_issue.poll import GhUnavailable, IssuePoll
 from sensors.ports import SensorPorts
 from sensors.requests.deliveries import Deliveries, WaitingNews
 from sensors.requests.named_check import files_of, find_defined, named_tests
-from sensors.requests.news import IssueNews, digest_of, goal_of, name_of, same_login, text_of
+from sensors.requests.news import IssueNews, digest_of, goal_of, name_of, normalise_login, text_of
 from sensors.sensor import Sensor
 
 ASKING = frozenset({"opened", "reopened", "edited", "labeled"})
@@ -43,7 +43,7 @@ def judge(news: IssueNews, settings: GitHubIssueSettings) -> IssueRuling:
     Both the author and the person who acted have to be listed: others can edit an issue, and anyone with the right can
     set a label.
     """
-    listed = {same_login(name) for name in settings.authors}
+    listed = {normalise_login(name) for name in settings.authors}
     places = {name.casefold() for name in settings.repositories}
     if places and news.repository.casefold() not in places:
         return IssueRuling(rule="issue.repository", reason="Its repository is not on the list.")
@@ -51,9 +51,9 @@ def judge(news: IssueNews, settings: GitHubIssueSettings) -> IssueRuling:
         return IssueRuling(rule="issue.ended", reason=f"The issue was {news.action}.", ends=True)
     if news.action not in ASKING:
         return IssueRuling(rule="issue.action", reason="Nothing follows from this.")
-    if same_login(news.author) not in listed:
+    if normalise_login(news.author) not in listed:
         return IssueRuling(rule="issue.author", reason="Its author is not on the list.")
-    if same_login(news.sender) not in listed:
+    if normalise_login(news.sender) not in listed:
         return IssueRuling(rule="issue.sender", reason="Who did this is not on the list.")
     if settings.label not in news.labels:
         return IssueRuling(rule="issue.label", reason=f"It does not have the label {settings.label}.")

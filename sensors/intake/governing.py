@@ -1,4 +1,4 @@
-"""The governor at work: looks at the machine, infers the posture, and records what is held back and why."""
+"""Applies the governor's rules: reads the load, infers the posture, records which lanes are held back and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ledger.vocabulary import Draft, OpOutcome, RootCause, Source, SourceClass, 
 from sensors.intake.governor import GovernorSettings, Lane, Ruling, Situation, brake, decide
 from sensors.intake.history import DAY, Tally
 from sensors.intake.ports import ReadSurroundings
-from sensors.intake.posture import CurrentPosture, Posture, Signs, infer, owners_word, settle
+from sensors.intake.posture import CurrentPosture, Posture, Signs, chosen_posture, infer, settle
 from sensors.intake.pressure import Pressure
 from sensors.intake.queue import DurableQueue, step
 from sensors.intake.queue_state import QueueState
@@ -22,7 +22,7 @@ from sensors.intake.records import Item, ItemState
 
 
 class Governor:
-    """Asks :func:`decide` for each lane. What it holds back stays queued; nothing is polled while nothing waits."""
+    """Applies :func:`decide` to each lane. Signals of a held lane stay queued; without held lanes nothing is polled."""
 
     def __init__(
         self,
@@ -39,26 +39,26 @@ class Governor:
         self.settings = settings
         self._read_surroundings = surroundings
         self._surroundings = Pressure()
-        self._looked_at: float | None = None  # monotonic, like the next
+        self._looked_at: float | None = None  # monotonic clock
         self._inferred_at: float | None = None
-        self._told: dict[Lane, str] = {}  # rule by which a lane was held back when the ledger was last told
-        self._stirred = clock.now()
+        self._recorded: dict[Lane, str] = {}  # by lane: the recorded rule that holds it back
+        self._last_signal_at = clock.now()
         self.current = CurrentPosture()
-        self._looking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """What earlier boots have left."""
+        """Load the history and the posture that earlier boots recorded."""
         self._queue.history.fill(await self._store.begun(stamp(self._clock.now() - DAY)))
         self.current = await self._store.load_posture()
 
-    def stirred(self) -> None:
-        """A signal came: it is not idle."""
-        self._stirred = self._clock.now()
+    def note_signal(self) -> None:
+        """Note that a signal has arrived, for the idle time."""
+        self._last_signal_at = self._clock.now()
 
-    # --- answers ---
+    # --- decisions ---
 
     def situation(self) -> Situation:
-        """Everything that the answers of this moment depend on."""
+        """The inputs of all decisions at this moment."""
         tally = self._queue.history.hour(self._clock.now())
         return Situation(
             tally=tally,
@@ -69,7 +69,7 @@ class Governor:
         )
 
     def rulings(self) -> Callable[[Lane], Ruling]:
-        """The answers of this moment, each thought out once."""
+        """A function from lane to ruling for this moment; each ruling is computed once."""
         situation, known = self.situation(), dict[Lane, Ruling]()
 
         def ruling(lane: Lane) -> Ruling:
@@ -80,13 +80,13 @@ class Governor:
         return ruling
 
     def next_look_s(self) -> float | None:
-        """Seconds until something that is held back may be free; None while nothing is."""
+        """Seconds until the next look, at which a held lane may become free; None if no lane is held."""
         ruling, now = self.rulings(), self._clock.now()
         held = [found for lane in self._queue.order.lanes if not (found := ruling(lane)).free]
         if not held:
             return None
-        falls = [(each.until - now).total_seconds() for each in held if each.until is not None]
-        return max(0.0, min([self.settings.look_every_s, *falls]))
+        waits = [(each.until - now).total_seconds() for each in held if each.until is not None]
+        return max(0.0, min([self.settings.look_every_s, *waits]))
 
     @property
     def waiting(self) -> Mapping[Lane, int]:
@@ -96,13 +96,13 @@ class Governor:
     # --- effects ---
 
     async def look(self) -> None:
-        """Look at the machine and infer the posture if that was long ago; record changes of what is held back."""
-        async with self._looking:
-            await self._look_around()
+        """Read the load and infer the posture if they are due; record lanes whose ruling has changed."""
+        async with self._lock:
+            await self._read_machine()
             await self._infer()
-            await self._tell()
+            await self._record_changes()
 
-    async def _look_around(self) -> None:
+    async def _read_machine(self) -> None:
         now = self._clock.monotonic()
         if self._looked_at is None or now - self._looked_at >= self.settings.look_every_s:
             self._looked_at = now
@@ -131,15 +131,15 @@ class Governor:
         self.current = new
 
     async def set_posture(self, posture: Posture, *, hours: float, why: str) -> CurrentPosture:
-        """The owner sets it, audited. Raises ``ControlError`` for more than a day."""
-        new = owners_word(posture, hours=hours, why=why, now=self._clock.now())
-        async with self._looking:
+        """Set the posture for the owner, recorded. Raises ``ControlError`` for more than a day."""
+        new = chosen_posture(posture, hours=hours, why=why, now=self._clock.now())
+        async with self._lock:
             await run_to_completion(self._change_posture(new))
         return new
 
     async def clear_posture(self) -> CurrentPosture:
-        """The owner takes his word back: it is inferred at once."""
-        async with self._looking:
+        """End the owner's choice; the posture is inferred at once."""
+        async with self._lock:
             if self.current.by == "owner":
                 self.current = self.current.model_copy(update={"until": stamp(self._clock.now())})
             await run_to_completion(self._infer())
@@ -150,12 +150,12 @@ class Governor:
         await self._store.write(event, *decided)
         self.current = new
 
-    async def _tell(self) -> None:
-        """Each lane that is held back by another rule than before, or is free again, is one entry."""
+    async def _record_changes(self) -> None:
+        """Write one entry for each lane that is held back by another rule than before, or is free again."""
         ruling, situation = self.rulings(), self.situation()
         lanes = {lane: ruling(lane) for lane in self._queue.order.lanes}
-        changed = {lane: now for lane, now in lanes.items() if now.rule != self._told.get(lane, "")}
-        self._told = {lane: found.rule for lane, found in lanes.items() if not found.free}
+        changed = {lane: now for lane, now in lanes.items() if now.rule != self._recorded.get(lane, "")}
+        self._recorded = {lane: found.rule for lane, found in lanes.items() if not found.free}
         if changed:
             drafts = [ruling_inputs(lane, situation, found, self.settings) for lane, found in changed.items()]
             await self._store.write(step("governed"), *drafts)
@@ -164,8 +164,8 @@ class Governor:
         """What the posture is inferred from, now."""
         now = self._clock.now()
         day, states = self._queue.history.day(now), [item.state for item in self._queue]
-        waiting = [*self._queue.order.lanes.items(), *((Lane.of(i), 1) for i in self._queue if _in_work(i))]
-        sensed = [(lane, n) for lane, n in waiting if not lane.owners]  # that the owner wants much says nothing
+        waiting = [*self._queue.order.lanes.items(), *((Lane.of(i), 1) for i in self._queue if _is_in_work(i))]
+        sensed = [(lane, n) for lane, n in waiting if not lane.owners]  # the owner's own requests are no sign of load
         reflex = sum(n for lane, n in sensed if SOURCES[lane.source].routed_as is SourceClass.REFLEX)
         return Signs(
             critical_waiting=sum(n for lane, n in sensed if lane.urgency is Urgency.CRITICAL),
@@ -178,20 +178,20 @@ class Governor:
             completed_day=sum(each.outcome in (OpOutcome.COMPLETE, OpOutcome.NOOP) for each in day),
             failed_day=sum(each.failed for each in day),
             rejected_day=sum(each.cause is RootCause.APPROVAL_REJECTED for each in day),
-            idle_s=max(0, int((now - max([self._stirred, *(unstamp(e.at) for e in day[-1:])])).total_seconds())),
+            idle_s=max(0, int((now - max([self._last_signal_at, *(unstamp(e.at) for e in day[-1:])])).total_seconds())),
             burn_bp=self._surroundings.burn_bp,
         )
 
 
-def _in_work(item: Item) -> bool:
+def _is_in_work(item: Item) -> bool:
     return item.state in (ItemState.CLAIMED, ItemState.IN_FLIGHT)
 
 
-# --- what stands in the ledger, and how it is made again ---
+# --- recorded inputs, and their replay ---
 
 
 def ruling_inputs(lane: Lane, situation: Situation, found: Ruling, settings: GovernorSettings) -> Draft:
-    """A ruling with everything that it was made of: whole numbers and words only."""
+    """The entry of a ruling with all its inputs, which are integers and strings only."""
     inputs = {
         "lane": [lane.source.value, int(lane.urgency), lane.again, lane.owners],
         "tally": situation.tally.model_dump(mode="json", exclude={"oldest"}),
@@ -204,10 +204,10 @@ def ruling_inputs(lane: Lane, situation: Situation, found: Ruling, settings: Gov
 
 
 def replay_ruling(inputs: dict[str, Any]) -> str:
-    """The rule that follows from the inputs of an entry: for replay."""
+    """The rule that follows from an entry's inputs, for replay."""
     source, urgency, again, owners = inputs["lane"]
     settings = GovernorSettings.model_validate(inputs["settings"])
-    tally, around = Tally.model_validate(inputs["tally"]), Pressure.model_validate(inputs["surroundings"])
-    situation = Situation(tally, Posture(inputs["posture"]), around, brake(tally, around, settings), inputs["active"])
+    tally, load = Tally.model_validate(inputs["tally"]), Pressure.model_validate(inputs["surroundings"])
+    situation = Situation(tally, Posture(inputs["posture"]), load, brake(tally, load, settings), inputs["active"])
     lane = Lane(Source(source), Urgency(urgency), again, owners)
     return decide(lane, situation, settings).rule

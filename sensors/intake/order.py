@@ -17,7 +17,7 @@ from ledger.clock import unstamp
 from ledger.vocabulary import Source
 from sensors.intake.claims import FileClaims
 from sensors.intake.governor import Lane
-from sensors.intake.priority import MOST_BEHIND, PriorityInputs, order_key, priority
+from sensors.intake.priority import MAX_BLOCKED, PriorityInputs, order_key, priority
 from sensors.intake.records import Item
 from sensors.ports import TrackRecord
 
@@ -195,8 +195,8 @@ class WaitingOrder:
             for signal_id in self._by_file.get(path, ()):
                 if signal_id != item.id:
                     others.add(signal_id)
-                if len(others) >= MOST_BEHIND:  # the formula counts no further
-                    return MOST_BEHIND
+                if len(others) >= MAX_BLOCKED:  # the formula counts no further
+                    return MAX_BLOCKED
         return len(others)
 
     def _later_or_ready(self, item: Item) -> None:
@@ -229,7 +229,7 @@ class WaitingOrder:
         """Update the others on the same files, whose count has changed, where it is not saturated."""
         for path in item.signal.targets:
             sharing = self._by_file.get(path, ())
-            if len(sharing) > MOST_BEHIND + 1:
+            if len(sharing) > MAX_BLOCKED + 1:
                 continue
             for signal_id in sharing:
                 if signal_id != item.id and signal_id in self._version:  # neither asleep nor aside

@@ -117,12 +117,12 @@ def settle(
     return current if young and inferred.confidence_bp < bypass_bp else fresh
 
 
-def owners_word(posture: Posture, *, hours: float, why: str, now: datetime) -> CurrentPosture:
-    """The owner sets it. Raises ``ControlError`` for no time, or for more than a day."""
+def chosen_posture(posture: Posture, *, hours: float, why: str, now: datetime) -> CurrentPosture:
+    """A posture chosen by the owner. Raises ``ControlError`` for no time, or for more than a day."""
     if not 0 < hours <= MOST_HOURS:
         raise ControlError(
             f"A posture can be set for more than 0 and at most {MOST_HOURS} hours, not for {hours:g}.",
-            remedy="After that it is inferred again, or set it anew.",
+            remedy="After that it is inferred again, or you can set it once more.",
         )
     until = stamp(now + timedelta(hours=hours))
     return CurrentPosture(posture=posture, by="owner", since=stamp(now), until=until, confidence_bp=10_000, why=why)

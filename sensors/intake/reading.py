@@ -1,4 +1,4 @@
-"""The queue as the tables have it, for a look at the record where no daemon runs."""
+"""Reads the intake queue from the ledger's database, for commands that work while no daemon runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sensors.intake.settings import RouterSettings
 
 
 async def snapshot_of(ledger: Ledger, *, clock: Clock, lines: int) -> QueueSnapshot:
-    """Every signal that has not ended, and the dead. Nothing is held back: no governor runs.
+    """The queue with every open signal and the dead ones. No lane is held back, as no governor runs.
 
-    Priorities are as the sensors assert them: only the daemon weighs their earlier claims.
+    Priorities use the confidence stated by the sensors: only the daemon adjusts it by their earlier claims.
     """
     queue = QueueState(RouterSettings(), lambda item: 0, no_record)
     if await ledger.query("SELECT 1 FROM sqlite_master WHERE name = 'intake_items'"):

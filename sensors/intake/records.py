@@ -1,4 +1,4 @@
-"""The values of the intake queue: items, leases, receipts, and what a person is shown."""
+"""Value types of the intake queue: items, leases, receipts, and views for a person."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ledger.vocabulary import Frozen, Operation, Signal, TestsPass
 
 
 class ItemState(StrEnum):
-    """State of a signal. DONE and DEAD are ends; DEAD stays listed."""
+    """State of a signal. DONE and DEAD are final; dead signals stay listed."""
 
     QUEUED = "queued"
-    CLAIMED = "claimed"  # a worker has it and has not begun: after a crash it is queued again
-    IN_FLIGHT = "in_flight"  # it may have acted
-    PARKED = "parked"  # waits for a person: with an op for an approval, without one because admission was refused
-    QUARANTINED = "quarantined"  # it may have acted and nobody knows: shown, never retried unasked
+    CLAIMED = "claimed"  # a worker has it but no work was done: queued again after a crash
+    IN_FLIGHT = "in_flight"  # its op may have changed something
+    PARKED = "parked"  # waits for a person: for an approval (with an op), or refused at admission (without)
+    QUARANTINED = "quarantined"  # its op may have changed something, unknown what: shown, retried only on request
     AWAITING_MERGE = "awaiting_merge"  # its repair lies on a review branch
     DONE = "done"
     DEAD = "dead"  # given up after too many attempts
@@ -35,14 +35,14 @@ class Item(Frozen):
     not_before: str  # end of the coalescing wait
     op_id: str | None = None
     attempts: int = 0  # ops that ended without success
-    generation: int = 0  # how often it was claimed
+    generation: int = 0  # number of claims; a lease of an earlier one is void
     closed_at: str | None = None
     success: bool = False  # DONE by an op that reached its goal
     reason: str = ""
     branch: str | None = None
-    history: tuple[str, ...] = ()  # one line for each op that had it
-    seen_again_at: str | None = None  # commit at which the same condition was reported while an op had it
-    asked: bool = False  # the owner wants it now: the governor's caps do not hold it back
+    history: tuple[str, ...] = ()  # one line for each op that worked on it
+    seen_again_at: str | None = None  # commit at which it was reported again during an op
+    asked: bool = False  # the owner requested it now: exempt from the governor's limits
 
     @property
     def id(self) -> str:
@@ -50,7 +50,7 @@ class Item(Frozen):
 
     @property
     def merges_with(self) -> tuple[str, str, str | None, str]:
-        """Only items that agree in this may become one op: boot, commit, snapshot and kind of closure."""
+        """Boot, commit, snapshot and kind of closure: only items with equal values can be merged into one op."""
         return (self.signal.boot, self.signal.base, self.signal.snapshot, self.signal.closure.kind)
 
     @property
@@ -61,7 +61,7 @@ class Item(Frozen):
 
 
 class Lease(Frozen):
-    """One active op: the generation identifies its holder, the expiry ends the hold."""
+    """A worker's hold on an op. ``generation`` identifies the holder; it ends at ``expires_at``."""
 
     operation: Operation
     state: ItemState
@@ -75,18 +75,18 @@ class Lease(Frozen):
 
 
 class Receipt(Frozen):
-    """What became of a submitted signal; it is durable by the time this exists."""
+    """The result of submitting a signal, which is already durable."""
 
     signal_id: str
     status: Literal["queued", "duplicate", "suppressed", "parked"]
     reason: str = ""
-    of: str | None = None  # the signal that it repeats
+    of: str | None = None  # the earlier signal that it duplicates
 
 
 class RecoveryReport(Frozen):
-    """What a boot found. ``undecided`` ops may have acted: the daemon answers for each with requeue or quarantine."""
+    """What a boot found. ``undecided`` ops may have changed something: the daemon requeues or quarantines each."""
 
-    requeued: tuple[str, ...] = ()  # signals that provably never acted
+    requeued: tuple[str, ...] = ()  # signals whose op provably changed nothing
     undecided: tuple[str, ...] = ()  # op ids
     parked: tuple[str, ...] = ()  # op ids that wait for a person
     quarantined: tuple[str, ...] = ()  # signal ids
@@ -108,13 +108,13 @@ class QueueLine:
     reason: str
     branch: str | None
     waits_for: str | None  # op that holds one of its files
-    waits: str  # why it does not run now; empty when nothing but its turn is missing
+    waits: str  # why it does not run now; empty if it only waits for its turn
     history: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """The whole queue at one moment. ``ready`` are the best waiting signals whose files are free, best first."""
+    """The whole queue at one moment. ``ready``: waiting signals whose files are free, by priority."""
 
     paused: bool
     counts: dict[str, int]

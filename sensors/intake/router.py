@@ -88,7 +88,7 @@ class IntakeRouter:
         ``asked``: a person wants it done now, whatever became of it before.
         """
         await self._load()
-        self.governor.stirred()
+        self.governor.note_signal()
         told = await asyncio.to_thread(signal_without_secrets, signal, self._ports.redact)
         stamped = told.model_copy(
             update={"boot": signal.boot or self._boot, "seen_at": signal.seen_at or stamp(self._clock.now())}

@@ -10,7 +10,7 @@ from sensors.opportunities import SPEC
 from sensors.opportunities.unused import find_unused, short_name
 from sensors.python_source.census import SourceTree
 from sensors.python_source.duplicates import Place as At
-from sensors.python_source.duplicates import functions_of, sets_of
+from sensors.python_source.duplicates import duplicate_sets, functions_of
 from sensors.python_source.modules import Defined
 
 # --- duplicates ---
@@ -20,9 +20,9 @@ def new_duplicates(
     now: SourceTree, before: SourceTree, changed: Collection[str], *, least_statements: int
 ) -> Iterator[FileFinding]:
     """Sets of equal functions that have grown, the largest first. What only moved is as it was."""
-    held = sets_of(before, least_statements=least_statements)
+    held = duplicate_sets(before, least_statements=least_statements)
     known = {frozenset(name for (_, name), _ in places) for places in held.values()}
-    sets = sets_of(now, least_statements=least_statements)
+    sets = duplicate_sets(now, least_statements=least_statements)
     for shape, places in sorted(sets.items(), key=lambda row: -row[1][0][1].nodes):
         brought = [path for (path, _), _ in places if path in changed]
         grown = len(places) > len(held.get(shape, ()))

@@ -17,7 +17,7 @@ from sensors.closure_checks import AnswerCheck, ClosurePorts
 from sensors.performance import SPEC, PerformanceRegressionSettings
 from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, format_value, measurements
 from sensors.performance.measuring import MOST, Benchmark, benchmark_files, digest_of
-from sensors.performance.noise import Usual, is_worse, percent, usual
+from sensors.performance.noise import Baseline, is_worse, percent, summarise
 from sensors.performance.samples import SCHEMA, Samples, baseline
 from sensors.ports import SensorPorts
 from sensors.sensor import Sensor
@@ -36,7 +36,7 @@ class Worse(Frozen):
 
     measured: Measurement
     now: float
-    usual: Usual
+    usual: Baseline
     good: str
     commit: str
 
@@ -144,7 +144,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
         if course is None:
             return None
         earlier = baseline(course.earlier, self._settings.least_samples)
-        found = usual([each.value for each in earlier], measured.better, self._settings.bounds)
+        found = summarise([each.value for each in earlier], measured.better, self._settings.bounds)
         if found is None or not is_worse(course.now, found.limit, measured.better):
             return None
         await self._samples.mark(measured.name, commit)

@@ -1,4 +1,4 @@
-"""The fields of webhook payloads that are read. Pure; all of it is data.
+"""Parses webhook payloads; only the fields declared here are read. Pure; the contents are untrusted data.
 
 GitHub: https://docs.github.com/en/webhooks/webhook-events-and-payloads (issues, workflow_run, ping). Everything else:
 a Standard Webhook whose type is ``ci.failed``.
@@ -14,20 +14,20 @@ from ledger.ids import sha256_hex
 from ledger.vocabulary import Frozen
 
 BODY_CHARS = 16_000
-"""Of an issue's text more is not kept: GitHub allows 65,536 characters, a prompt has room for a part of it."""
+"""Maximum characters kept of an issue's text: GitHub allows 65,536, which is more than a prompt can hold."""
 
 RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")]
 Login = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-def same_login(name: str) -> str:
-    """A login as it is compared: case does not count, and no letter of another script folds into one of ASCII."""
+def normalise_login(name: str) -> str:
+    """A login for comparison: ASCII in lower case, others unchanged (no other letter may fold into an ASCII one)."""
     return name.lower() if name.isascii() else name
 
 
 class _WebhookModel(BaseModel):
-    """A part of a payload: unknown fields are passed over, known ones have to be right."""
+    """A part of a payload: unknown fields are ignored, known ones are validated."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
@@ -95,7 +95,7 @@ class _StandardBuild(_WebhookModel):
 
 
 class IssueNews(Frozen):
-    """Something happened to an issue. ``label`` is the one that was added or taken away, if that is what happened."""
+    """An event of an issue. ``label``: the label that the event added or removed, if any."""
 
     kind: Literal["issue"] = "issue"
     action: str
@@ -111,7 +111,7 @@ class IssueNews(Frozen):
 
 
 class BuildNews(Frozen):
-    """Somebody else's build of a commit failed."""
+    """A failed build of a commit, e.g. in a CI service."""
 
     kind: Literal["build"] = "build"
     commit: str
@@ -119,7 +119,7 @@ class BuildNews(Frozen):
 
 
 class NoNews(Frozen):
-    """Understood, and nothing follows from it."""
+    """A valid delivery that needs no action."""
 
     kind: Literal["none"] = "none"
     reason: str
@@ -128,7 +128,7 @@ class NoNews(Frozen):
 News = IssueNews | BuildNews | NoNews
 
 
-def of_github(event: str, body: bytes) -> News:
+def parse_github(event: str, body: bytes) -> News:
     """Parse a delivery of GitHub; ``event`` is its ``X-GitHub-Event``. Raises ``ValidationError``."""
     if event == "issues":
         return _issue_news(_Issues.model_validate_json(body))
@@ -137,47 +137,47 @@ def of_github(event: str, body: bytes) -> News:
     if event == "ping":
         return NoNews(reason=f"the ping of hook {_Ping.model_validate_json(body).hook_id}")
     _WebhookModel.model_validate_json(body)
-    return NoNews(reason="an event that nobody here asks for")
+    return NoNews(reason="an event that is not used")
 
 
-def of_standard(body: bytes) -> News:
+def parse_standard(body: bytes) -> News:
     """Parse a Standard Webhook. Raises ``ValidationError``."""
     if _Standard.model_validate_json(body).type != "ci.failed":
-        return NoNews(reason="a type that nobody here asks for")
+        return NoNews(reason="a type that is not used")
     build = _StandardBuild.model_validate_json(body).data
     return BuildNews(commit=build.commit, name=build.name)
 
 
-def _issue_news(told: _Issues) -> IssueNews:
-    issue = told.issue
+def _issue_news(payload: _Issues) -> IssueNews:
+    issue = payload.issue
     return IssueNews(
-        action=told.action,
-        repository=told.repository.full_name,
+        action=payload.action,
+        repository=payload.repository.full_name,
         number=issue.number,
         title=issue.title,
         body=(issue.body or "")[:BODY_CHARS],
         is_open=issue.state == "open",
         author=issue.user.login,
-        sender=told.sender.login,
+        sender=payload.sender.login,
         labels=tuple(label.name for label in issue.labels),
-        label=told.label.name if told.label else "",
+        label=payload.label.name if payload.label else "",
     )
 
 
-def _build_news(told: _WorkflowRun) -> News:
-    """A failure on the default branch of the repository itself: a fork may well call its branch the same."""
-    run, home = told.workflow_run, told.repository
-    if told.action != "completed" or run.conclusion != "failure":
+def _build_news(payload: _WorkflowRun) -> News:
+    """A failed run on the default branch of the repository itself; a fork's branch can have the same name."""
+    run, home = payload.workflow_run, payload.repository
+    if payload.action != "completed" or run.conclusion != "failure":
         return NoNews(reason="a run that has not failed")
     if not home.default_branch or run.head_branch != home.default_branch:
-        return NoNews(reason="a run of another branch than the default one")
+        return NoNews(reason="a run that is not of the default branch")
     if run.head_repository is None or run.head_repository.full_name != home.full_name:
         return NoNews(reason="a run of another repository's branch")
     return BuildNews(commit=run.head_sha, name=run.name or "")
 
 
 TITLE_CHARS = 300
-BODY_SHOWN = 6_000
+BODY_PROMPT_CHARS = 6_000
 
 
 def name_of(news: IssueNews) -> str:
@@ -192,10 +192,10 @@ def goal_of(news: IssueNews) -> str:
 
 
 def text_of(news: IssueNews) -> str:
-    """Title and body, as far as they are shown to a model."""
-    return f"{news.title}\n\n{news.body}"[:BODY_SHOWN]
+    """Title and body as shown to a model, cut at a limit."""
+    return f"{news.title}\n\n{news.body}"[:BODY_PROMPT_CHARS]
 
 
 def digest_of(news: IssueNews) -> str:
-    """Changes when the words of the issue change."""
+    """A hash of title and body."""
     return sha256_hex(f"{news.title}\0{news.body}")

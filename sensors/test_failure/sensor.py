@@ -141,7 +141,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             await self._wake.wait()
             try:
                 async with asyncio.TaskGroup() as meanwhile:
-                    meanwhile.create_task(self._suite.make_ready())
+                    meanwhile.create_task(self._suite.prepare())
                     await until_quiet(
                         self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s
                     )
@@ -150,7 +150,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
                 self._show(str(error))
                 self._looked.clear()
             finally:
-                await self._suite.let_go()
+                await self._suite.discard_prepared()
 
     async def _scan_unless_head_moves(self) -> None:
         """One scan. When HEAD moves meanwhile, the scan and its test run are cancelled and another one follows."""
@@ -223,7 +223,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             red,
             base=base,
             snapshot=tree if tree != base else None,
-            green_before=await self._suite.green_before(tree, [result.id for result in red]),
+            passing_before=await self._suite.passing_before(tree, [result.id for result in red]),
             depth=await self._depth_at(tree) if tree == base else 0,
             seen_at=stamp(self._clock.now()),
             redact=self._ports.redact,
@@ -234,7 +234,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             run.red,
             base=commit,
             snapshot=None,
-            green_before=frozenset(),
+            passing_before=frozenset(),
             depth=0,
             seen_at=stamp(self._clock.now()),
             redact=self._ports.redact,

@@ -40,7 +40,7 @@ def signals_of(
     *,
     base: str,
     snapshot: str | None,
-    green_before: Collection[str],
+    passing_before: Collection[str],
     depth: int,
     seen_at: str,
     redact: Redact,
@@ -52,7 +52,7 @@ def signals_of(
     found = []
     for cause, results in by_cause(red).items():
         ids = list_test_ids(results)
-        urgency = Urgency.CRITICAL if set(ids) <= set(green_before) else Urgency.HIGH
+        urgency = Urgency.CRITICAL if set(ids) <= set(passing_before) else Urgency.HIGH
         found.append(
             Signal(
                 id=new_signal_id(),

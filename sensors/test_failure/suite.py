@@ -1,4 +1,4 @@
-"""Runs the suite at a committed tree, twice if it is red, and interprets the result."""
+"""Runs the test suite at a commit, and its failing tests once more; interprets the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 
 class SuiteFinding(Frozen):
-    """What two looks at one tree gave. ``problem`` is set when the tests gave no answer: nothing follows from that."""
+    """The result for one commit. ``problem`` is set if the tests gave no verdict; then nothing may be concluded."""
 
     known: KnownOutcome
     red: tuple[TestResult, ...] = ()  # red in both runs
@@ -26,7 +26,7 @@ class SuiteFinding(Frozen):
 
 
 class Suite:
-    """Asks the test door and records each run."""
+    """Runs the suite and records each run."""
 
     def __init__(
         self,
@@ -43,42 +43,41 @@ class Suite:
         self._confirm_limit = confirm_limit
         self._redact = redact
 
-    async def make_ready(self) -> None:
-        """HEAD is looked at soon: where its outcome is not known, the runs may begin to get ready. The second one has a
-        process of its own, whose hash seed is another: what fails by chance shows.
+    async def prepare(self) -> None:
+        """Prepare for a look at HEAD if its outcome is unknown. Problems of the repository are left to the look.
 
-        Problems of the repository are reported by the look.
+        The second run has its own process with another hash seed, which reveals tests that fail by chance.
         """
         with contextlib.suppress(OuroError):
             head = (await self._repository.head()).commit
             if head is not None and await self._outcomes.of(head) is None:
-                await self._tests.make_ready(head)
+                await self._tests.prepare(head)
 
-    async def let_go(self) -> None:
-        """No look is to come just now."""
-        await self._tests.let_go()
+    async def discard_prepared(self) -> None:
+        """End preparations: no look follows."""
+        await self._tests.discard_prepared()
 
     async def look(self, tree: str) -> SuiteFinding:
-        """Run everything at ``tree``; what is red is run again at the same tree: only red twice in a row is red."""
+        """Run the suite at ``tree``, then its failing tests once more: only tests that fail twice in a row are red."""
         first = await self._run(tree)
         known = KnownOutcome(tree=tree, collected=len(first.collected))
         if first.status is RunStatus.GREEN:
             return SuiteFinding(known=known)
         if first.status is not RunStatus.RED or not first.red:
-            return _no_answer(known, first)
+            return _finding_without_verdict(known, first)
         ids = tuple(dict.fromkeys(result.id for result in first.red))
         second = await self._run(tree, ids if len(ids) <= self._confirm_limit else None)
         if second.status not in VERDICTS:
-            return _no_answer(known, second)
-        again = {result.id: result for result in second.red}
-        red = tuple(again[test] for test in ids if test in again)
-        flaky = tuple(test for test in ids if test not in again)
+            return _finding_without_verdict(known, second)
+        failed_again = {result.id: result for result in second.red}
+        red = tuple(failed_again[test] for test in ids if test in failed_again)
+        flaky = tuple(test for test in ids if test not in failed_again)
         return SuiteFinding(
             known=known.model_copy(update={"red": tuple(result.id for result in red), "flaky": flaky}), red=red
         )
 
-    async def green_before(self, tree: str, ids: Sequence[str]) -> frozenset[str]:
-        """Those of ``ids`` that were green at the parent of ``tree``; usually known without a run."""
+    async def passing_before(self, tree: str, ids: Sequence[str]) -> frozenset[str]:
+        """Those of ``ids`` that passed at the parent of ``tree``; usually known without a run."""
         parent = await self._repository.parent(tree)
         if parent is None:
             return frozenset()
@@ -96,21 +95,24 @@ class Suite:
         return run
 
 
-NO_ANSWER = {
+PROBLEMS = {
     RunStatus.TIMEOUT: (
         "The tests did not end in time",
         "Run them by hand to see which hangs; where they are only slow, raise pipeline.suite_budget_s.",
     ),
     RunStatus.INFRA: ("The tests could not be run", "`ouro doctor` checks the set-up."),
 }
-NO_VERDICT = ("The tests gave no answer", "Run pytest by hand to see more.")
-NO_TESTS = ("There are no tests that pytest finds", "Write one that fails where the code is wrong, then ask again.")
+OTHER_PROBLEM = ("The tests gave no answer", "Run pytest by hand to see more.")
+NO_TESTS = (
+    "There are no tests that pytest finds",
+    "Write one that fails where the code is wrong, then ask again.",
+)
 
 
-def _no_answer(known: KnownOutcome, run: TestRun) -> SuiteFinding:
-    nothing = run.status is RunStatus.INCONCLUSIVE and not run.collected and run.reason.startswith("No test")
-    word, remedy = NO_TESTS if nothing else NO_ANSWER.get(run.status, NO_VERDICT)
+def _finding_without_verdict(known: KnownOutcome, run: TestRun) -> SuiteFinding:
+    no_tests = run.status is RunStatus.INCONCLUSIVE and not run.collected and run.reason.startswith("No test")
+    sentence, remedy = NO_TESTS if no_tests else PROBLEMS.get(run.status, OTHER_PROBLEM)
     reason = run.reason.rstrip(".")
     return SuiteFinding(
-        known=known, problem=f"{word} at {known.tree[:12]}{': ' if reason else ''}{reason}.", remedy=remedy
+        known=known, problem=f"{sentence} at {known.tree[:12]}{': ' if reason else ''}{reason}.", remedy=remedy
     )

@@ -1,7 +1,7 @@
-"""Spoken commands and goals, as text from any speech program over the control socket.
+"""Sensor for spoken commands and goals, which a speech program sends as text over the control socket.
 
-What changes something needs enough confidence, approvals are refused, and an immediate repetition counts once. Ignored
-utterances are not kept.
+Commands that change something need enough confidence. Approvals are refused. An immediate repetition counts once.
+Ignored utterances are not stored.
 """
 
 from __future__ import annotations
@@ -41,54 +41,54 @@ class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
         return ()
 
     def state(self) -> SensorState:
-        told = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(self._counts.items()))
-        line = f"{self._counts.total()} heard: {told}." if told else ""
+        counts = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(self._counts.items()))
+        line = f"{self._counts.total()} heard: {counts}." if counts else ""
         return SensorState(source=self.source, line=line)
 
     # --- an utterance ---
 
-    def judge(self, heard: Utterance) -> Order | Goal | Answered:
-        meaning = parse(heard.text)
-        answered = self._turned_away(heard, meaning)
-        if answered is not None:
-            return self.count(answered)
-        self._last = (words_of(heard.text), self._clock.monotonic())
-        if isinstance(meaning, Order | Goal):
-            return meaning
+    def judge(self, utterance: Utterance) -> Order | Goal | Answered:
+        command = parse(utterance.text)
+        reply = self._reply_without_work(utterance, command)
+        if reply is not None:
+            return self.count(reply)
+        self._last = (words_of(utterance.text), self._clock.monotonic())
+        if isinstance(command, Order | Goal):
+            return command
         raise AssertionError("what is neither is turned away")
 
-    def _turned_away(self, heard: Utterance, meaning: Meaning) -> Answered | None:
-        if isinstance(meaning, Unclear):
-            return Answered(outcome="unclear", message=meaning.why)
-        if isinstance(meaning, Forbidden):
-            return Answered(outcome="refused", rule=meaning.rule, message=_refusal(meaning))
-        if self._is_repeat(heard):
+    def _reply_without_work(self, utterance: Utterance, command: Meaning) -> Answered | None:
+        if isinstance(command, Unclear):
+            return Answered(outcome="unclear", message=command.why)
+        if isinstance(command, Forbidden):
+            return Answered(outcome="refused", rule=command.rule, message=_refusal(command))
+        if self._is_repeat(utterance):
             return Answered(outcome="repeated", message="I heard that already.")
-        sure = self._sure(heard)
-        if sure >= self._settings.least_bp or (isinstance(meaning, Order) and not meaning.changes):
+        confidence = self._confidence(utterance)
+        if confidence >= self._settings.least_bp or (isinstance(command, Order) and not command.changes):
             return None
-        stated = f"only {sure // 100} % sure" if heard.confidence_bp is not None else "not told how sure"
+        stated = f"only {confidence // 100} % sure" if utterance.confidence_bp is not None else "not told how sure"
         return Answered(
             outcome="asked_back",
-            message=f"Did you say: {self._ports.redact(heard.text)[:200]}? The speech program was {stated}: "
-            f"say it again, or type {_typed(meaning)}.",
+            message=f"Did you say: {self._ports.redact(utterance.text)[:200]}? The speech program was {stated}: "
+            f"say it again, or type {_typed(command)}.",
             rule="voice.confidence",
         )
 
-    def _sure(self, heard: Utterance) -> int:
-        return self._settings.unstated_bp if heard.confidence_bp is None else heard.confidence_bp
+    def _confidence(self, utterance: Utterance) -> int:
+        return self._settings.unstated_bp if utterance.confidence_bp is None else utterance.confidence_bp
 
-    def _is_repeat(self, heard: Utterance) -> bool:
+    def _is_repeat(self, utterance: Utterance) -> bool:
         if self._last is None:
             return False
         words, at = self._last
-        return words == words_of(heard.text) and self._clock.monotonic() - at < self._settings.repeat_s
+        return words == words_of(utterance.text) and self._clock.monotonic() - at < self._settings.repeat_s
 
-    def count(self, answered: Answered) -> Answered:
-        self._counts[answered.outcome] += 1
-        return answered
+    def count(self, reply: Answered) -> Answered:
+        self._counts[reply.outcome] += 1
+        return reply
 
-    async def take(self, goal: Goal, heard: Utterance) -> Answered:
+    async def take(self, goal: Goal, utterance: Utterance) -> Answered:
         head = (await self._repository.head()).commit
         if head is None:
             raise RepositoryError("There is no commit yet.")
@@ -99,10 +99,10 @@ class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
             )
         if not named.tests and self._ports.unavailable():
             return Answered(outcome="refused", rule="voice.no_words", message=NO_WORDS)
-        said = Evidence(
+        evidence = Evidence(
             claim="The owner said it",
-            evidence=self._ports.redact(heard.text),
-            confidence_bp=self._sure(heard),
+            evidence=self._ports.redact(utterance.text),
+            confidence_bp=self._confidence(utterance),
             source="voice",
         )
         signal = manual_signal(
@@ -113,8 +113,8 @@ class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
             base=head,
             clock=self._clock,
             urgency=self.spec.facts.urgency,
-            confidence_bp=self._sure(heard),
-            evidence=(said,),
+            confidence_bp=self._confidence(utterance),
+            evidence=(evidence,),
         )
         receipt = await self._ports.emit_for_owner(signal)
         done = f"until {', '.join(named.tests)} passes" if named.tests else "and you will be asked to approve it"
@@ -122,13 +122,13 @@ class VoiceCommand(SpeechSensor[VoiceCommandSettings]):
         return Answered(outcome="queued", message=message, signal=receipt.of or signal.id)
 
 
-def _refusal(meaning: Forbidden) -> str:
-    if meaning.rule == "voice.approval":
-        return f"Approvals and rejections are not taken from a voice ({meaning.rule}): type {meaning.typed}."
-    return f"That is not taken from a voice ({meaning.rule}): type {meaning.typed}."
+def _refusal(command: Forbidden) -> str:
+    if command.rule == "voice.approval":
+        return f"Approvals and rejections are not taken from a voice ({command.rule}): type {command.typed}."
+    return f"That is not taken from a voice ({command.rule}): type {command.typed}."
 
 
-def _typed(meaning: Order | Goal | Forbidden | Unclear) -> str:
-    if isinstance(meaning, Order):
-        return f"ouro {meaning.name} {meaning.target}".strip()
+def _typed(command: Order | Goal | Forbidden | Unclear) -> str:
+    if isinstance(command, Order):
+        return f"ouro {command.name} {command.target}".strip()
     return "ouro submit with the goal"

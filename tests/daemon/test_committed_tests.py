@@ -34,7 +34,7 @@ def copies(tests: CommittedTests, head: str) -> list[Path]:
 async def test_what_was_made_ready_is_what_runs_and_goes_with_its_run(tmp_path: Path) -> None:
     async with running_tests(tmp_path) as (tests, repo):
         head = git(repo, "rev-parse", "HEAD")
-        await tests.make_ready(head)
+        await tests.prepare(head)
         both = copies(tests, head)
         for copy in both:
             (copy / "tree/tests/test_mark.py").write_text(MARK)  # by this we know it again
@@ -52,22 +52,22 @@ async def test_another_commit_gets_what_is_its_own(tmp_path: Path) -> None:
     async with running_tests(tmp_path) as (tests, repo):
         first = git(repo, "rev-parse", "HEAD")
         broken = commit(repo, "Speed up totals", {"shop/cart.py": PLUS})
-        await tests.make_ready(first)
+        await tests.prepare(first)
         before = copies(tests, first)
         run = await tests.run(broken)
         assert [result.id for result in run.red] == [RED]
         assert copies(tests, first) == before  # still ready
-        await tests.make_ready(broken)
+        await tests.prepare(broken)
         assert not {*before} & {*copies(tests, first)}
-        await tests.let_go()
-        await tests.let_go()
+        await tests.discard_prepared()
+        await tests.discard_prepared()
         assert copies(tests, first) == []
 
 
 async def test_processes_that_die_before_they_are_asked_are_replaced(tmp_path: Path) -> None:
     async with running_tests(tmp_path) as (tests, repo):
         head = git(repo, "rev-parse", "HEAD")
-        await tests.make_ready(head)
+        await tests.prepare(head)
         for ready in tests._prepared:
             process = ready.tests._tests._process
             assert process._process is not None

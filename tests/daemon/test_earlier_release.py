@@ -11,7 +11,7 @@ import pytest
 from daemon.record.optable import fold_op
 from daemon.record.replay import replay
 from daemon.views.narrate import describe
-from governance.grounding.trust import from_log, in_table
+from governance.grounding.trust import read_table, trust_from_ledger
 from ledger.clock import SystemClock
 from ledger.events.change import CommitMade, UndoMade
 from ledger.events.event import UnknownEvent, read_event
@@ -43,7 +43,7 @@ async def test_its_chain_holds_and_its_decisions_come_out_the_same(earlier: Ledg
     replayed = await replay(earlier, op_id=None)
     assert replayed.decisions > 40
     assert all("gate 20 was silent" in each for each in replayed.differences), "a gate that the release did not have"
-    assert (await in_table(earlier))[1] == (await from_log(earlier)).tallies
+    assert (await read_table(earlier))[1] == (await trust_from_ledger(earlier)).tallies
 
 
 async def test_every_entry_is_read_as_an_event_and_is_shown(earlier: Ledger) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.adapters.model_probe import QUESTION, ProbeView, probe
+from daemon.adapters.model_probe import PROMPT, ProbeView, probe
 from daemon.cli.probe import probe_block
 from daemon.views.text import show
 from governance.budget import BudgetSettings
@@ -29,7 +29,7 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.providers.reprompt import Reprompted
+from kernel.providers.reprompt import RepromptProvider
 from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.clock import ManualClock
 from ledger.errors import BudgetExhausted, ProviderBadOutput, ProviderUnavailable
@@ -138,9 +138,9 @@ async def test_all_passes_are_paid_for_and_counted() -> None:
     script = ProviderScript.model_validate({"turns": turns, "price": price})
     clock = ManualClock(datetime(2031, 5, 4, tzinfo=UTC))
     for ceiling in (3_999, 4_000):
-        provider = Reprompted(ScriptedProvider(script=script), passes=4, clock=clock)
+        provider = RepromptProvider(ScriptedProvider(script=script), passes=4, clock=clock)
         work = probe(
-            provider, QUESTION, tokens=1_000, timeout_s=9.0,
+            provider, PROMPT, tokens=1_000, timeout_s=9.0,
             budget=BudgetSettings(per_call_usd_micro=ceiling, per_op_usd_micro=9_000), clock=clock,
         )  # fmt: skip
         if ceiling < 4_000:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.settings.config import Settings, load, settings_for
 from daemon.settings.layers import env_name, fields, get
-from daemon.settings.reference import reference, undescribed
+from daemon.settings.reference import names_without_description, reference
 from daemon.settings.tighten import RULES, Direction
 from ledger.errors import ConfigError
 from ledger.places import Places
@@ -382,7 +382,7 @@ def test_numeric_libraries_are_told_before_they_load() -> None:
 
 
 def test_every_setting_is_described() -> None:
-    assert undescribed() == ()
+    assert names_without_description() == ()
 
 
 def test_the_settings_page_is_up_to_date() -> None:

@@ -478,19 +478,19 @@ async def test_at_start_a_record_that_lacks_a_signed_head_is_refused(known: tupl
     config, _ = known
     heads = heads_of(config)
     ledger = await opened(config)
-    await heads.refuse_other_end(ledger, await heads.read())
+    await heads.refuse_missing_head(ledger, await heads.read())
     await ledger.close()
     change(config, "DELETE FROM entries WHERE seq > 17", CUT.format(17))
     for edit in (lambda: None, lambda: config.places.heads.write_bytes(b"")):
         edit()
         ledger = await opened(config)
         with pytest.raises(ChainBroken, match="names entry 18") as caught:
-            await heads.refuse_other_end(ledger, await heads.read())
+            await heads.refuse_missing_head(ledger, await heads.read())
         assert "update-ref -d" in caught.value.remedy
         await ledger.close()
     git(config.places.repo, "update-ref", "-d", config.places.heads_ref)
     ledger = await opened(config)
-    await heads.refuse_other_end(ledger, await heads.read())
+    await heads.refuse_missing_head(ledger, await heads.read())
     await ledger.close()
 
 
@@ -504,7 +504,7 @@ async def test_another_users_daemon_at_one_repository_is_named(known: tuple[Conf
     ensure_identity(theirs, config.settings.changes)
     ledger, heads = await opened(second), heads_of(second)
     with pytest.raises(ChainBroken, match="Another daemon keeps a record of this repository") as caught:
-        await heads.refuse_other_end(ledger, await heads.read())
+        await heads.refuse_missing_head(ledger, await heads.read())
     assert print_of(config) in caught.value.message and "sudo ouro" in caught.value.remedy
     await intent(ledger)
     await ledger.close()
@@ -517,7 +517,7 @@ async def test_at_start_a_line_without_a_signature_stops_nothing(known: tuple[Co
     data = config.places.heads.read_bytes()
     config.places.heads.write_bytes(data.replace(b'"seq":9', b'"seq":8') + data.replace(b'"seq":18', b'"seq":1800000'))
     ledger, heads = await opened(config), heads_of(config)
-    await heads.refuse_other_end(ledger, await heads.read())
+    await heads.refuse_missing_head(ledger, await heads.read())
     await ledger.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.grounding.trust import folded, in_table
+from governance.grounding.trust import read_table, trust_from
 from ledger.clock import SystemClock
 from ledger.events.event import event_in
 from ledger.events.grounding import ClaimMade, grades_in
@@ -146,7 +146,7 @@ async def claims_of(ledger: Ledger) -> str:
     graded = [grade for entry in entries for grade in grades_in(entry)]
     still_open = claimed - {grade.record for grade in graded}
     first = [grade.record for grade in graded if grade.was is None]
-    table, log = (await in_table(ledger))[1], folded(entries).tallies
+    table, log = (await read_table(ledger))[1], trust_from(entries).tallies
     found = [f"open: {sorted(still_open)}"] if still_open else []
     found += ["graded twice"] if len(first) != len(set(first)) else []
     return "; ".join(found + ([f"the table says {table}, the log {log}"] if table != log else []))

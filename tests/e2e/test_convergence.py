@@ -10,7 +10,7 @@ from daemon.record.replay import replay
 from daemon.views.render import op_block
 from daemon.views.render_calibration import calibration_block
 from daemon.views.text import show
-from governance.grounding.trust import Tally, from_log, in_table
+from governance.grounding.trust import Tally, read_table, trust_from_ledger
 from ledger.events.event import event_in
 from ledger.events.grounding import About, ClaimMade, ClaimOutcome, TrustKey, grades_in
 from ledger.vocabulary import OpOutcome
@@ -40,7 +40,7 @@ async def outcomes(service: Serving, op_id: str) -> dict[About, set[ClaimOutcome
 async def agreed(service: Serving) -> None:
     """Running, in the table and in the log it is the same, and the record replays."""
     ledger = service.core.ledger
-    assert service.core.trust.tallies == (await in_table(ledger))[1] == (await from_log(ledger)).tallies
+    assert service.core.trust.tallies == (await read_table(ledger))[1] == (await trust_from_ledger(ledger)).tallies
     assert (await replay(ledger, op_id=None)).differences == ()
 
 

@@ -46,11 +46,11 @@ CASES: dict[str, tuple[Files, Files, str]] = {
     ),
     "another method": (
         {"calc.py": CALC + USER}, {"calc.py": MENDED + USER.replace("    @property\n", "")},
-        "no failing test is seen to run User.is_admin in calc.py",
+        "no failing test runs User.is_admin in calc.py",
     ),
     "another function": (
         {"calc.py": CALC + DROP}, {"calc.py": MENDED + DROP.replace("'.tmp'", "''")},
-        "no failing test is seen to run drop in calc.py",
+        "no failing test runs drop in calc.py",
     ),
     "what gives a fixture": (
         {

@@ -251,7 +251,7 @@ def test_arguments_in_very_many_pieces_are_joined_once() -> None:
     calls = '[{"function":{"name":"read_file"}}' + pieces * 100_000 + "]"
     answer = StreamAssembler(where="here", clean=str)
     began = time.process_time()
-    answer.take('{"choices":[{"index":0,"finish_reason":"tool_calls","delta":{"tool_calls":' + calls + "}}]}")
+    answer.add('{"choices":[{"index":0,"finish_reason":"tool_calls","delta":{"tool_calls":' + calls + "}}]}")
     [made] = answer.calls()
     assert time.process_time() - began < 4
     assert len(made.arguments) == 6_000_000
@@ -261,7 +261,7 @@ def test_an_endless_name_of_a_tool_is_refused() -> None:
     pieces = ",".join('{"function":{"name":"' + letter * 60 + '"}}' for letter in "ab" * 20)
     answer = StreamAssembler(where="here", clean=str)
     with pytest.raises(ProviderBadOutput, match="endless name"):
-        answer.take('{"choices":[{"index":0,"delta":{"tool_calls":[' + pieces + "]}}]}")
+        answer.add('{"choices":[{"index":0,"delta":{"tool_calls":[' + pieces + "]}}]}")
 
 
 def test_a_logprob_beyond_all_floats_is_a_number_all_the_same() -> None:

@@ -27,7 +27,7 @@ from kernel.provider import (
     ToolSchema,
     Usage,
 )
-from kernel.providers.reprompt import Reprompted, questions
+from kernel.providers.reprompt import RepromptProvider, questions
 from ledger.clock import ManualClock
 from ledger.errors import ProviderBadOutput, ProviderError, ProviderUnavailable
 
@@ -107,7 +107,7 @@ class Model:
 async def turn(
     model: Model, limits: Limits = ROOM, *, asked: Sequence[Message] = ASK, passes: int = 4, watch: bool = True
 ) -> list[Event]:
-    provider = Reprompted(model, passes=passes, watch=watch, clock=model.clock)
+    provider = RepromptProvider(model, passes=passes, watch=watch, clock=model.clock)
     return [event async for event in provider.respond(asked, (), limits)]
 
 
@@ -196,7 +196,7 @@ async def test_what_is_not_worth_it_streams_as_it_comes() -> None:
 
 async def test_a_turn_with_tools_is_handed_on() -> None:
     model = Model([Step(calls=(CALL,))])
-    provider = Reprompted(model, passes=4, clock=model.clock)
+    provider = RepromptProvider(model, passes=4, clock=model.clock)
     events = [event async for event in provider.respond(ASK, (TOOL,), ROOM)]
     assert CALL in events and report_of(events).exit == "single_pass"
 
@@ -245,7 +245,7 @@ async def test_a_later_pass_that_fails_leaves_the_answer_before_it(bad: Step) ->
 
 async def test_a_first_answer_that_collapsed_is_none() -> None:
     model = Model([Step(LOOPING, usage=Usage(tokens_in=50, tokens_out=400))])
-    provider = Reprompted(model, passes=4, clock=model.clock)
+    provider = RepromptProvider(model, passes=4, clock=model.clock)
     seen: list[Event] = []
     with pytest.raises(CollapseDetected) as caught:
         async for event in provider.respond(ASK, (), ROOM):
@@ -309,7 +309,7 @@ async def test_what_was_taken_is_told_as_it_grows() -> None:
 
 async def test_cancelling_stops_the_model_and_tells_what_was_taken() -> None:
     model = Model([Step("One.\nconfidence: 0.1"), Step("Two", waits=True)])
-    provider = Reprompted(model, passes=4, clock=model.clock)
+    provider = RepromptProvider(model, passes=4, clock=model.clock)
     seen: list[Event] = []
 
     async def listen() -> None:
@@ -329,7 +329,7 @@ async def test_cancelling_stops_the_model_and_tells_what_was_taken() -> None:
 async def test_closing_the_iterator_stops_the_model() -> None:
     for asked in (ASK, HELLO):
         model = Model([Step("Some words.")])
-        events = Reprompted(model, passes=4, clock=model.clock).respond(asked, (), ROOM)
+        events = RepromptProvider(model, passes=4, clock=model.clock).respond(asked, (), ROOM)
         while not model.asked:
             await anext(events)
         await anext(events)
@@ -339,7 +339,7 @@ async def test_closing_the_iterator_stops_the_model() -> None:
 
 async def test_it_is_the_provider_that_it_asks() -> None:
     model = Model([], capabilities=Capabilities(tools=True, infill=True))
-    provider = Reprompted(model, passes=3)
+    provider = RepromptProvider(model, passes=3)
     assert (provider.name, provider.model, provider.price) == (model.name, model.model, model.price)
     assert provider.capabilities == Capabilities(tools=True)
     assert await provider.health() == await model.health()

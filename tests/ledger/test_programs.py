@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import ProgramMissing
 from ledger.places import HostEnv
-from ledger.programs import find_program, identities, trusted_path
+from ledger.programs import find_program, folder_identities, trusted_path
 
 SYSTEM = "/usr/bin:/bin"
 
@@ -28,7 +28,7 @@ def program(path: Path, mode: int = 0o755) -> Path:
 
 
 def env(*folders: Path | str, repo: Path | None = None) -> HostEnv:
-    found = identities([repo] if repo else [])
+    found = folder_identities([repo] if repo else [])
     return HostEnv(variables={}, path=":".join(map(str, folders)), repository=found)
 
 
@@ -89,7 +89,7 @@ def test_a_link_of_the_repository_to_a_program_outside_is_its_word_too(tmp_path:
 def test_a_folder_of_everybody_is_not_searched(tmp_path: Path, mode: int) -> None:
     program(tmp_path / "all/tool")
     (tmp_path / "all").chmod(mode)
-    with pytest.raises(ProgramMissing, match="written to by everybody"):
+    with pytest.raises(ProgramMissing, match="is writable by every user"):
         find_program("tool", env(tmp_path / "all"))
 
 
@@ -98,7 +98,7 @@ def test_below_a_folder_of_everybody_only_where_others_cannot_rename(tmp_path: P
     (tmp_path / "all").chmod(0o1777)
     assert find_program("tool", env(found.parent)) == found
     (tmp_path / "all").chmod(0o777)
-    with pytest.raises(ProgramMissing, match="which everybody can write to"):
+    with pytest.raises(ProgramMissing, match="which is writable by every user"):
         find_program("tool", env(found.parent))
 
 
@@ -113,7 +113,7 @@ def test_what_another_user_put_into_a_folder_of_everybody(tmp_path: Path) -> Non
 
 def test_a_program_that_everybody_can_change_is_not_run(tmp_path: Path) -> None:
     program(tmp_path / "a/tool", mode=0o777)
-    with pytest.raises(ProgramMissing, match="written to by everybody"):
+    with pytest.raises(ProgramMissing, match="is writable by every user"):
         find_program("tool", env(tmp_path / "a"))
 
 
@@ -128,7 +128,7 @@ def test_what_is_nowhere_is_missing_and_not_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_left_out_before_is_named(tmp_path: Path, repo: Path) -> None:
     """The search path that children get is clean already: what was on it before is remembered."""
-    path, left_out = trusted_path(f"{repo}/bin:/usr/bin", identities([repo]))
+    path, left_out = trusted_path(f"{repo}/bin:/usr/bin", folder_identities([repo]))
     clean = replace(env(repo=repo), path=path, left_out=left_out)
     assert path == "/usr/bin"
     with pytest.raises(ProgramMissing, match="is in a folder that lies in the repository"):

@@ -135,10 +135,10 @@ class PytestDoor:
                 return TestRun(status=RunStatus.INFRA, reason="pytest did not start", output=done.output.decode())
             return self._read(json.loads(out.read_text()))
 
-    async def make_ready(self, commit: str) -> None:
+    async def prepare(self, commit: str) -> None:
         self.readied.append(commit)
 
-    async def let_go(self) -> None:
+    async def discard_prepared(self) -> None:
         self.readied.append(None)
 
     @staticmethod

@@ -25,9 +25,9 @@ def red(
     return TestResult(id=test, outcome=Outcome.FAILED, exception=exception, message=message, frames=frames)
 
 
-def signals(*results: TestResult, green_before: tuple[str, ...] = ()) -> tuple[Signal, ...]:
+def signals(*results: TestResult, passing_before: tuple[str, ...] = ()) -> tuple[Signal, ...]:
     return signals_of(
-        results, base="c1", snapshot=None, green_before=green_before, depth=0, seen_at="", redact=lambda text: text
+        results, base="c1", snapshot=None, passing_before=passing_before, depth=0, seen_at="", redact=lambda text: text
     )
 
 
@@ -88,8 +88,8 @@ def test_the_goal_is_one_sentence(ids: tuple[str, ...], exception: str, message:
 
 def test_critical_only_when_all_of_its_tests_were_green_before() -> None:
     results = (red("a", "x.py"), red("b", "x.py"))
-    assert signals(*results, green_before=("a", "b", "c"))[0].urgency is Urgency.CRITICAL
-    assert signals(*results, green_before=("a",))[0].urgency is Urgency.HIGH
+    assert signals(*results, passing_before=("a", "b", "c"))[0].urgency is Urgency.CRITICAL
+    assert signals(*results, passing_before=("a",))[0].urgency is Urgency.HIGH
 
 
 @settings(deadline=None, max_examples=60)

@@ -32,7 +32,7 @@ def failing(tests: int, files: int) -> list[TestResult]:
 
 def signals_for(red: list[TestResult]) -> tuple[Signal, ...]:
     return signals_of(
-        red, base="c0", snapshot=None, green_before=(), depth=0, seen_at=stamp(START), redact=lambda text: text
+        red, base="c0", snapshot=None, passing_before=(), depth=0, seen_at=stamp(START), redact=lambda text: text
     )  # fmt: skip
 
 

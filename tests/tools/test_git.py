@@ -15,7 +15,7 @@ import pytest
 from ledger import children
 from ledger.errors import GitFailed
 from ledger.places import HostEnv
-from ledger.programs import identities
+from ledger.programs import folder_identities
 from tests.repos import IDENTITY, commit, git, host_env, make_places, make_repo
 from tools import git_python
 from tools.git import Git
@@ -225,10 +225,10 @@ def test_git_is_not_taken_from_the_repository(tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo", {"bin/git": f"#!/bin/sh\ntouch {tmp_path}/ran\n"})
     (repo / "bin/git").chmod(0o755)
     path = f"{repo}/bin:{os.environ['PATH']}"
-    env = HostEnv(variables={"PATH": path}, path=path, repository=identities([repo]))
+    env = HostEnv(variables={"PATH": path}, path=path, repository=folder_identities([repo]))
     assert Git(make_places(tmp_path, repo), env).run("rev-parse", "--is-inside-work-tree").text == "true"
     assert not (tmp_path / "ran").exists()
-    alone = HostEnv(variables={}, path=f"{repo}/bin", repository=identities([repo]))
+    alone = HostEnv(variables={}, path=f"{repo}/bin", repository=folder_identities([repo]))
     with pytest.raises(GitFailed, match="lies in the repository") as refused:
         Git(make_places(tmp_path, repo), alone).run("status")
     assert refused.value.remedy

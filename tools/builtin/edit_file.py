@@ -17,9 +17,12 @@ class EditFileArguments(Arguments):
     """Arguments of edit_file: ``search`` and ``replace``, or a ``patch``."""
 
     path: RepoPath = Field(min_length=1, description="file, relative to the top of the repository")
-    search: str = Field("", description="whole lines as they stand in the file, exactly once; empty creates the file")
-    replace: str | None = Field(None, description="the lines that stand there afterwards")
-    patch: str = Field("", description="instead of both: a unified diff of this one file; line numbers are hints only")
+    search: str = Field("", description="whole lines that occur exactly once in the file; empty creates the file")
+    replace: str | None = Field(None, description="the lines that replace them")
+    patch: str = Field(
+        "",
+        description="instead: a unified diff of this one file; line numbers are hints only",
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -45,7 +48,7 @@ class EditFile(Tool[EditFileArguments]):
 
 
 def _replacement(arguments: EditFileArguments) -> ParsedEdits:
-    split = Split(search=lines_of(arguments.search), replace=lines_of(arguments.replace or ""))
+    split = Split(search=split_lines(arguments.search), replace=split_lines(arguments.replace or ""))
     return ParsedEdits(parts=(Replacement(path=arguments.path, readings=(split,)),))
 
 
@@ -55,19 +58,19 @@ def _patch(arguments: EditFileArguments) -> ParsedEdits:
     if text.lstrip("\n").startswith("@@"):
         text = f"--- a/{path}\n+++ b/{path}\n" + text.lstrip("\n")
     parsed = parse_edits(text)
-    others = [part.path for part in parsed.parts if not _is_about(part, path)]
+    others = [part.path for part in parsed.parts if not _names_only(part, path)]
     if others or (not parsed.parts and not parsed.problems):
-        said = f"speaks of {others[0]!r}" if others else "holds no diff"
-        raise ToolError(f"The patch {said}; it must be a unified diff of {path!r} alone.")
+        problem = f"names {others[0]!r}" if others else "is no diff"
+        raise ToolError(f"The patch {problem}; it must be a unified diff of {path!r} alone.")
     return parsed
 
 
-def _is_about(part: object, path: str) -> bool:
-    """Whether a part is a diff of ``path`` alone, on both sides: the policy has judged no other path."""
+def _names_only(part: object, path: str) -> bool:
+    """Whether a part is a diff with ``path`` as old and new name: the policy has checked no other path."""
     return isinstance(part, FileDiff) and {part.old, part.new} <= {path, None}
 
 
-def lines_of(text: str) -> tuple[str, ...]:
-    """Lines of an argument, without their endings (LF or CRLF)."""
+def split_lines(text: str) -> tuple[str, ...]:
+    """The lines of an argument, without line endings (LF or CRLF)."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return tuple(lines) if text else ()

@@ -1,4 +1,4 @@
-"""list_dir and glob_files: the files of the workspace."""
+"""The tools list_dir and glob_files, which list files of the workspace."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class GlobFilesArguments(Arguments):
 
 
 class GlobFiles(Tool[GlobFilesArguments]):
-    """Files whose name matches the pattern, or whose whole path where the pattern has a slash."""
+    """Files whose name matches the pattern; a pattern with a slash is matched with the whole path."""
 
     name = "glob_files"
     description = "Find files by a shell pattern. `*` also crosses folders."
@@ -75,5 +75,5 @@ class GlobFiles(Tool[GlobFilesArguments]):
 
         found = await asyncio.to_thread(look)
         if not found:
-            raise ToolError(f"No file fits {arguments.pattern!r}.")
+            raise ToolError(f"No file matches {arguments.pattern!r}.")
         return "\n".join([f"{len(found)} files", *found])

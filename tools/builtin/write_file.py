@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tools.builtin.edit_file import lines_of
+from tools.builtin.edit_file import split_lines
 from tools.builtin.paths import RepoPath
 from tools.builtin.writing import remove, write
 from tools.edits import ParsedEdits, WholeFile
@@ -30,7 +30,7 @@ class WriteFile(Tool[WriteFileArguments]):
         return (arguments.path,)
 
     async def run(self, arguments: WriteFileArguments, call: Call) -> str:
-        whole = WholeFile(path=arguments.path, lines=lines_of(arguments.content))
+        whole = WholeFile(path=arguments.path, lines=split_lines(arguments.content))
         return await write(call, arguments.path, ParsedEdits(parts=(whole,)))
 
 

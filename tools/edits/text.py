@@ -1,4 +1,4 @@
-"""A file's text with everything that an edit must preserve: encoding, byte order mark, and each line's ending."""
+"""Decoded text of a file with what an edit must preserve: encoding, byte order mark, and each line's ending."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FileText:
         return replace(self, lines=lines)
 
     def encode(self) -> bytes | None:
-        """The file's bytes; None when its encoding lacks a character."""
+        """The file's bytes; None if a character does not exist in its encoding."""
         text = "".join(line.body + line.end for line in self.lines)
         try:
             return self.bom + text.encode(self.encoding)
@@ -68,7 +68,7 @@ def split_lines(text: str) -> tuple[Line, ...]:
 
 
 def decode(data: bytes, path: str) -> FileText | None:
-    """Text of a file; None when it is binary. The coding line of a Python file is honoured."""
+    """Text of a file; None when it is binary. The encoding declaration of a Python file is respected."""
     for mark, encoding in BOMS:
         if data.startswith(mark):
             try:

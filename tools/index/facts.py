@@ -1,7 +1,7 @@
-"""IndexedFile of one file's contents: symbols, calls and imports.
+"""What the code index stores of a file: symbols, calls and imports.
 
-Only named tuples: the parsing child (:mod:`tools.index.worker`) starts in a fraction of the time that loading pydantic
-takes, and JSON encodes them directly.
+These are named tuples, not pydantic models: the parsing child process (:mod:`tools.index.worker`) starts faster without
+pydantic, and JSON encodes tuples directly.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 from typing import Any, NamedTuple
 
 VERSION = 1
-"""To be raised when the same file gives other facts than before: cached ones are then discarded."""
+"""Raise it when parsing gives other results for the same file: cached results are then discarded."""
 
 UNREAD = ""
-"""The word under which files that were not read are indexed."""
+"""The index word of files that were not read."""
 
 
 class Symbol(NamedTuple):
@@ -44,12 +44,12 @@ class Import(NamedTuple):
 
 
 class IndexedFile(NamedTuple):
-    """IndexedFile of one file. With an ``error`` the rest is what could be parsed around it, possibly nothing."""
+    """The index data of one file. With an ``error``, only what could be parsed (possibly nothing)."""
 
     symbols: tuple[Symbol, ...] = ()
     calls: tuple[CallSite, ...] = ()
     imports: tuple[Import, ...] = ()
-    names: tuple[str, ...] = ()  # all identifiers of a file with an error: what the unparsed part may contain
+    names: tuple[str, ...] = ()  # all identifiers of a file with an error, for its unparsed part
     error: str = ""
 
     @property
@@ -60,7 +60,7 @@ class IndexedFile(NamedTuple):
 
 
 def unread(why: str) -> IndexedFile:
-    """IndexedFile of a file that was not read."""
+    """The index data of a file that was not read."""
     return IndexedFile(names=(UNREAD,), error=why)
 
 

@@ -1,11 +1,11 @@
-"""The program that the probe runs inside a sandbox: one attack on each wall.
+"""The program that the sandbox probe runs inside a sandbox: one attack on each wall.
 
 Run as ``python -I -S -c <this text> TARGET`` with TARGET in JSON (:class:`AttackTarget`). Standard library only. Writes
 ``{"answers": {wall: [broken, what happened]}, "made": {wall: path}}`` to the report pipe. An unforeseen failure of an
-attack ends the program, and then no wall counts as proven. Damage is assessed outside, where it would be visible.
+attack ends the program, and then no wall counts as proven. Damage to the host is assessed outside (``bait.py``).
 """
 
-# The attacks are system calls on plain text.
+# The attacks make system calls on paths as text; pathlib would only hide them.
 # ruff: noqa: PTH101, PTH109, PTH118, PTH123, PTH208
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ USER_MODE_ONLY = 1
 SCHED_IDLE, IOPRIO_WHO_PROCESS, IDLE_CLASS = 5, 1, 3 << 13
 FS_IOC_SETFLAGS, NODUMP, F_NOTIFY, DN_ACCESS = 0x40086602, 0x40, 1026, 1
 FAN_REPORT_FID = 0x200
-# vsock, kernel crypto, packets, bluetooth, XDP, TIPC, QRTR; each with the way that needs no privilege
+# socket families that no namespace covers: name and number of AF_VSOCK, AF_ALG, AF_PACKET ...
 FAMILIES = {"vsock": 40, "crypto": 38, "packets": 17, "bluetooth": 31, "xdp": 44, "tipc": 30, "qrtr": 42}
-LONGEST_WAIT_S = 1.0
-SURVIVES_S = 3.0
+CONNECT_S = 1.0
+SURVIVES_S = 3.0  # how long the process that outlives its run sleeps
 
 
-Answer = tuple[bool, str]
-MADE: dict[str, str] = {}  # wall: a path; a file there on the host is damage
+Answer = tuple[bool, str]  # whether the wall is broken, and what happened
+MADE: dict[str, str] = {}  # path by wall; if the file exists on the host, the wall is broken
 
 
 def network(target: AttackTarget) -> Answer:
-    """Reach a listener of the host: by IPv4 and IPv6, with and without a connection, and by netlink."""
+    """Reach a listener of the host by TCP over IPv4 and IPv6, by UDP and by netlink."""
     reached: list[str] = []
     why: str | None = None
     for way, port in target["ports"].items():
@@ -61,7 +61,7 @@ def network(target: AttackTarget) -> Answer:
 
 
 def _reach(way: str, port: int, data: bytes) -> bool:
-    """Whether a listener was surely reached. What is sent without a connection is looked for outside."""
+    """Whether a listener was certainly reached. Datagrams are not proof: their arrival is checked outside."""
     if way == "netlink":
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_USERSOCK) as speaker:
             speaker.sendto(data, (port, 0))
@@ -69,14 +69,14 @@ def _reach(way: str, port: int, data: bytes) -> bool:
     family, address = (socket.AF_INET6, "::1") if way.endswith("6") else (socket.AF_INET, "127.0.0.1")
     kind = socket.SOCK_DGRAM if way.startswith("udp") else socket.SOCK_STREAM
     with socket.socket(family, kind) as client:
-        client.settimeout(LONGEST_WAIT_S)
+        client.settimeout(CONNECT_S)
         client.connect((address, port))
         client.send(data)
     return kind == socket.SOCK_STREAM
 
 
 def socket_families(target: AttackTarget) -> Answer:
-    """Make sockets of kinds that no namespace covers, and netlink sockets that reach more than interfaces."""
+    """Make sockets of kinds that no namespace covers, and netlink sockets of protocols other than routing."""
     ways = [(name, family, 0) for name, family in FAMILIES.items()]
     ways += [(f"netlink {protocol}", socket.AF_NETLINK, protocol) for protocol in (NETLINK_USERSOCK, 15, 16)]
     made: dict[str, None] = {}
@@ -109,12 +109,12 @@ def unix_sockets(target: AttackTarget) -> Answer:
 
 
 def abstract_sockets(target: AttackTarget) -> Answer:
-    """Reach an abstract unix socket of the host: such a name lies in no file system."""
+    """Reach an abstract unix socket of the host, whose name is in no file system."""
     return _connect("\0" + target["abstract"], "\0" + target["abstract"] + "d", "an abstract name")
 
 
 def _connect(stream: str, datagrams: str, how: str) -> Answer:
-    """By a socket of one's own, and by one of a pair, which a system-call filter may take for harmless."""
+    """Connect a new socket, then one of a socket pair, which a system-call filter may allow."""
     why: str | None = None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -132,14 +132,14 @@ def _connect(stream: str, datagrams: str, how: str) -> Answer:
 
 
 def write_outside(target: AttackTarget) -> Answer:
-    """Make files outside, and change one: contents, length, mode, name; open files of the kernel for writing.
+    """Create files outside, change one (contents, length, mode, name), and open files of the kernel for writing.
 
-    Whether files were made is judged outside: a folder of that name may be the sandbox's own.
+    Whether files were created is checked outside: inside, a folder of that name may be the sandbox's own.
     """
     for folder in target["outside"]:
-        _make(os.path.join(folder, target["token"]))
+        _create(os.path.join(folder, target["token"]))
     victim = target["victim"]
-    for change in (_append, _truncate, _open_to_all, os.unlink):
+    for change in (_append, _truncate, _make_world_writable, os.unlink):
         try:
             change(victim)
         except OSError:
@@ -150,7 +150,7 @@ def write_outside(target: AttackTarget) -> Answer:
     return False, "No file could be made or changed outside."
 
 
-def _make(path: str) -> bool:
+def _create(path: str) -> bool:
     return _opens(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
 
@@ -172,7 +172,7 @@ def _truncate(path: str) -> None:
     os.truncate(path, 0)
 
 
-def _open_to_all(path: str) -> None:
+def _make_world_writable(path: str) -> None:
     os.chmod(path, 0o777)
 
 
@@ -185,20 +185,20 @@ def file_marks(target: AttackTarget) -> Answer:
         "a lease": lambda: fcntl.fcntl(fds[0], fcntl.F_SETLEASE, fcntl.F_RDLCK),
         "a watch": lambda: fcntl.fcntl(fds[1], F_NOTIFY, DN_ACCESS),
     }
-    took = []
+    accepted = []
     for name, way in ways.items():
         try:
             way()
-            took.append(name)
+            accepted.append(name)
         except OSError:
             continue
     for fd in fds:
         os.close(fd)
     if libc.syscall(target["calls"]["fanotify_init"], FAN_REPORT_FID, 0) >= 0:
-        took.append("a watch on a file system")
-    if took:
-        return True, f"What may only be read took {', '.join(took)}."
-    return False, "What may only be read takes no flag, no lease and no watch."
+        accepted.append("a watch on a file system")
+    if accepted:
+        return True, f"A read-only file or folder accepted {', '.join(accepted)}."
+    return False, "Read-only files accept no flag, no lease and no watch."
 
 
 def read_outside(target: AttackTarget) -> Answer:
@@ -227,35 +227,35 @@ def daemon_state(target: AttackTarget) -> Answer:
 
 
 def private_tmp(target: AttackTarget) -> Answer:
-    """Write into /tmp; whether it is the host's is judged outside."""
-    return _left("private_tmp", os.path.join("/tmp", target["token"]), "/tmp")
+    """Write into /tmp; whether the file appears on the host is checked outside."""
+    return _write_token("private_tmp", os.path.join("/tmp", target["token"]), "/tmp")
 
 
 def private_home(target: AttackTarget) -> Answer:
-    """Write into HOME; whether anything of it stays is judged outside."""
+    """Write into HOME; whether the file remains is checked outside."""
     home = os.environ.get("HOME", "")
     if os.path.realpath(home) == os.path.realpath(target["home"]):
         return True, "HOME is the owner's."
-    return _left("private_home", os.path.join(home, target["token"]), "HOME")
+    return _write_token("private_home", os.path.join(home, target["token"]), "HOME")
 
 
 def private_devices(target: AttackTarget) -> Answer:
-    """Open the host's devices; write into shared memory, which is judged outside."""
+    """Open the host's devices; write into shared memory (checked outside)."""
     opened = [path for path in target["devices"] if _opens(path, os.O_RDONLY)]
     if opened:
         return True, f"Devices of the host can be opened: {', '.join(opened[:5])}."
-    return _left("private_devices", os.path.join("/dev/shm", target["token"]), "/dev")
+    return _write_token("private_devices", os.path.join("/dev/shm", target["token"]), "/dev")
 
 
-def _left(wall: str, path: str, place: str) -> Answer:
+def _write_token(wall: str, path: str, place: str) -> Answer:
     MADE[wall] = path
-    if _make(path):
+    if _create(path):
         return False, f"What is written to {place} is not seen outside."
     return False, f"{place} of the host cannot be written."
 
 
 def terminal(target: AttackTarget) -> Answer:
-    """Write to a terminal of the host (whether it came is judged outside), or reach the one that controls us."""
+    """Write to a terminal of the host (arrival is checked outside), or open our controlling terminal."""
     for fd in (0, 1, 2):
         if os.isatty(fd):
             return True, f"Descriptor {fd} is a terminal."
@@ -272,7 +272,7 @@ def terminal(target: AttackTarget) -> Answer:
 
 
 def environment(target: AttackTarget) -> Answer:
-    """Find a variable from outside: in one's own environment, in that of process 1, in that of a process outside."""
+    """Find a variable from outside in our own environment, that of process 1, or that of a process of the host."""
     leaked = set(os.environ) - set(target["variables"])
     if leaked:
         return True, f"Variables are inherited: {', '.join(sorted(leaked))}."
@@ -288,38 +288,38 @@ def environment(target: AttackTarget) -> Answer:
 
 def process_namespace(target: AttackTarget) -> Answer:
     """See a process of the host."""
-    if _start_of(target["pid"]) == target["started"]:
+    if _start_time(target["pid"]) == target["started"]:
         return True, "Processes of the host are seen in /proc."
     return False, "Processes of the host are not seen."
 
 
 def tracing(target: AttackTarget) -> Answer:
     """Take a process of the host over: trace it, read its memory, open its memory for writing."""
-    if _is_ours(target):
-        return False, "Processes of the host cannot be named."
-    ways, why = _taken_over(target["pid"])
+    if _is_pid_inside(target):
+        return False, "The sandbox has its own process numbers."
+    ways, why = _take_over(target["pid"])
     if ways:
         return True, f"A process of the host can be {', '.join(ways)}."
     return False, f"A process of the host can neither be traced, read nor written ({why})."
 
 
 def monitor(target: AttackTarget) -> Answer:
-    """Take over the process that watches us, which has our user."""
+    """Take over the monitor: our parent process, which runs as our user."""
     pid = os.getppid()
-    ways, why = _taken_over(pid)
+    ways, why = _take_over(pid)
     if _read(f"/proc/{pid}/environ") is not None:
         ways.append("asked for its environment")
-    ways += [f"given another {name}" for name in _rescheduled(pid)]
+    ways += [f"given another {name}" for name in _change_scheduling(pid)]
     if ways:
         return True, f"The process that watches the run can be {', '.join(ways)}."
     return False, f"The process that watches the run can neither be traced, read nor written ({why})."
 
 
 def scheduling(target: AttackTarget) -> Answer:
-    """Give a process of the host another scheduler, priority and CPUs: it would get no time any more."""
-    if _is_ours(target):
-        return False, "Processes of the host cannot be named."
-    changed = _rescheduled(target["pid"])
+    """Change the scheduler, priority and CPUs of a process of the host, which could starve it."""
+    if _is_pid_inside(target):
+        return False, "The sandbox has its own process numbers."
+    changed = _change_scheduling(target["pid"])
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(target["calls"]["ioprio_set"], IOPRIO_WHO_PROCESS, target["pid"], IDLE_CLASS) == 0:
         changed.append("priority at the disk")
@@ -328,7 +328,8 @@ def scheduling(target: AttackTarget) -> Answer:
     return False, "A process of the host keeps its scheduler, its priorities and its CPUs."
 
 
-def _rescheduled(pid: int) -> list[str]:
+def _change_scheduling(pid: int) -> list[str]:
+    """The scheduling properties of a process that could be changed."""
     ways: dict[str, Callable[[], object]] = {
         "scheduler": lambda: os.sched_setscheduler(pid, SCHED_IDLE, os.sched_param(0)),
         "parameter": lambda: os.sched_setparam(pid, os.sched_param(0)),
@@ -345,7 +346,8 @@ def _rescheduled(pid: int) -> list[str]:
     return changed
 
 
-def _taken_over(pid: int) -> tuple[list[str], str]:
+def _take_over(pid: int) -> tuple[list[str], str]:
+    """The ways in which a process could be taken over, and why tracing failed."""
     libc = ctypes.CDLL(None, use_errno=True)
     ways = []
     if libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0:
@@ -353,7 +355,7 @@ def _taken_over(pid: int) -> tuple[list[str], str]:
         ways.append("traced")
     why = os.strerror(ctypes.get_errno())
     buffer = ctypes.create_string_buffer(8)
-    there = (ctypes.c_size_t * 2)(_mapped(pid), len(buffer))
+    there = (ctypes.c_size_t * 2)(_first_mapping(pid), len(buffer))
     here = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), len(buffer))
     if libc.process_vm_readv(pid, here, ctypes.c_ulong(1), there, ctypes.c_ulong(1), ctypes.c_ulong(0)) > 0:
         ways.append("read")
@@ -362,16 +364,16 @@ def _taken_over(pid: int) -> tuple[list[str], str]:
     return ways, why
 
 
-def _mapped(pid: int) -> int:
-    """An address that is mapped in a process; 0 when that cannot be seen."""
+def _first_mapping(pid: int) -> int:
+    """The first mapped address of a process; 0 if its mappings cannot be read."""
     lines = (_read(f"/proc/{pid}/maps") or b"").split(b"\n")
     return int(lines[0].split(b"-")[0], 16) if lines[0] else 0
 
 
 def signals(target: AttackTarget) -> Answer:
-    """Kill a process of the host; whether it lives is judged outside."""
-    if _is_ours(target):
-        return False, "Processes of the host cannot be named."
+    """Kill a process of the host; whether it is alive is checked outside."""
+    if _is_pid_inside(target):
+        return False, "The sandbox has its own process numbers."
     try:
         os.kill(target["pid"], signal.SIGKILL)
     except OSError as error:
@@ -379,19 +381,19 @@ def signals(target: AttackTarget) -> Answer:
     return True, "A process of the host can be signalled."
 
 
-def _is_ours(target: AttackTarget) -> bool:
-    """Whether the number names a process of our own namespace."""
-    return _start_of(target["pid"]) not in (None, target["started"])
+def _is_pid_inside(target: AttackTarget) -> bool:
+    """Whether the host's process number belongs to another process here: we have our own process namespace."""
+    return _start_time(target["pid"]) not in (None, target["started"])
 
 
 def killed_as_one(target: AttackTarget) -> Answer:
-    """Start a process that outlives the run, in its own session and with another parent. It holds a lock."""
+    """Start a process that outlives the run, in its own session and with another parent. A lock shows that it lives."""
     ready, done = os.pipe()
     if os.fork():
         os.close(done)
         os.read(ready, 1)
         os.wait()
-        return False, "What runs inside ends with its run, in whatever session it is."
+        return False, "Processes inside end with their run, also those in another session."
     os.setsid()
     if os.fork():
         os._exit(0)
@@ -406,7 +408,7 @@ def killed_as_one(target: AttackTarget) -> Answer:
 
 
 def new_privileges(target: AttackTarget) -> Answer:
-    """Use a privilege, or keep the way to one open: a program with the set-user-id bit would give it."""
+    """Use a privilege, or be able to get one by a program with the set-user-id bit."""
     libc = ctypes.CDLL(None, use_errno=True)
     name = os.uname().nodename.encode()
     used = ["the host name"] if libc.sethostname(name, len(name)) == 0 else []
@@ -423,7 +425,7 @@ def new_privileges(target: AttackTarget) -> Answer:
 
 
 def nested_namespaces(target: AttackTarget) -> Answer:
-    """Become root in a user namespace of one's own."""
+    """Become root in a new user namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     child = os.fork()
     if child == 0:
@@ -444,7 +446,7 @@ def key_rings(target: AttackTarget) -> Answer:
 
 
 def system_calls(target: AttackTarget) -> Answer:
-    """Use parts of the kernel that tests do not need and that have been ways out."""
+    """Make system calls that tests do not need and that have been used to escape from sandboxes."""
     libc = ctypes.CDLL(None, use_errno=True)
     calls = target["calls"]
     parameters = ctypes.create_string_buffer(120)
@@ -462,50 +464,50 @@ def system_calls(target: AttackTarget) -> Answer:
 
 
 def cpu_limit(target: AttackTarget) -> Answer:
-    """Have more CPU seconds than the limit."""
-    return _lifted(target, "cpu") or (False, f"{target['limits']['cpu'][1]} CPU seconds a process, and no more.")
+    """Raise the limit of CPU seconds."""
+    return _raise_limit(target, "cpu") or (False, f"At most {target['limits']['cpu'][1]} CPU seconds per process.")
 
 
 def memory_limit(target: AttackTarget) -> Answer:
-    """Take more memory than the limit; it is not touched, so that nothing is used up."""
-    lifted, size = _lifted(target, "data"), target["limits"]["data"][1]
+    """Map more memory than the limit, without touching it, so that none is used."""
+    raised, size = _raise_limit(target, "data"), target["limits"]["data"][1]
     try:
         mmap.mmap(-1, size + mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE).close()
     except OSError as error:
-        return lifted or (False, f"A process that takes over {size >> 20} MiB is refused ({error.strerror}).")
+        return raised or (False, f"A process that takes over {size >> 20} MiB is refused ({error.strerror}).")
     return True, f"A process can take over {size >> 20} MiB."
 
 
 def file_size_limit(target: AttackTarget) -> Answer:
-    """Make too large a file."""
-    lifted, size = _lifted(target, "fsize"), target["limits"]["fsize"][1]
+    """Create a file above the size limit."""
+    raised, size = _raise_limit(target, "fsize"), target["limits"]["fsize"][1]
     fd = os.open("large", os.O_RDWR | os.O_CREAT)
     try:
         os.ftruncate(fd, size + 1)
         return True, f"A file above {size >> 20} MiB was made."
     except OSError as error:
-        return lifted or (False, f"A file above {size >> 20} MiB is refused ({error.strerror}).")
+        return raised or (False, f"A file above {size >> 20} MiB is refused ({error.strerror}).")
     finally:
         os.close(fd)
 
 
 def open_files_limit(target: AttackTarget) -> Answer:
     """Open more files than the limit."""
-    lifted, most = _lifted(target, "nofile"), target["limits"]["nofile"][1]
+    raised, most = _raise_limit(target, "nofile"), target["limits"]["nofile"][1]
     held: list[int] = []
     try:
         while len(held) <= most:
             held.append(os.dup(0))
         return True, f"Over {most} files were open at once."
     except OSError as error:
-        return lifted or (False, f"File {most + 1} is refused ({error.strerror}).")
+        return raised or (False, f"File {most + 1} is refused ({error.strerror}).")
     finally:
         for fd in held:
             os.close(fd)
 
 
 def scratch_limit(target: AttackTarget) -> Answer:
-    """Find more room in the private folders than was given; it is counted, not filled."""
+    """Find more space in the private folders than their limit, from the file system's size (nothing is written)."""
     room = 0
     for folder in {os.environ.get("TMPDIR", "/tmp"), os.environ.get("HOME", "/"), "/dev/shm"}:
         try:
@@ -519,7 +521,7 @@ def scratch_limit(target: AttackTarget) -> Answer:
 
 
 def process_limit(target: AttackTarget) -> Answer:
-    """Start a process above one's own limit."""
+    """Lower our process limit to one and start a process above it."""
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     if not 0 <= hard <= target["most_processes"]:
         return True, "The number of processes is not limited."
@@ -538,8 +540,8 @@ def process_limit(target: AttackTarget) -> Answer:
     return False, "A process above the limit is refused."
 
 
-def _lifted(target: AttackTarget, option: str) -> Answer | None:
-    """Try to exceed a limit by one."""
+def _raise_limit(target: AttackTarget, option: str) -> Answer | None:
+    """Try to raise a limit by one; None if that is refused."""
     kind, value = target["limits"][option]
     hard = resource.getrlimit(kind)[1]
     raised = hard if hard > value or hard < 0 else value + 1
@@ -558,7 +560,7 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _start_of(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     found = _read(f"/proc/{pid}/stat")
     return found.decode(errors="replace").rpartition(")")[2].split()[19] if found else None
 
@@ -572,7 +574,7 @@ ATTACKS: tuple[Callable[[AttackTarget], Answer], ...] = (*_SOCKETS, *_FILES, *_P
 
 
 def main(text: str, report_fd: int, *only: str) -> None:
-    """Attack every wall, or ``only`` some, and write the answers."""
+    """Attack all walls, or those in ``only``, and write the answers."""
     target: AttackTarget = json.loads(text)
     answers = {attack.__name__: attack(target) for attack in ATTACKS if not only or attack.__name__ in only}
     os.write(report_fd, json.dumps({"answers": answers, "made": MADE}).encode())

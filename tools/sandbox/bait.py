@@ -1,4 +1,4 @@
-"""Targets that the probe prepares for its attacks on this machine, and the damage found afterwards."""
+"""Prepares the targets of the sandbox probe's attacks on this machine, and finds the damage afterwards."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ REPORT = "OURO_REPORT"
 SECRET = "a secret of the daemon"
 VICTIM_MODE = 0o600
 SET_BY_THE_SYSTEM = ("PWD", "LC_CTYPE")  # by the monitor and by the interpreter
-UNLIKE_ANY_MOUNT = ("/etc/shadow", "/etc/fstab", "/etc/machine-id", "/etc/hostname", "/var/lib", "/var/log", "/boot")
-KERNEL = (
+UNMOUNTED = ("/etc/shadow", "/etc/fstab", "/etc/machine-id", "/etc/hostname", "/var/lib", "/var/log", "/boot")
+KERNEL_FILES = (
     "/proc/sys/kernel/core_pattern",
     "/proc/sys/vm/drop_caches",
     "/proc/sysrq-trigger",
     "/sys/kernel/uevent_helper",
 )
 HARMLESS_DEVICES = frozenset({"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"})
-WAITING = """
+VICTIM_PROGRAM = """
 import ctypes, os
 libc = ctypes.CDLL(None)
 for capability in range(64):
@@ -43,21 +43,21 @@ libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
 os.write(1, b"x")
 os.read(0, 1)
 """
-CALLS = ("add_key", "io_uring_setup", "userfaultfd", "ioprio_set", "fanotify_init")
-ENOUGH = 64
-SLACK = 1000  # tasks that may be started between our count and the launcher's
+SYSTEM_CALLS = ("add_key", "io_uring_setup", "userfaultfd", "ioprio_set", "fanotify_init")
+MAX_TARGETS = 64
+TASK_MARGIN = 1000  # tasks that may start between our count and the launcher's
 
 
 class AttackTarget(TypedDict):
-    """What to attack. Everything named here was made for the probe, but for files of the system and folders."""
+    """What to attack. All files and processes named here were made for the probe, except files of the system."""
 
     token: str  # name of every file that is made
     secret: str  # a file in the daemon's state folder
     folders: list[str]  # folders of the daemon's that must not be listed
-    unseen: list[str]  # files and folders of the host that nothing shows inside
+    unseen: list[str]  # files and folders of the host that no mount contains
     victim: str  # a file outside that must not be changed
     shown: str  # a folder that is mounted for reading; holds a file "f"
-    served: str  # one that others may have sockets in, mounted only where that is attacked; holds "s" and "d"
+    served: str  # a folder with sockets "s" and "d", mounted only for the attack on sockets in mounts
     outside: list[str]  # folders in which a file must not be made
     kernel: list[str]  # files of the kernel that must not be opened for writing
     devices: list[str]  # devices of the host that must not be opened
@@ -77,53 +77,55 @@ class AttackTarget(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bait:
-    """The prepared targets. ``waits``: the attacked process of the host; ``listeners``: sockets that may be reached."""
+    """The prepared targets. ``victim_process``: the attacked process of the host; ``listeners``: attacked sockets."""
 
     workspace: Path
     shown: Path
     served: Path
     target: AttackTarget
-    waits: Child
+    victim_process: Child
     listeners: Mapping[str, socket.socket]
     terminal: int
 
     @property
-    def made(self) -> tuple[Path, ...]:
-        """Files that only a broken wall can have made."""
+    def created_files(self) -> tuple[Path, ...]:
+        """Files that exist only if a wall is broken."""
         places = (*self.target["outside"], "/tmp", "/dev/shm")
         return tuple(p for folder in places if (p := Path(folder, self.target["token"])).exists())
 
     def damage(self) -> dict[Wall, str]:
-        """Damage on the host (files, processes, data received), by the wall that should have prevented it."""
+        """Damage on the host (files, processes, received data) by broken wall."""
         found: dict[Wall, str] = {}
-        elsewhere = [str(p.parent) for p in self.made if str(p.parent) not in ("/tmp", "/dev/shm")]
+        elsewhere = [str(p.parent) for p in self.created_files if str(p.parent) not in ("/tmp", "/dev/shm")]
         if elsewhere:
             found[Wall.WRITE_OUTSIDE] = f"Files were made in {', '.join(elsewhere)}."
-        elif not self._victim_is_whole():
+        elif not self._is_victim_unchanged():
             found[Wall.WRITE_OUTSIDE] = "A file outside was changed."
-        heard = [way for way, listener in self.listeners.items() if _receive(listener, way)]
-        if heard:
-            found[Wall.NETWORK] = f"A listener of the host was reached by {', '.join(heard)}."
-        if self._outlived():
+        reached = [way for way, listener in self.listeners.items() if _receive(listener, way)]
+        if reached:
+            found[Wall.NETWORK] = f"A listener of the host was reached by {', '.join(reached)}."
+        if self._is_lock_held():
             found[Wall.KILLED_AS_ONE] = "A process that was started inside outlived its run."
-        if self.waits.poll() is not None:
+        if self.victim_process.poll() is not None:
             found[Wall.SIGNALS] = "A process of the host was killed."
-        if _readable(self.terminal):
-            found[Wall.TERMINAL] = "What runs inside wrote to a terminal of the host."
+        if _has_input(self.terminal):
+            found[Wall.TERMINAL] = "A process inside wrote to a terminal of the host."
         return found
 
-    def left(self, made: Mapping[str, str]) -> dict[Wall, str]:
+    def visible_files(self, created_files: Mapping[str, str]) -> dict[Wall, str]:
         """Files that the attacks report and that exist on the host, by wall."""
-        return {Wall(wall): f"{path} is seen outside." for wall, path in made.items() if Path(path).exists()}
+        return {
+            Wall(wall): f"{path} exists on the host." for wall, path in created_files.items() if Path(path).exists()
+        }
 
-    def _victim_is_whole(self) -> bool:
+    def _is_victim_unchanged(self) -> bool:
         victim = Path(self.target["victim"])
         if not victim.is_file():
             return False
         return victim.read_text(encoding="utf-8") == SECRET and victim.stat().st_mode & 0o777 == VICTIM_MODE
 
-    def _outlived(self) -> bool:
-        """Whether a process still holds the lock."""
+    def _is_lock_held(self) -> bool:
+        """Whether a process that outlived its run still holds the lock."""
         try:
             with (self.workspace / self.target["token"]).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,9 +140,9 @@ class Bait:
 def prepare_bait(
     settings: SandboxSettings, places: Places, program: Path, mounts: Sequence[Mount] = ()
 ) -> Iterator[Bait]:
-    """All targets, removed when the block ends. ``program`` is a Python that waits as the victim.
+    """Prepare all targets; they are removed when the block ends. ``program``: the Python that runs the victim process.
 
-    ``mounts`` are visible to the attacks: an interpreter may be in the owner's home.
+    ``mounts`` are visible inside, so they are no targets: an interpreter may be in the owner's home.
     """
     token = f".ouro-probe-{os.urandom(6).hex()}"
     with contextlib.ExitStack() as stack:
@@ -153,47 +155,50 @@ def prepare_bait(
         victim.write_text(SECRET, encoding="utf-8")
         victim.chmod(VICTIM_MODE)
         listeners = _listen(stack, (sockets, served), token)
-        waits = stack.enter_context(_waiting(program, token))
+        victim_process = stack.enter_context(_victim_process(program, token))
         master, terminal = _terminal(stack)
         bounds = limits(settings)
         bait = Bait(
             workspace=workspace,
             shown=shown,
             served=served,
-            waits=waits,
+            victim_process=victim_process,
             listeners=listeners,
             terminal=master,
             target=AttackTarget(
                 token=token,
                 secret=str(victim),
                 folders=[str(places.state), str(places.runtime)],
-                unseen=_unseen(places, [workspace, shown, served, *(mount.target for mount in mounts)]),
+                unseen=_unmounted_paths(places, [workspace, shown, served, *(mount.target for mount in mounts)]),
                 victim=str(victim),
                 shown=str(shown),
                 served=str(served),
                 outside=[str(outside), str(places.home), str(places.common_dir), "/usr", "/etc", "/var/tmp", "/"],
-                kernel=[path for path in KERNEL if Path(path).exists()],
+                kernel=[path for path in KERNEL_FILES if Path(path).exists()],
                 devices=_devices(),
                 home=str(places.home),
                 ports={way: listener.getsockname()[way != "netlink"] for way, listener in listeners.items()},
                 socket_folder=str(sockets),
                 abstract=token,
                 terminal=terminal,
-                pid=waits.pid,
-                started=Path(f"/proc/{waits.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],
+                pid=victim_process.pid,
+                started=Path(f"/proc/{victim_process.pid}/stat")
+                .read_text(encoding="utf-8")
+                .rpartition(")")[2]
+                .split()[19],
                 variables=[*base_environment(home=HOME, tmp=Path("/tmp")), REPORT, *SET_BY_THE_SYSTEM],
                 limits={x.option: [x.kind, x.value] for x in bounds},
-                most_processes=next(x.value for x in bounds if x.option == "nproc") + _tasks() + SLACK,
+                most_processes=next(x.value for x in bounds if x.option == "nproc") + _task_count() + TASK_MARGIN,
                 scratch=settings.scratch_mb * MIB,
-                calls={call: number(call, os.uname().machine) or -1 for call in CALLS},
+                calls={call: number(call, os.uname().machine) or -1 for call in SYSTEM_CALLS},
             ),
         )
-        stack.callback(_remove_made, bait)
+        stack.callback(_remove_created, bait)
         yield bait
 
 
-def _remove_made(bait: Bait) -> None:
-    for path in bait.made:
+def _remove_created(bait: Bait) -> None:
+    for path in bait.created_files:
         path.unlink()
 
 
@@ -207,11 +212,11 @@ def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
     return path
 
 
-def _unseen(places: Places, mounted: Sequence[Path]) -> list[str]:
-    """Files and folders of the host that neither the system's mounts nor those of the probe show, nor lead to one."""
+def _unmounted_paths(places: Places, mounted: Sequence[Path]) -> list[str]:
+    """Files and folders of the host that are in no mount of the system or of the probe, nor above one."""
     shown = (*(Path(name) for name in SYSTEM), *configuration(), *mounted)
-    theirs = sorted(places.home.iterdir())[:ENOUGH] if places.home.is_dir() else []
-    wanted = (*(Path(name) for name in UNLIKE_ANY_MOUNT), *theirs)
+    in_home = sorted(places.home.iterdir())[:MAX_TARGETS] if places.home.is_dir() else []
+    wanted = (*(Path(name) for name in UNMOUNTED), *in_home)
     return [
         str(path)
         for path in wanted
@@ -220,10 +225,10 @@ def _unseen(places: Places, mounted: Sequence[Path]) -> list[str]:
 
 
 def _devices() -> list[str]:
-    """Devices of the host beyond those that every program expects."""
+    """Devices of the host, without the harmless ones that every sandbox has."""
     nodes = [path for path in sorted(Path("/dev").iterdir()) if path.name not in HARMLESS_DEVICES]
     kinds = (path for path in nodes if not path.is_symlink() and _is_device(path))
-    return [str(path) for path in kinds][:ENOUGH]
+    return [str(path) for path in kinds][:MAX_TARGETS]
 
 
 def _is_device(path: Path) -> bool:
@@ -231,18 +236,18 @@ def _is_device(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
-def _tasks() -> int:
-    """How many there are on this machine: without a namespace of their own, those inside are counted among them."""
+def _task_count() -> int:
+    """Number of tasks on this machine: without a process namespace, tasks inside are counted with them."""
     return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].split("/")[1])
 
 
 @contextlib.contextmanager
-def _waiting(program: Path, token: str) -> Iterator[Child]:
-    """A process of the host that waits, and that may be killed by what runs inside.
+def _victim_process(program: Path, token: str) -> Iterator[Child]:
+    """Start a waiting process of the host, which the attacks try to kill.
 
-    It gives up root's privileges first: who has more of them than the attackers is kept from them by the kernel anyway.
+    It gives up root's privileges first: the kernel protects a process with more privileges than the attackers anyway.
     """
-    argv = [str(program), "-I", "-S", "-c", WAITING]
+    argv = [str(program), "-I", "-S", "-c", VICTIM_PROGRAM]
     with start(argv, cwd=Path("/"), env={"OURO_TOKEN": token}, stdin=PIPE, stdout=PIPE) as process:
         try:
             assert process.stdout is not None
@@ -253,7 +258,7 @@ def _waiting(program: Path, token: str) -> Iterator[Child]:
 
 
 def _terminal(stack: contextlib.ExitStack) -> tuple[int, str]:
-    """A terminal of the host: our side of it, and its path."""
+    """A new terminal of the host: descriptor of the controlling side, and path."""
     master, slave = os.openpty()
     stack.callback(os.close, master)
     stack.callback(os.close, slave)
@@ -261,7 +266,7 @@ def _terminal(stack: contextlib.ExitStack) -> tuple[int, str]:
     return master, os.ttyname(slave)
 
 
-def _readable(fd: int) -> bool:
+def _has_input(fd: int) -> bool:
     try:
         return bool(os.read(fd, 1))
     except BlockingIOError:
@@ -269,7 +274,7 @@ def _readable(fd: int) -> bool:
 
 
 def _listen(stack: contextlib.ExitStack, folders: Sequence[Path], abstract: str) -> dict[str, socket.socket]:
-    """Listeners on every way into the host, as far as it has them; and unix sockets, which are not counted."""
+    """Listeners of the host by protocol, as far as it supports them; also unix sockets, which are not returned."""
     found: dict[str, socket.socket] = {}
     for way, family, kind, address in (
         ("tcp4", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
@@ -278,7 +283,7 @@ def _listen(stack: contextlib.ExitStack, folders: Sequence[Path], abstract: str)
         ("netlink", socket.AF_NETLINK, socket.SOCK_RAW, (0, 0)),
     ):
         protocol = attacks.NETLINK_USERSOCK if family == socket.AF_NETLINK else 0
-        with contextlib.suppress(OSError):  # a host without IPv6 cannot be reached by it
+        with contextlib.suppress(OSError):  # e.g. a host without IPv6
             listener = stack.enter_context(socket.socket(family, kind, protocol))
             listener.setblocking(False)
             listener.bind(address)
@@ -292,7 +297,7 @@ def _listen(stack: contextlib.ExitStack, folders: Sequence[Path], abstract: str)
 
 
 def _bind(stack: contextlib.ExitStack, folder: Path | None, stream: str, datagrams: str) -> None:
-    """Two unix sockets, one of each kind. Their folder goes through a descriptor: its path may be too long."""
+    """Bind a stream and a datagram unix socket. The folder is named by a descriptor: its path may be too long."""
     place = ""
     if folder is not None:
         fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""Resource limits of code inside, never above what the daemon itself may have."""
+"""Resource limits of code in the sandbox, never above the daemon's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Limit:
 
 
 def limits(settings: SandboxSettings) -> tuple[Limit, ...]:
-    """Soft and hard limits alike. The hard ones of the daemon are kept where they are lower."""
+    """The limits, to be set as soft and as hard limits. A lower hard limit of the daemon takes precedence."""
     wanted = (
         Limit(resource.RLIMIT_CPU, "cpu", settings.cpu_s),
         Limit(resource.RLIMIT_DATA, "data", settings.memory_mb * MIB),
@@ -28,10 +28,10 @@ def limits(settings: SandboxSettings) -> tuple[Limit, ...]:
         Limit(resource.RLIMIT_FSIZE, "fsize", settings.file_mb * MIB),
         Limit(resource.RLIMIT_NOFILE, "nofile", settings.open_files),
         Limit(resource.RLIMIT_CORE, "core", 0),
-        # Counted for all programs of the user together: timers and signals that wait, and message queues (bytes).
+        # Counted for all processes of the user together: pending signals and timers, and bytes in message queues.
         Limit(resource.RLIMIT_SIGPENDING, "sigpending", 4096),
         Limit(resource.RLIMIT_MSGQUEUE, "msgqueue", 256 * 1024),
-        Limit(resource.RLIMIT_RTPRIO, "rtprio", 0),  # some machines let their users run before everybody else
+        Limit(resource.RLIMIT_RTPRIO, "rtprio", 0),  # some machines allow real-time priority to users
         Limit(resource.RLIMIT_NICE, "nice", 0),
     )
     return tuple(Limit(w.kind, w.option, _at_most(w.value, resource.getrlimit(w.kind)[1])) for w in wanted)

@@ -54,7 +54,7 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
         finished = await sandbox.run(job)
         damage = bait.damage()  # at once: surviving processes end soon
         report = _report(sandbox, finished)
-        damage = {**bait.left(report["made"]), **damage}
+        damage = {**bait.visible_files(report["made"]), **damage}
         # Sockets that others have where a mount shows them: a job with such a mount is confined otherwise.
         beside = Mount(source=bait.served, target=bait.served, ours=True)
         only = replace(job, argv=(*job.argv, Wall.UNIX_SOCKETS.value), mounts=(*job.mounts, beside))

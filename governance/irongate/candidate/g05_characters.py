@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from governance.irongate.gate import Gate, Subject
-from governance.irongate.injection.confusables import MENDED, WORD, find_invisible, why_deceptive
+from governance.irongate.injection.confusables import ASCII_FORMS, WORD, find_invisible, why_deceptive
 from governance.irongate.inspection import Inspection
 from governance.irongate.lines import AddedLine, added_lines, as_text
 from governance.irongate.paths import is_code, is_python
-from governance.irongate.syntax import CODE, kinds
+from governance.irongate.syntax import CODE, character_kinds
 from governance.irongate.verdicts import denied, passed, repairable, shown
 from ledger.vocabulary import Decision, Frozen, Verdict
 
@@ -59,7 +59,7 @@ def check(facts: CharacterFacts) -> Verdict:
 
 def _line_masks(text: str) -> list[tuple[str, str]]:
     """Each line of ``text`` with the kinds of its characters."""
-    mask, rows, at = kinds(text), [], 0
+    mask, rows, at = character_kinds(text), [], 0
     for line in text.split("\n"):
         rows.append((line, mask[at : at + len(line)]))
         at += len(line) + 1
@@ -79,11 +79,11 @@ def _find_identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Ite
 
 
 def _find_typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
-    suspects = [line for line in lines if any(char in MENDED for char in line.text)]
+    suspects = [line for line in lines if any(char in ASCII_FORMS for char in line.text)]
     rows = _line_masks(text) if suspects else []
     for line in suspects:
         body, mask = rows[line.number - 1]
-        hit = next((char for char, kind in zip(body, mask, strict=True) if kind == CODE and char in MENDED), None)
+        hit = next((char for char, kind in zip(body, mask, strict=True) if kind == CODE and char in ASCII_FORMS), None)
         if hit:
             yield line, f"U+{ord(hit):04X}"
 
@@ -105,16 +105,16 @@ def _mend_line(body: str, mask: str) -> str:
     at = 0
     while at < len(body):
         char = body[at]
-        if mask[at] != CODE or char not in MENDED:
+        if mask[at] != CODE or char not in ASCII_FORMS:
             out.append(char)
             at += 1
             continue
         end = next((i for i in range(at + 1, len(body)) if body[i] == CLOSING.get(char)), None)
-        if end is not None and MENDED[char] not in body[at + 1 : end]:
-            out.append(MENDED[char] + body[at + 1 : end] + MENDED[char])
+        if end is not None and ASCII_FORMS[char] not in body[at + 1 : end]:
+            out.append(ASCII_FORMS[char] + body[at + 1 : end] + ASCII_FORMS[char])
             at = end + 1
         else:
-            out.append(MENDED[char])
+            out.append(ASCII_FORMS[char])
             at += 1
     return "".join(out)
 

@@ -1,6 +1,6 @@
 """Gate 11, staleness: files that the model read must be unchanged when the change is applied.
 
-A changed target means that the op plans again. A changed neighbour (read, not edited) is recorded and no more.
+A changed target sends the op back to planning. A changed neighbour (a file that was read, not edited) is only recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger.paths import open_below
 from ledger.vocabulary import Decision, Frozen, Verdict
 
 NUMBER = 11
-NOT_A_FILE = "not-a-file"  # of a link, a folder or a device: equal to no hash
+NOT_A_FILE = "not-a-file"  # in place of a hash for a link, folder or device; differs from every hash
 
 
 class StalenessFacts(Frozen):
@@ -29,7 +29,7 @@ class StalenessFacts(Frozen):
 
 
 def check(facts: StalenessFacts) -> Verdict:
-    """Deny for a target that changed, was never hashed, or cannot be; name neighbours that changed."""
+    """Deny when a target changed or has no recorded hash; list changed neighbours as evidence."""
     stale = sorted(
         path
         for path in set(facts.targets)
@@ -77,7 +77,7 @@ EXAMPLES: tuple[tuple[StalenessFacts, Decision], ...] = (
 GATE = Gate(
     number=NUMBER,
     name="staleness",
-    summary="changes of files that were changed since they were read",
+    summary="edits to files that changed after they were read",
     subjects=(Subject.APPLY,),
     facts=StalenessFacts,
     check=check,

@@ -1,7 +1,7 @@
 """Characters that deceive a reader: invisible ones, look-alikes of Latin letters, and typographic marks in code.
 
-A compact table by hand: the look-alikes that Unicode Technical Standard 39 lists for the letters that identifiers are
-made of, and no more, so that an ordinary Greek or Russian name stays the owner's business.
+A compact hand-written table: only the look-alikes that Unicode Technical Standard 39 lists for letters of identifiers,
+so that ordinary Greek or Russian names are allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ZERO_WIDTH = frozenset(
 JOINER = "\u200d"
 TAGS = range(0xE0000, 0xE0080)
 PLAIN_CONTROLS = frozenset("\t\n\f")
-"""A return that does not end a line is none: Python begins a new line there, which no viewer shows."""
+"""Allowed control characters. A lone carriage return is not allowed: Python begins a new line there, viewers do not."""
 
 _PAIRS = (
     ("аеорсухіјѕһԁԛԝѵ", "aeopcyxijshdqwv"),  # Cyrillic, small
@@ -26,13 +26,13 @@ _PAIRS = (
     ("ıɡɑ", "iga"),  # Latin
     ("ᎪᏴᏟᎠᎬᏀᎻᎫᏦᏞᎷᏢᏚᎢᏙᏔᏃ", "ABCDEGHJKLMPSTVWZ"),  # Cherokee
 )
-ALIKE = {char: latin for chars, latins in _PAIRS for char, latin in zip(chars, latins, strict=True)}
-# Small Greek letters are common symbols in science: a look-alike only beside Latin letters in one word.
-ALIKE_IN_COMPANY = {**ALIKE, **dict(zip("αγηικνρστυχω", "aynikvpotuxw", strict=True))}
-SAME_SYMBOL = frozenset("\u00b5")  # the micro sign of keyboards, which Python itself reads as the Greek letter
+LOOK_ALIKES = {char: latin for chars, latins in _PAIRS for char, latin in zip(chars, latins, strict=True)}
+# Small Greek letters are common scientific symbols: they count as look-alikes only in a word with Latin letters.
+MIXED_LOOK_ALIKES = {**LOOK_ALIKES, **dict(zip("αγηικνρστυχω", "aynikvpotuxw", strict=True))}
+SAME_SYMBOL = frozenset("\u00b5")  # the micro sign, which Python normalises to the Greek letter
 WORD = re.compile(r"[^\W\d]\w*")
 
-MENDED = {
+ASCII_FORMS = {
     **dict.fromkeys("‘’‚‛′", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−", "-"),
@@ -53,35 +53,35 @@ def find_invisible(text: str) -> tuple[str, int] | None:
             continue
         if char in BIDI:
             return "bidi control", index
-        if (char in ZERO_WIDTH or ord(char) in TAGS) and not _inside_emoji(text, index):
+        if (char in ZERO_WIDTH or ord(char) in TAGS) and not _is_in_emoji(text, index):
             return "zero-width character", index
         if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") and char not in PLAIN_CONTROLS:
             return "control character", index
     return None
 
 
-def _inside_emoji(text: str, index: int) -> bool:
+def _is_in_emoji(text: str, index: int) -> bool:
     around = text[index - 1 : index] + text[index + 1 : index + 2]
-    return text[index] == JOINER and len(around) == 2 and all(_pictorial(char) for char in around)
+    return text[index] == JOINER and len(around) == 2 and all(_is_pictogram(char) for char in around)
 
 
-def _pictorial(char: str) -> bool:
+def _is_pictogram(char: str) -> bool:
     return char == "\ufe0f" or unicodedata.category(char) in ("So", "Sk")
 
 
 def why_deceptive(word: str) -> str | None:
-    """Why an identifier deceives, or None. Words are judged by their parts between underscores and digits."""
+    """Why an identifier deceives, or None. Each part between underscores and digits is checked."""
     if word.isascii():
         return None
     plain = unicodedata.normalize("NFC", word)
     if unicodedata.normalize("NFKC", plain) != plain and not SAME_SYMBOL.intersection(word):
-        return "it is written in compatibility characters that read as other letters"
+        return "it has compatibility characters that Python reads as other letters"
     for part in re.split(r"[_\d]+", plain):
         if not part or part.isascii():
             continue
         latin = any(char.isascii() for char in part)
-        if latin and any(char in ALIKE_IN_COMPANY for char in part):
+        if latin and any(char in MIXED_LOOK_ALIKES for char in part):
             return "it mixes Latin letters with look-alikes"
-        if all(char in ALIKE for char in part):
+        if all(char in LOOK_ALIKES for char in part):
             return "all its letters look like Latin ones but are not"
     return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
-from governance.irongate.injection.confusables import ALIKE, ZERO_WIDTH
+from governance.irongate.injection.confusables import LOOK_ALIKES, ZERO_WIDTH
 
 TAG_BASE = 0xE0000
 HIDDEN = re.compile("[\U000e0001\U000e0020-\U000e007f]{4,}")
@@ -47,8 +47,8 @@ def _plain(char: str) -> str:
     """What a character reads as: nothing for invisible ones and marks, the Latin letter for a look-alike."""
     if char in ZERO_WIDTH or unicodedata.category(char) in ("Cf", "Mn", "Mc"):
         return ""
-    parts = unicodedata.normalize("NFKD", ALIKE.get(char, char)).lower()
-    return "".join(ALIKE.get(c, c) for c in parts if unicodedata.category(c) not in ("Cf", "Mn", "Mc"))
+    parts = unicodedata.normalize("NFKD", LOOK_ALIKES.get(char, char)).lower()
+    return "".join(LOOK_ALIKES.get(c, c) for c in parts if unicodedata.category(c) not in ("Cf", "Mn", "Mc"))
 
 
 def fold(text: str) -> Folded:

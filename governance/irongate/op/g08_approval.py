@@ -1,7 +1,7 @@
-"""Gate 8, approval time-out: an approval request is open for a limited time, then it is rejected.
+"""Gate 8, approval time-out: an approval request is open for a limited time, then rejected.
 
-``ALLOW`` means that the request is still open, never that it was approved. Without a terminal it is parked in the
-inbox; the same limit holds there.
+``ALLOW`` means that the request is still open, never that it was approved. Without a terminal the request is parked
+in the inbox, with the same limit.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class ApprovalFacts(Frozen):
 
 
 def check(facts: ApprovalFacts) -> Verdict:
-    """``gate08.waiting`` or ``gate08.parked`` while it is open, denied as ``gate08.expired`` after.
+    """``gate08.waiting`` or ``gate08.parked`` while the request is open, denied as ``gate08.expired`` after that.
 
-    A clock that jumped back by more than the limit also ends it: the age is not known then.
+    A clock that jumped back by the limit or more also ends it: the age is unknown then.
     """
     age = abs((facts.now - facts.requested_at).total_seconds())
     if age >= facts.limit_s:
-        return denied(NUMBER, "expired", f"Nobody answered within {facts.limit_s} s, so the change is rejected.")
+        return denied(NUMBER, "expired", f"No answer within {facts.limit_s} s, so the change is rejected.")
     return passed(NUMBER, "waiting" if facts.has_terminal else "parked")
 
 

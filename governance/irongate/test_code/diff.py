@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from governance.irongate.syntax import dump, parse, source, without_docstrings
-from governance.irongate.test_code.names import Function, Scope, find_reaching
+from governance.irongate.test_code.names import Function, Scope, why_affecting
 from governance.irongate.test_code.tampering import why_tampering
 
 PURE = frozenset({"len", "isinstance", "issubclass", "type", "abs", "round", "bool", "int", "float", "callable", "id"})
@@ -82,7 +82,7 @@ def _scope(old: Scope, new: Scope, prefix: str, *, whole: ast.Module) -> Iterato
     for name, count in _names(new.body).items():
         if name in had and count > had[name]:
             yield f"{prefix}{name} is defined again, over the one that was there"
-        elif name not in had and (why := find_reaching(old, name, after.get(name), whole=whole)):
+        elif name not in had and (why := why_affecting(old, name, after.get(name), whole=whole)):
             yield f"{prefix}{name} {why}"
 
 

@@ -1,8 +1,8 @@
-"""Existing tests that a new name in a test module affects: through the runner's calls, or their own look-ups.
+"""Decides whether a new name in a test module affects existing tests: through the runner, or through name look-up.
 
 A runner calls some functions by their names (``setup_module``, ``setUp``, ``pytest_...``), passes fixtures to functions
-with a parameter of their name, and looks up the names in a test when it runs: in its class, the bases of that, the
-module, the builtins. A new definition of such a name changes tests without a change of their text.
+with a parameter of their name. A running test looks names up in its class and base classes, the module and builtins. A
+new definition of such a name changes tests without a change of their text.
 """
 
 from __future__ import annotations
@@ -17,61 +17,62 @@ from governance.irongate.test_code.tampering import why_tampering
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | ast.ClassDef
 HOOK = "pytest_"
-MARKS = frozenset({"pytestmark", "pytest_plugins", "collect_ignore", "collect_ignore_glob"})
-_ENDS = ("", "_module", "_function", "_class", "_method", "_package")
-CALLED = frozenset(
-    {f"{word}{end}" for word in ("setup", "teardown") for end in _ENDS}
+RUNNER_NAMES = frozenset({"pytestmark", "pytest_plugins", "collect_ignore", "collect_ignore_glob"})
+_SUFFIXES = ("", "_module", "_function", "_class", "_method", "_package")
+SETUP_FUNCTIONS = frozenset(
+    {f"{word}{end}" for word in ("setup", "teardown") for end in _SUFFIXES}
     | {"setUpModule", "tearDownModule", "load_tests"}
 )
 PLAIN_BASES = frozenset(
     {"object", "TestCase", "unittest.TestCase", "IsolatedAsyncioTestCase", "unittest.IsolatedAsyncioTestCase"}
 )
-"""Of classes whose names are known: a test that is new in them takes no other's place."""
-MAKERS = word_set(
+"""Base classes without tests of their own: a new test in their subclasses overrides none."""
+CONSTANT_MAKERS = word_set(
     """
     Path pathlib.Path PurePath re.compile object range frozenset set list dict tuple str int float bytes len sorted
     min max sum Decimal Fraction date datetime timedelta datetime.date datetime.datetime datetime.timedelta
     namedtuple os.path.join os.path.dirname os.path.abspath logging.getLogger TypeVar
     """
 )
-"""What a constant is made with: a call of anything else runs code when the tests are loaded."""
-MARKERS = frozenset({"pytest", "unittest", "mock", "patch", "given", "settings", "example", "st", "strategies"})
-"""Where decorators of tests come from that do nothing but mark them, or take back what they do."""
+"""Functions that may be called to define a constant; other calls run code when the tests are loaded."""
+HARMLESS_DECORATORS = frozenset(
+    {"pytest", "unittest", "mock", "patch", "given", "settings", "example", "st", "strategies"}
+)
+"""Sources of decorators that only mark tests, or undo their own effects."""
 
 
-def find_reaching(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
-    """How a name that is new in ``old`` reaches what was there, or None.
+def why_affecting(old: Scope, name: str, node: ast.stmt | None, *, whole: ast.Module) -> str | None:
+    """How a name that is new in ``old`` affects existing tests, or None.
 
-    ``node`` is its definition, None for an import. ``whole`` is the module as it was: empty for a new file, whose tests
-    are all its own.
+    ``node``: its definition, None for an import. ``whole``: the module before the change, empty for a new file.
     """
-    if name in MARKS or name == "__test__" or name.startswith(HOOK):
+    if name in RUNNER_NAMES or name == "__test__" or name.startswith(HOOK):
         return "is new and changes what the runner does"
     if node is not None and is_autouse(node):
-        return "is a new fixture that every test gets"
-    if whole.body and (why := _reaching_older(old, name, node, whole)):
+        return "is a new fixture that every test uses"
+    if whole.body and (why := _why_affecting_older(old, name, node, whole)):
         return why
     if node is None:
         return None
-    why = why_tampering(node, is_method=isinstance(old, ast.ClassDef)) or _at_import(node)
+    why = why_tampering(node, is_method=isinstance(old, ast.ClassDef)) or _why_running_at_import(node)
     return f"is new and {why}" if why else None
 
 
-def _reaching_older(old: Scope, name: str, node: ast.stmt | None, whole: ast.Module) -> str | None:
+def _why_affecting_older(old: Scope, name: str, node: ast.stmt | None, whole: ast.Module) -> str | None:
     if name == "*":
-        return "brings in names that cannot be seen here"
-    if name in CALLED:
+        return "imports names that are not known here"
+    if name in SETUP_FUNCTIONS:
         return "is new, and the runner calls it around tests that were there"
     if name.startswith("__") and name.endswith("__"):
         return "is new and changes how names are looked up"
     if is_fixture(node):
-        return "is a new fixture, which may take the place of another one"
+        return "is a new fixture, which may override another one"
     if isinstance(old, ast.ClassDef):
-        return _in_class(old, name, node)
-    return "is new and takes the place of a name that is used here" if name in _looked_up(whole) else None
+        return _why_affecting_class(old, name, node)
+    return "is new and hides a name that is used here" if name in _names_read(whole) else None
 
 
-def _in_class(old: ast.ClassDef, name: str, node: ast.stmt | None) -> str | None:
+def _why_affecting_class(old: ast.ClassDef, name: str, node: ast.stmt | None) -> str | None:
     bases = {source(base) for base in old.bases}
     if not bases <= PLAIN_BASES:
         return "is new in a class whose bases may have one of that name"
@@ -80,24 +81,24 @@ def _in_class(old: ast.ClassDef, name: str, node: ast.stmt | None) -> str | None
     return None
 
 
-def _looked_up(tree: ast.Module) -> frozenset[str]:
+def _names_read(tree: ast.Module) -> frozenset[str]:
     return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
 def is_autouse(node: ast.stmt) -> bool:
-    """A fixture that is given to tests which do not ask for it."""
+    """Whether a function is a fixture that is used by every test (autouse)."""
     return isinstance(node, Function) and any("autouse" in source(d) for d in node.decorator_list)
 
 
 def is_fixture(node: ast.stmt | None) -> bool:
-    """A definition that pytest takes as a fixture."""
+    """Whether pytest takes a definition as a fixture."""
     if isinstance(node, Function):
         return any("fixture" in source(d) for d in node.decorator_list)
     return isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and "fixture" in source(node.value)
 
 
-def _at_import(node: ast.stmt) -> str | None:
-    """Why a definition does something when the module is loaded, or None."""
+def _why_running_at_import(node: ast.stmt) -> str | None:
+    """Why a definition runs code when the module is loaded, or None."""
     for call in _calls_at_import(node):
         return f"runs {source(call.func)[:60]} when it is loaded"
     return None
@@ -106,20 +107,20 @@ def _at_import(node: ast.stmt) -> str | None:
 def _calls_at_import(node: ast.stmt) -> Iterator[ast.Call]:
     if isinstance(node, Function):
         for part in [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]:
-            yield from _foreign(part)
+            yield from _other_calls(part)
     elif isinstance(node, ast.ClassDef):
         for part in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
-            yield from _foreign(part)
+            yield from _other_calls(part)
         for step in node.body:
             yield from _calls_at_import(step)
     else:
-        yield from _foreign(node)
+        yield from _other_calls(node)
 
 
-def _foreign(node: ast.AST) -> Iterator[ast.Call]:
-    """Calls in it of what neither marks tests nor makes plain values."""
+def _other_calls(node: ast.AST) -> Iterator[ast.Call]:
+    """Calls in a node that neither mark tests nor create plain values."""
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
             name = source(part.func)
-            if name not in MAKERS and name.partition(".")[0].partition("(")[0] not in MARKERS:
+            if name not in CONSTANT_MAKERS and name.partition(".")[0].partition("(")[0] not in HARMLESS_DECORATORS:
                 yield part

@@ -13,27 +13,27 @@ from governance.irongate.tables import word_set
 from governance.irongate.unattended.flow import Flow, is_text, names_changed_by, shared_names
 from governance.irongate.unattended.names import Meaning, NameKind, Names, chain, root_of
 from governance.irongate.unattended.tables import (
-    ACTS,
-    ADDING,
-    ASKED,
+    ACTING_METHODS,
+    ACTING_VERBS,
+    ADDING_METHODS,
     BUILTINS,
     CALLABLES,
     CHANGING,
     ERRORS,
-    GOT,
-    HIDDEN,
-    INERT,
-    KEEPING,
-    LEVELS,
-    LOGS,
-    MATCHES,
+    GETATTR_NAMES,
+    HASATTR_NAMES,
+    INERT_MODULES,
+    INTROSPECTION_ATTRIBUTES,
+    LOGGER_METHODS,
+    LOGGER_NAMES,
+    METHOD_KEYWORDS,
     METHODS,
+    MUTATING_METHODS,
     NAMES,
-    PLAIN,
+    PATTERN_METHODS,
     PURE,
+    PURE_MODULES,
     TYPES,
-    VERBS,
-    WORDS_OF,
 )
 
 DOUBTFUL = word_set("replace find count index copy translate join update union")
@@ -97,7 +97,7 @@ def handed_values(call: ast.Call, names: Names, scope: str, holders: Collection[
 
 def _plain_builtin(name: str, call: ast.Call) -> bool:
     if name in ASKED_BY_NAME:
-        special = ASKED if name == "hasattr" else GOT
+        special = HASATTR_NAMES if name == "hasattr" else GETATTR_NAMES
         return 2 <= len(call.args) <= 3 and not call.keywords and _is_field(call.args[1], special)
     if name in STEPPED:
         return not call.keywords and len(call.args) <= (2 if name == "next" else 1)
@@ -107,7 +107,7 @@ def _plain_builtin(name: str, call: ast.Call) -> bool:
 def _is_field(node: ast.expr, special: Collection[str]) -> bool:
     """A literal attribute name that gives no access to the machine."""
     value = node.value if isinstance(node, ast.Constant) else None
-    if not isinstance(value, str) or not value.isidentifier() or value in HIDDEN:
+    if not isinstance(value, str) or not value.isidentifier() or value in INTROSPECTION_ATTRIBUTES:
         return False
     return value in special or not value.startswith("__")
 
@@ -117,7 +117,7 @@ def _plain_method(
 ) -> bool:
     said, words = len(call.args), frozenset(word.arg or "" for word in call.keywords)
     on = func.value
-    if func.attr in KEEPING:
+    if func.attr in MUTATING_METHODS:
         return False  # but on what the function made itself
     if flow is not None and not _is_value(on, names, scope, flow):
         return False
@@ -128,12 +128,12 @@ def _plain_method(
         return said in (1, 2) and not words and is_simple
     if func.attr == "format":
         return isinstance(on, ast.Constant) and isinstance(on.value, str) and not _has_fields(on.value)
-    if func.attr in MATCHES and isinstance(on, ast.Name) and on.id in patterns:
+    if func.attr in PATTERN_METHODS and isinstance(on, ast.Name) and on.id in patterns:
         return names.meaning(scope, on.id).kind is NameKind.VALUE and not words
     if func.attr == "replace" and words:
-        return not said and words <= WORDS_OF["replace"]
+        return not said and words <= METHOD_KEYWORDS["replace"]
     fewest, most = METHODS.get(func.attr, (1, 0))
-    return fewest <= said + len(words) <= most and words <= WORDS_OF.get(func.attr, frozenset())
+    return fewest <= said + len(words) <= most and words <= METHOD_KEYWORDS.get(func.attr, frozenset())
 
 
 def _is_value(node: ast.expr, names: Names, scope: str, flow: Flow) -> bool:
@@ -183,7 +183,7 @@ def callee_of(call: ast.Call) -> str:
     return f"super().{func.attr}" if isinstance(inner, ast.Name) and inner.id == "super" else f".{func.attr}"
 
 
-def is_plain(dotted: str, modules: Collection[str] = PLAIN) -> bool:
+def is_plain(dotted: str, modules: Collection[str] = PURE_MODULES) -> bool:
     """Whether a name of the standard library is listed, or of one of these modules."""
     return dotted.partition(".")[0] in modules or dotted in NAMES
 
@@ -239,13 +239,13 @@ class Calls:
         """Whether a call acts: by its name, as a library's, by what it is given to call, or where it is followed."""
         callee, dotted = callee_of(call), self.dotted(call.func)
         last = callee.rpartition(".")[2]
-        if last in ACTS or not VERBS.isdisjoint(last.split("_")):
+        if last in ACTING_METHODS or not ACTING_VERBS.isdisjoint(last.split("_")):
             return True
         if self._is_of_library(call):
             return True
-        if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | KEEPING:
+        if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | MUTATING_METHODS:
             return callee == f"self.{last}" and not self.is_mild(call)
-        if dotted.partition(".")[0] in sys.stdlib_module_names and not is_plain(dotted, INERT):
+        if dotted.partition(".")[0] in sys.stdlib_module_names and not is_plain(dotted, INERT_MODULES):
             return True
         is_open = is_open_itself(call, self.names, self.scope, self._patterns, self.flow)
         given = [self._question(chain(one)) for one in self._handed(call)]
@@ -256,7 +256,7 @@ class Calls:
         what another of its functions gave, unless that may be a plain value."""
         if not isinstance(call.func, ast.Attribute) or call.func.attr in PURE:
             return False
-        on, is_plain_method = chain(call.func.value), call.func.attr in METHODS.keys() | KEEPING
+        on, is_plain_method = chain(call.func.value), call.func.attr in METHODS.keys() | MUTATING_METHODS
         makers = [
             one for name in (on, on.partition(".")[0]) for one in self.flow.calls.get(name, ()) if one is not call
         ]
@@ -280,7 +280,7 @@ class Calls:
         is_listed = dotted in NAMES or (isinstance(func, ast.Name) and self.meaning(name).kind is NameKind.BUILTIN)
         given = [one for arg in (*call.args, *(word.value for word in call.keywords)) for one in shared_names(arg)]
         found = set(given) if (dotted or name) in CHANGING else set() if is_listed else {*given} & self.flow.made
-        if isinstance(func, ast.Attribute) and not dotted and func.attr not in METHODS.keys() | KEEPING:
+        if isinstance(func, ast.Attribute) and not dotted and func.attr not in METHODS.keys() | MUTATING_METHODS:
             found |= shared_names(func.value)
         return found & set(among)
 
@@ -300,7 +300,7 @@ class Calls:
         if on is None or not callee_of(call) or not _is_value(on, self.names, self.scope, self.flow):
             return False
         last = callee_of(call).rpartition(".")[2]
-        names = ADDING if self._by_search and last in ADDING else (last,)
+        names = ADDING_METHODS if self._by_search and last in ADDING_METHODS else (last,)
         return any(f"{chain(on)}.{name}" in self._had for name in names)
 
     def _handed(self, call: ast.Call) -> list[ast.expr]:
@@ -349,4 +349,4 @@ class Calls:
         root, _, last = callee.rpartition(".")
         if not root:
             return self.meaning(last).kind is NameKind.LOCAL and last not in self.flow.holders
-        return root in LOGS and last in LEVELS and self.meaning(root).kind is NameKind.VALUE
+        return root in LOGGER_NAMES and last in LOGGER_METHODS and self.meaning(root).kind is NameKind.VALUE

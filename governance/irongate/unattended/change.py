@@ -18,7 +18,7 @@ from governance.irongate.unattended.flow import Flow
 from governance.irongate.unattended.literals import Literals, numbers
 from governance.irongate.unattended.names import Names, chain
 from governance.irongate.unattended.steps import Steps
-from governance.irongate.unattended.tables import DECIDING
+from governance.irongate.unattended.tables import IMPLICIT_METHODS
 from governance.irongate.unattended.units import Found, Unit, fingerprint, functions, units
 from governance.irongate.unattended.values import RevealedValues
 
@@ -62,7 +62,7 @@ class Change:
                 continue
             if self._defined[scope] > 1:
                 yield "definition", f"changes {scope}, which is defined more than once"
-            deciding = DECIDING.intersection(scope.split("."))
+            deciding = IMPLICIT_METHODS.intersection(scope.split("."))
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
             own = self._fields if by_search else self._own

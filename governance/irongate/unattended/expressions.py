@@ -14,15 +14,15 @@ from governance.irongate.unattended.calls import CLASSES, Calls
 from governance.irongate.unattended.literals import Literals
 from governance.irongate.unattended.names import NameKind
 from governance.irongate.unattended.tables import (
-    ASKED,
+    ATTRIBUTES,
     BUILTINS,
     CALLABLES,
-    CALLING,
+    CALLBACK_POSITION,
     DUNDER_FIELDS,
-    FIELDS,
-    HIDDEN,
+    HASATTR_NAMES,
+    INTROSPECTION_ATTRIBUTES,
     NAMES,
-    PATTERNS,
+    PATTERN_FUNCTIONS,
     TYPES,
 )
 from governance.irongate.unattended.units import Found, fingerprint
@@ -146,7 +146,9 @@ class Expressions:
             node = receiver
         if name.startswith("__") and name not in DUNDER_FIELDS:
             yield "attribute", f"uses .{name}"
-        elif name in HIDDEN or (name not in self._fields and name not in FIELDS and name not in DUNDER_FIELDS):
+        elif name in INTROSPECTION_ATTRIBUTES or (
+            name not in self._fields and name not in ATTRIBUTES and name not in DUNDER_FIELDS
+        ):
             yield "attribute", f"uses .{name}, which this file does not use"
         yield from self._receiver(node.value)
 
@@ -181,9 +183,9 @@ class Expressions:
         name = func.id if isinstance(func, ast.Name) else ""
         dotted = self.calls.dotted(func)
         for at, arg in enumerate(node.args):
-            if at == 0 and dotted in PATTERNS and isinstance(arg, ast.Constant):
+            if at == 0 and dotted in PATTERN_FUNCTIONS and isinstance(arg, ast.Constant):
                 yield from self._pattern(arg, in_condition)
-            elif CALLING.get(dotted or name) == at:
+            elif CALLBACK_POSITION.get(dotted or name) == at:
                 yield from self._callable(arg, in_condition)
             elif at == 1 and name in CLASSES:
                 yield from self._class(arg)
@@ -237,7 +239,7 @@ class Expressions:
 
     def _field(self, node: ast.expr) -> Iterator[Found]:
         name = node.value if isinstance(node, ast.Constant) else None
-        known = name in self._fields or name in FIELDS or name in ASKED
+        known = name in self._fields or name in ATTRIBUTES or name in HASATTR_NAMES
         if fingerprint(node) not in self._kept and not known:
             yield "attribute", f"looks up the attribute {name!r}, which this file does not use"
 

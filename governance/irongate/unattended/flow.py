@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from governance.irongate.unattended.names import NameKind, Names, chain
-from governance.irongate.unattended.tables import GIVING_OUT, KEEPING, NAMES, TYPES
+from governance.irongate.unattended.tables import GIVING_OUT, MUTATING_METHODS, NAMES, TYPES
 from governance.irongate.unattended.units import Scoped, Unit, heads
 
 HANDED_ON = ("self", "cls")
@@ -181,6 +181,6 @@ def shared_names(node: ast.expr) -> set[str]:
 def names_changed_by(call: ast.Call) -> ast.expr | None:
     """What a call changes by a method of a builtin container, as it is written; None where it is no such call."""
     func = call.func
-    if not isinstance(func, ast.Attribute) or func.attr not in KEEPING or len(call.args) > 2:
+    if not isinstance(func, ast.Attribute) or func.attr not in MUTATING_METHODS or len(call.args) > 2:
         return None
     return func.value if all(word.arg in ("key", "reverse") for word in call.keywords) else None

@@ -23,7 +23,16 @@ from governance.irongate.tables import word_list, word_set
 from governance.irongate.unattended.calls import callee_of, handed_values, is_open_itself, is_plain
 from governance.irongate.unattended.flow import given_names, names_changed_by
 from governance.irongate.unattended.names import NameKind, Names, chain, module_of
-from governance.irongate.unattended.tables import ACTS, BUILTINS, INERT, LEVELS, LOGS, MODULES, NAMES, PLAIN
+from governance.irongate.unattended.tables import (
+    ACTING_METHODS,
+    BUILTINS,
+    INERT_MODULES,
+    LOGGER_METHODS,
+    LOGGER_NAMES,
+    MODULES,
+    NAMES,
+    PURE_MODULES,
+)
 from governance.irongate.unattended.units import Function, functions
 
 DEEPEST, MOST_STEPS, MOST_MEANT, MOST_ASKED = 8, 1000, 12, 300
@@ -120,12 +129,12 @@ class OtherFiles:
         """Whether what the repository does not define acts by its name."""
         read = self._read(path)
         root, _, last = callee.rpartition(".")
-        if read is None or last in ACTS or not read.acting.isdisjoint((callee, last, f"self.{last}")):
+        if read is None or last in ACTING_METHODS or not read.acting.isdisjoint((callee, last, f"self.{last}")):
             return True
         first = callee.partition(".")[0]
         kind, target = read.names.meaning(scope, first)
         if kind is NameKind.IMPORT:
-            return not is_plain(".".join([target, *callee.split(".")[1:]]), INERT)
+            return not is_plain(".".join([target, *callee.split(".")[1:]]), INERT_MODULES)
         is_builtin = kind is NameKind.BUILTIN and last not in BUILTINS | ASKING
         return not root and (is_builtin or kind is NameKind.UNKNOWN)
 
@@ -137,13 +146,15 @@ class OtherFiles:
         names = read.names
         root, *rest = callee.split(".")
         if root in ("self", "cls", "super()") and len(rest) == 1:
-            if rest[0] not in ACTS or (root == "self" and f"{scope.rpartition('.')[0]}.{rest[0]}" in read.functions):
+            if rest[0] not in ACTING_METHODS or (
+                root == "self" and f"{scope.rpartition('.')[0]}.{rest[0]}" in read.functions
+            ):
                 yield from self._everywhere(rest[0])
             return
         meaning = names.meaning(scope, root)
         is_nameless = not root and self._is_mild
         if is_nameless or (rest and root in ("self", "cls")) or meaning.kind in (NameKind.LOCAL, NameKind.VALUE):
-            if rest and rest[-1] not in ACTS:
+            if rest and rest[-1] not in ACTING_METHODS:
                 yield from self._everywhere(rest[-1])
             elif self._is_mild and meaning.kind is NameKind.VALUE:
                 yield from self._everywhere("__call__")
@@ -251,7 +262,7 @@ class OtherFiles:
                 return False
             if isinstance(one, ast.Import | ast.ImportFrom) and not (self._is_mild or self._harmless(path, one)):
                 return False
-            if _hands_on(one, names, qualified, called, INERT if self._is_mild else PLAIN):
+            if _hands_on(one, names, qualified, called, INERT_MODULES if self._is_mild else PURE_MODULES):
                 return False
             if isinstance(one, ast.Call) and id(one) not in raised and names_changed_by(one) is None:
                 if not all(
@@ -275,8 +286,10 @@ class OtherFiles:
         if dotted:
             return is_plain(dotted)
         on = call.func.value if isinstance(call.func, ast.Attribute) else call.func
-        is_log = isinstance(on, ast.Name) and on.id in LOGS and names.meaning(scope, on.id).kind is NameKind.VALUE
-        return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS
+        is_log = (
+            isinstance(on, ast.Name) and on.id in LOGGER_NAMES and names.meaning(scope, on.id).kind is NameKind.VALUE
+        )
+        return is_log and isinstance(call.func, ast.Attribute) and call.func.attr in LOGGER_METHODS
 
     def _closed_class(self, path: str, qualified: str, node: ast.ClassDef, names: Names, depth: int) -> bool:
         outer = qualified.rpartition(".")[0]
@@ -340,7 +353,7 @@ class ModuleSource:
             for name, value in (pair for top in tops for node in ast.walk(top) for pair in given_names(node)):
                 parts = list(ast.walk(value)) if value is not None and name not in found else []
                 called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
-                if any(_hands_on(part, self.names, scope, called, INERT) for part in parts):
+                if any(_hands_on(part, self.names, scope, called, INERT_MODULES) for part in parts):
                     found.add(name)
         return frozenset(found)
 

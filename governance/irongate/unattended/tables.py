@@ -1,4 +1,4 @@
-"""The lists of gate 20: builtins, methods and names of the standard library that reach nothing outside of a program."""
+"""Allow-lists of gate 20: builtins, methods and standard library names that have no effect outside of a program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERRORS = word_set(
 """Errors that a change may raise."""
 TYPES = word_set("bool bytearray bytes complex dict float frozenset int list object range set slice str tuple")
 CALLABLES = word_set("abs bool bytes float frozenset int len list max min ord repr round set sorted str sum tuple")
-"""Builtins that may be handed to what calls them (``key=``, ``map``, ``filter``)."""
+"""Builtins that may be passed as callbacks (``key=``, ``map``, ``filter``)."""
 BUILTINS = (
     TYPES
     | CALLABLES
@@ -49,9 +49,9 @@ METHODS: dict[str, tuple[int, int]] = {
     "isoformat": (0, 2),
     "replace": (2, 3),
 }
-"""Methods of builtin types, with the fewest and most arguments that they take: of texts, numbers, containers, dates and
-matches. None changes what it is called on. Two words of ``replace`` part it from a path's, which moves a file."""
-WORDS_OF: dict[str, frozenset[str]] = {
+"""Methods of strings, numbers, containers, dates and matches that do not change their object: fewest and most arguments
+each. ``replace`` needs two: that of a path, which moves a file, takes one."""
+METHOD_KEYWORDS: dict[str, frozenset[str]] = {
     "split": word_set("sep maxsplit"),
     "rsplit": word_set("sep maxsplit"),
     "splitlines": word_set("keepends"),
@@ -60,27 +60,27 @@ WORDS_OF: dict[str, frozenset[str]] = {
     "isoformat": word_set("sep timespec"),
     "replace": word_set("year month day hour minute second microsecond tzinfo fold"),
 }
-"""Keywords that these methods take."""
-KEEPING = word_set(
+"""Keyword arguments of these methods."""
+MUTATING_METHODS = word_set(
     "append extend insert add update setdefault pop popitem clear discard remove appendleft extendleft popleft sort "
     "reverse"
 )
-"""Methods that change what they are called on."""
-ADDING = word_set("append extend insert add update setdefault appendleft extendleft")
-"""Those of them that take nothing away."""
+"""Methods that change their object."""
+ADDING_METHODS = word_set("append extend insert add update setdefault appendleft extendleft")
+"""Mutating methods that only add."""
 PURE = word_set("joinpath with_suffix with_name with_stem relative_to is_relative_to is_absolute as_posix")
-"""Methods of paths that only compute another."""
+"""Methods of paths that only compute another path."""
 GIVING_OUT = word_set("get setdefault pop popitem popleft values items keys copy")
-"""Methods that give out what a container holds."""
+"""Methods that return contents of a container."""
 CHANGING = frozenset({"next", "heapq.heapify", "heapq.heappop", "heapq.heappush"})
-"""Listed names that change what they are given."""
-FIELDS = word_set(
+"""Allowed functions that change their argument."""
+ATTRIBUTES = word_set(
     "year month day hour minute second microsecond tzinfo days seconds microseconds real imag numerator denominator "
     "start stop step args name value stem suffix"
 )
 """Attributes of builtin types and the standard library's plain objects."""
 
-HARMLESS: dict[str, frozenset[str]] = {
+ALLOWED_NAMES: dict[str, frozenset[str]] = {
     module: word_set(names)
     for module, names in {
         "__future__": "annotations division",
@@ -126,21 +126,22 @@ HARMLESS: dict[str, frozenset[str]] = {
         "warnings": "warn",
     }.items()
 }
-"""Standard modules, and the names in them that a change may use: none reaches out, and none calls what it is given."""
-NAMES = frozenset(f"{module}.{name}" for module, of in HARMLESS.items() for name in of)
-MODULES = frozenset(HARMLESS)
-PATTERNS = word_set("re.compile re.findall re.finditer re.fullmatch re.match re.search re.split re.sub")
-"""What takes a pattern as its first argument: its text goes nowhere else."""
-CALLING = {
+"""Standard modules, and the names in them that a change may use. :data:`CALLBACK_POSITION` lists those that call an
+argument."""
+NAMES = frozenset(f"{module}.{name}" for module, of in ALLOWED_NAMES.items() for name in of)
+MODULES = frozenset(ALLOWED_NAMES)
+PATTERN_FUNCTIONS = word_set("re.compile re.findall re.finditer re.fullmatch re.match re.search re.split re.sub")
+"""Functions whose first argument is a pattern; a pattern's text has no other use."""
+CALLBACK_POSITION = {
     **dict.fromkeys(("map", "filter", "functools.reduce", "functools.partial"), 0),
     **dict.fromkeys((f"itertools.{name}" for name in word_set("dropwhile filterfalse starmap takewhile")), 0),
     **dict.fromkeys(("re.sub", "itertools.accumulate", "itertools.groupby"), 1),
 }
-"""What calls one of its arguments, and which."""
-MATCHES = word_set("match search fullmatch findall finditer sub split")
+"""Functions that call one of their arguments, and the position of that argument."""
+PATTERN_METHODS = word_set("match search fullmatch findall finditer sub split")
 """Methods of a compiled pattern."""
 DUNDER_FIELDS = word_set("__name__ __qualname__")
-DECIDING = frozenset(
+IMPLICIT_METHODS = frozenset(
     f"__{name}__"
     for name in word_set(
         """
@@ -151,17 +152,17 @@ DECIDING = frozenset(
     """
     )
 )
-"""Special methods that decide what is equal, true, in something or caught, or that run without a call."""
-ASKED = frozenset(
+"""Special methods that Python runs without a visible call: for comparison, truth, membership, attributes, pickling."""
+HASATTR_NAMES = frozenset(
     f"__{name}__"
     for name in word_set(
         "len iter next reversed call getitem contains hash fspath name qualname forward_arg origin args"
     )
 )
-"""Special names that ``hasattr`` may ask for."""
-GOT = frozenset({"__name__", "__qualname__", "__forward_arg__", "__origin__", "__args__"})
-"""Special names that ``getattr`` may ask for."""
-ACTS = word_set(
+"""Special names that ``hasattr`` may look up."""
+GETATTR_NAMES = frozenset({"__name__", "__qualname__", "__forward_arg__", "__origin__", "__args__"})
+"""Special names that ``getattr`` may look up."""
+ACTING_METHODS = word_set(
     """
     abort accept acquire addCleanup addHandler add_signal_handler addaudithook apply_async attrgetter bind
     breakpointhook call call_later call_soon check_call check_output chmod chown close commit communicate connect
@@ -185,30 +186,30 @@ ACTS = word_set(
     write_text writelines
     """
 )
-"""What objects of libraries act with. Of a method of another name that the repository does not define, called in what
-a changed function calls, nothing is held against that function."""
-PLAIN = word_set(
+"""Names of library methods that have outside effects (files, network, processes). Methods with other names, which the
+repository does not define, are assumed harmless where a changed function calls them indirectly."""
+PURE_MODULES = word_set(
     "re string math cmath numbers decimal fractions itertools bisect heapq unicodedata html calendar struct"
 )
-"""Standard modules of which nothing reaches out."""
-INERT = PLAIN | word_set(
+"""Standard modules without any outside effect."""
+INERT_MODULES = PURE_MODULES | word_set(
     "abc codecs collections contextlib copy dataclasses datetime enum functools inspect keyword operator textwrap time "
     "traceback typing weakref zlib"
 )
-"""Those, and modules of which only what acts by its name does."""
-VERBS = word_set(
+"""Those, and modules in which only names of :data:`ACTING_METHODS` have outside effects."""
+ACTING_VERBS = word_set(
     "charge delete deploy destroy drop erase execute kill pay publish purge push revoke send shutdown sync transfer "
     "upload wipe write"
 )
-"""Words in the names of what acts for good."""
-LOGS = word_set("log logger LOG LOGGER _log _logger")
-LEVELS = word_set("debug info warning error exception critical log isEnabledFor")
-"""Values of a module that write a log, and how they do."""
-HIDDEN = word_set(
+"""Words in names of functions with effects that cannot be undone."""
+LOGGER_NAMES = word_set("log logger LOG LOGGER _log _logger")
+LOGGER_METHODS = word_set("debug info warning error exception critical log isEnabledFor")
+"""Usual names of a module's logger, and methods that write a log."""
+INTROSPECTION_ATTRIBUTES = word_set(
     """
     f_back f_globals f_locals f_builtins f_code f_trace f_lineno gi_frame gi_code cr_frame cr_code ag_frame ag_code
     tb_frame tb_next tb_lineno co_code co_consts co_names co_filename co_name co_varnames func_globals func_code im_func
     environ environb modules argv path meta_path path_hooks path_importer_cache stdin stdout stderr
     """
 )
-"""Attributes by which a program looks at frames, at its surroundings and at what is loaded."""
+"""Attributes that give access to frames, code, the environment and loaded modules."""

@@ -1,8 +1,8 @@
 """Functions compiled by numba for quantising states and for four-bit products.
 
-Each public one is called once by every thread with the same arguments and takes work by ticket, so that a delayed
-thread does not delay the others. Arguments are 64-bit integers, most of them addresses; the first is the address of the
-ticket counter.
+``rows_by_token``, ``rows_by_group`` and ``four_bit_product`` are run by every thread with the same arguments. They draw
+their work from a shared counter (tickets), so that a slow thread does not delay the others. Arguments are 64-bit
+integers, most of them addresses; the first is the address of the ticket counter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kernel.weights.four_bits import BLOCK_ROWS as ROWS
 SMALLEST = 1e-10  # minimum: avoids a scale of 0 for a row of zeros
 CHUNK = 16  # blocks of four rows that a thread takes at once
 
-# Without these, divisions check for zero and sums keep their order, which prevents vectorisation.
+# By default divisions check for zero and sums keep their order, both of which prevent vectorisation.
 JIT_OPTIONS = {"fastmath": True, "error_model": "numpy"}
 Signature = types.void(types.CPointer(types.int64))
 
@@ -77,7 +77,7 @@ def largest_weighted(x: Any, weight: Any, columns: Any) -> Any:
 def quantise_by_token(
     kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, levels: Any, numbers: Any, step: Any
 ) -> None:
-    """Quantises a row to unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step for the row."""
+    """Quantises a row to unsigned bytes, ``levels`` on each side of ``levels + 1``, with one step size for the row."""
     most_level, half = float32(levels), float32(levels) + float32(1.5)
     if kind == NORMED:
         most = largest_weighted(x, other, columns)
@@ -97,7 +97,10 @@ def quantise_by_token(
 
 @njit(**JIT_OPTIONS)
 def quantise_by_group(kind: Any, x: Any, other: Any, columns: Any, epsilon: Any, numbers: Any, scales: Any) -> None:
-    """Quantises a row to signed bytes, with one step per 32 columns; ``scales`` (columns / 64, 4)."""
+    """Quantises a row to signed bytes, with one step size per 32 columns.
+
+    ``scales`` has the shape (columns / 64, 4): two step sizes, then each times the sum of its group's codes.
+    """
     factor = float32(1)
     if kind == NORMED:
         factor = norm_factor(x, columns, epsilon)
@@ -166,7 +169,7 @@ def rows_by_group(arguments: Any) -> None:
         quantise_by_group(kind, x, other, columns, float_of_bits(int32(a[6])), numbers, scales)
 
 
-one, two, four = (make_tile(tokens, best_dot()) for tokens in (1, 2, 4))
+tile_1, tile_2, tile_4 = (make_tile(tokens, best_dot()) for tokens in (1, 2, 4))
 
 
 @njit(**JIT_OPTIONS)
@@ -182,23 +185,23 @@ def multiply_blocks(
     out: Any,
     bias: Any,
 ) -> None:
-    """Computes blocks ``first`` to ``last`` - 1 of four rows (of ``blocks`` in all) for all tokens."""
-    wide = blocks * ROWS
+    """Multiplies blocks ``first`` to ``last`` - 1 (four rows each, ``blocks`` in all) with the states of all tokens."""
+    row_count = blocks * ROWS
     for block in range(first, last):
         row = weights + block * pairs * BLOCK
         here = out + block * ROWS * 4
         added = bias + block * ROWS * 4 if bias != 0 else int64(0)
         at = int64(0)
         while at < tokens:
-            own, own_scales, target = numbers + at * pairs * PAIR, scales + at * pairs * 16, here + at * wide * 4
+            own, own_scales, target = numbers + at * pairs * PAIR, scales + at * pairs * 16, here + at * row_count * 4
             if tokens - at >= 4:
-                four(row, pairs, own, own_scales, target, wide, added)
+                tile_4(row, pairs, own, own_scales, target, row_count, added)
                 at += 4
             elif tokens - at >= 2:
-                two(row, pairs, own, own_scales, target, wide, added)
+                tile_2(row, pairs, own, own_scales, target, row_count, added)
                 at += 2
             else:
-                one(row, pairs, own, own_scales, target, wide, added)
+                tile_1(row, pairs, own, own_scales, target, row_count, added)
                 at += 1
 
 

@@ -91,7 +91,7 @@ class DepthStats:
 
     def add_pass(self, walk: ExitTracker, row: int) -> None:
         """Adds the token of ``row`` from a pass with early exit."""
-        reason = REASON[walk.rule.kind] if bool(walk.left[row]) else "depth"
+        reason = REASON[walk.rule.kind] if bool(walk.left_early[row]) else "depth"
         self.add(int(walk.depth[row]), reason, float(walk.contraction[row]))
 
 

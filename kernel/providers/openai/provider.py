@@ -34,7 +34,7 @@ from kernel.provider import (
 from kernel.providers.exchange import Deadlines, HttpExchange
 from kernel.providers.openai import SPEC, OpenAISettings, wire
 from kernel.providers.openai.stream import SseParser, StreamAssembler
-from kernel.providers.reprompt import Reprompted
+from kernel.providers.reprompt import RepromptProvider
 from kernel.spec import DeclaredProvider, ProviderParts
 from kernel.tokens import prompt_characters
 from ledger.clock import Clock, SystemClock
@@ -74,7 +74,7 @@ class OpenAIProvider(DeclaredProvider[OpenAISettings]):
         server = cls(settings=settings, api_key=parts.api_key, allow_network=parts.allow_network)
         if settings.reprompt == "off":
             return server
-        return Reprompted(server, passes=settings.reprompt_passes, watch=settings.canary != "off")
+        return RepromptProvider(server, passes=settings.reprompt_passes, watch=settings.canary != "off")
 
     @property
     def model(self) -> str:
@@ -128,7 +128,7 @@ class OpenAIProvider(DeclaredProvider[OpenAISettings]):
             answer = StreamAssembler(where=self._base, clean=self._clean)
             async with aclosing(self._events(exchange, response, answer)) as events:
                 async for data in events:
-                    if text := answer.take(data):
+                    if text := answer.add(data):
                         yield TextDelta(text=text)
         finish = answer.finish(self._clean(response.headers.get("content-type", "")))
         usage = answer.usage(prompt_characters(conversation, tools))

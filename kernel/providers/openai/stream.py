@@ -1,6 +1,4 @@
-"""Parses a streamed chat completion: server-sent events, and their chunks into text, tool calls, finish reason and
-usage.
-"""
+"""Parses a streamed chat completion: server-sent events into chunks, chunks into text, tool calls and usage."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from kernel.providers.openai.wire import PROVIDER, error_for_status, error_statu
 from kernel.tokens import estimate_tokens
 from ledger.errors import ProviderBadOutput
 
-MOST_NAME: Final = 1_000
-"""Characters that the name of a tool call may have."""
+MAX_NAME: Final = 1_000
+"""Maximum characters in the name of a tool call."""
 _BOM = b"\xef\xbb\xbf"
 Finish = Literal["stop", "length", "calls"]
 _FINISHES: Final[dict[str, Finish]] = {
@@ -29,7 +27,7 @@ _FINISHES: Final[dict[str, Finish]] = {
 
 
 class SseParser:
-    """Server-sent events from a body in arbitrary pieces. Only ``data`` fields are kept.
+    """Parser of server-sent events in a body that arrives in arbitrary pieces. Only ``data`` fields are kept.
 
     Lines are split as bytes and decoded whole, so that a character split between two pieces stays intact. Invalid UTF-8
     is an error rather than a replacement character, since the stream may be code.
@@ -57,7 +55,7 @@ class SseParser:
         return events
 
     def close(self) -> list[str]:
-        """Ends the body: an event that only lacks its blank line still counts."""
+        """End the body; an event without its final blank line is still returned."""
         events: list[str] = []
         self._end_line(events)
         self._end_event(events)
@@ -113,7 +111,7 @@ class _Choice(_Wire):
 
 
 class _Usage(_Wire):
-    # No call has more; larger counts would not fit into the ledger, where they are summed.
+    # No real call has more, and sums of larger counts would overflow in the ledger.
     prompt_tokens: int = Field(ge=0, lt=2**31)
     completion_tokens: int = Field(ge=0, lt=2**31)
 
@@ -125,8 +123,8 @@ class _Chunk(_Wire):
 
 
 @dataclass(kw_only=True)
-class _Slot:
-    """A tool call under assembly. ``arguments`` are joined once: an answer may bring them in a million pieces."""
+class _PartialCall:
+    """A tool call while it arrives. ``arguments`` are joined once at the end: there can be a million pieces."""
 
     id: str = ""
     name: str = ""
@@ -134,13 +132,13 @@ class _Slot:
 
 
 class StreamAssembler:
-    """Assembles the data of the events; ``complete`` after a finish reason."""
+    """Assembles an answer from chunks (the data of events). It is ``complete`` after a finish reason."""
 
     def __init__(self, *, where: str, clean: Callable[[str], str]) -> None:
         self._where = where
         self._clean = clean
-        self._slots: list[_Slot] = []
-        self._by_index: dict[int, _Slot] = {}
+        self._partial_calls: list[_PartialCall] = []
+        self._by_index: dict[int, _PartialCall] = {}
         self._reason: str | None = None
         self._usage: _Usage | None = None
         self._texts: list[str] = []
@@ -156,7 +154,7 @@ class StreamAssembler:
         """True when only the usage may still arrive."""
         return self._reason is not None
 
-    def take(self, data: str) -> str:
+    def add(self, data: str) -> str:
         """Adds a chunk and returns the text that it contributes."""
         try:
             chunk = _Chunk.model_validate_json(data)
@@ -170,73 +168,73 @@ class StreamAssembler:
         text = ""
         for choice in chunk.choices or ():
             if choice.index == 0:
-                text += self._choice(choice)
+                text += self._add_choice(choice)
         self._texts.append(text)
         return text
 
-    def _choice(self, choice: _Choice) -> str:
+    def _add_choice(self, choice: _Choice) -> str:
         if choice.finish_reason:
             self._reason = choice.finish_reason
         self.logprobs += token_logprobs(choice.logprobs)
         if choice.delta is None:
             return ""
         for piece in choice.delta.tool_calls or ():
-            self._call_piece(piece)
+            self._add_call_piece(piece)
         return choice.delta.content or choice.delta.refusal or ""
 
-    def _call_piece(self, piece: _CallPiece) -> None:
-        slot = self._slot_of(piece)
+    def _add_call_piece(self, piece: _CallPiece) -> None:
+        call = self._call_for(piece)
         function = piece.function or _Function()
-        slot.id = slot.id or piece.id or ""
+        call.id = call.id or piece.id or ""
         # Most servers send the name once, some in every piece, and the protocol allows it in parts.
-        if function.name and function.name != slot.name:
-            slot.name += function.name
-        if len(slot.name) > MOST_NAME:
+        if function.name and function.name != call.name:
+            call.name += function.name
+        if len(call.name) > MAX_NAME:
             raise self._bad("a tool call has an endless name")
         if function.arguments:
-            slot.arguments.append(function.arguments)
+            call.arguments.append(function.arguments)
 
-    def _slot_of(self, piece: _CallPiece) -> _Slot:
+    def _call_for(self, piece: _CallPiece) -> _PartialCall:
         index = piece.index
         if index is None:
-            slot = self._slots[-1] if self._slots else None
+            call = self._partial_calls[-1] if self._partial_calls else None
         else:
-            slot = self._by_index.get(index)
-        # Some servers number every call 0: a different id means a different call.
-        if slot is None or (piece.id and slot.id and piece.id != slot.id):
-            slot = _Slot()
-            self._slots.append(slot)
+            call = self._by_index.get(index)
+        # Some servers send index 0 for every call; another id then means another call.
+        if call is None or (piece.id and call.id and piece.id != call.id):
+            call = _PartialCall()
+            self._partial_calls.append(call)
             if index is not None:
-                self._by_index[index] = slot
-        return slot
+                self._by_index[index] = call
+        return call
 
     def calls(self) -> tuple[ToolCall, ...]:
         """The complete tool calls, in the order in which they began."""
         made: list[ToolCall] = []
-        for number, slot in enumerate(self._slots):
-            if not slot.name:
+        for number, call in enumerate(self._partial_calls):
+            if not call.name:
                 raise self._bad("a tool call has no name")
-            arguments = "".join(slot.arguments) or "{}"
-            made.append(ToolCall(id=slot.id or f"call_{number}", name=slot.name, arguments=arguments))
+            arguments = "".join(call.arguments) or "{}"
+            made.append(ToolCall(id=call.id or f"call_{number}", name=call.name, arguments=arguments))
         return tuple(made)
 
     def finish(self, media_type: str) -> Finish:
-        """The finish reason. ``media_type`` explains a response that was no stream."""
+        """The finish reason. ``media_type`` is named in the error for a response that was no stream."""
         if self._reason is None:
             raise self._bad(f"the stream ({media_type or 'of no stated type'}) ended without a finish reason")
         finish = _FINISHES.get(self._reason)
         if finish is None:
-            raise self._bad(f"the server ended it with {self._clean(self._reason)!r}")
-        if finish == "calls" and not self._slots:
-            raise self._bad("it announces tool calls and has none")
+            raise self._bad(f"the server sent the finish reason {self._clean(self._reason)!r}")
+        if finish == "calls" and not self._partial_calls:
+            raise self._bad("its finish reason is tool calls, but it has none")
         # Several servers send "stop" with a tool call.
-        return "calls" if finish == "stop" and self._slots else finish
+        return "calls" if finish == "stop" and self._partial_calls else finish
 
     def usage(self, prompt_characters: int) -> Usage:
-        """The server's count, else an estimate: no prompt has zero tokens, so such a count is none."""
+        """The server's count, or an estimate if there is none (zero prompt tokens count as none)."""
         if self._usage is not None and self._usage.prompt_tokens:
             return Usage(tokens_in=self._usage.prompt_tokens, tokens_out=self._usage.completion_tokens)
-        pieces = (piece for slot in self._slots for piece in (slot.name, *slot.arguments))
+        pieces = (piece for call in self._partial_calls for piece in (call.name, *call.arguments))
         written = sum(map(len, self._texts)) + sum(map(len, pieces))
         return Usage(tokens_in=estimate_tokens(prompt_characters), tokens_out=estimate_tokens(written), estimated=True)
 

@@ -4,6 +4,6 @@
 ``loop``: the passes over one turn; ``provider``: the wrapper around another provider.
 """
 
-from kernel.providers.reprompt.provider import Reprompted
+from kernel.providers.reprompt.provider import RepromptProvider
 
-__all__ = ["Reprompted"]
+__all__ = ["RepromptProvider"]

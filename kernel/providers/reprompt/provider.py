@@ -27,14 +27,14 @@ from kernel.providers.reprompt.questions import worth_asking_again
 from ledger.clock import Clock, SystemClock
 
 
-class Reprompted:
-    """``inner``, called up to ``passes`` times where that is worth it, else once. Fills no holes.
+class RepromptProvider:
+    """Calls ``inner`` up to ``passes`` times if the request is worth it, else once. Does not support infill.
 
     The answer is streamed only when it is final; ``Spent`` events report the usage meanwhile.
     """
 
     def __init__(self, inner: Provider, *, passes: int, watch: bool = True, clock: Clock | None = None) -> None:
-        """``watch``: a collapsed answer does not count."""
+        """``watch``: the canary scores every answer; a collapsed one is discarded."""
         self._inner = inner
         self._passes = passes
         self._watch = watch
@@ -69,7 +69,7 @@ class Reprompted:
     async def respond(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits
     ) -> AsyncGenerator[Event, None]:
-        """Raises what the first pass raises; when a later pass fails, the answer before it is returned."""
+        """Answer a request. A failure of the first pass is raised; if a later one fails, the previous answer counts."""
         passes = self._passes_for(conversation, tools, limits)
         if passes == 1:
             async with close_after(self._inner.respond(conversation, tools, limits)) as events:
@@ -88,6 +88,6 @@ class Reprompted:
 
 
 def mark_single_pass(done: Done) -> Done:
-    """The end of a turn with one pass."""
+    """``done`` with the report of a turn with a single pass."""
     report = done.report or Report()
     return done.model_copy(update={"report": report.model_copy(update={"exit": SINGLE_PASS})})

@@ -28,7 +28,7 @@ from kernel.provider import (
     Report,
     ToolSchema,
 )
-from kernel.providers.reprompt import Reprompted
+from kernel.providers.reprompt import RepromptProvider
 from kernel.providers.scripted import ProviderScript, ScriptedProvider
 from ledger.canonical import canonical
 from ledger.clock import ManualClock
@@ -166,7 +166,9 @@ def test_a_collapse_is_no_outage() -> None:
 
 async def test_every_pass_is_paid_for(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One.\nconfidence: 0.2"}, {"text": "Two.\nconfidence: 0.9"})
-    asker, budget = await asking(ledger, clock, Reprompted(script, passes=4, clock=clock), per_call_usd_micro=10**6)
+    asker, budget = await asking(
+        ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=10**6
+    )
     assert await ask(asker) == "Two."
     started, ended = await entries(ledger)
     read = sum(sum(len(m.text) + 1 for m in sent) - 1 for sent in script.sent) // 4
@@ -178,7 +180,7 @@ async def test_every_pass_is_paid_for(ledger: Ledger, clock: ManualClock) -> Non
 
 async def test_what_all_passes_may_cost_is_held_before_the_first(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One."})
-    asker, _ = await asking(ledger, clock, Reprompted(script, passes=4, clock=clock), per_call_usd_micro=4_000)
+    asker, _ = await asking(ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=4_000)
     with pytest.raises(BudgetExhausted):
         await ask(asker)
     assert script.sent == []
@@ -186,7 +188,7 @@ async def test_what_all_passes_may_cost_is_held_before_the_first(ledger: Ledger,
 
 async def test_a_pass_that_is_late_leaves_the_answer_before_it(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One of many words.\nconfidence: 0.2"}, {"text": "x", "delay_s": 60.0})
-    asker, _ = await asking(ledger, clock, Reprompted(script, passes=4), per_call_usd_micro=10**6)
+    asker, _ = await asking(ledger, clock, RepromptProvider(script, passes=4), per_call_usd_micro=10**6)
     turn = await asker.turn(Phase.GENERATE, "generate", FIX, limits=ROOM.model_copy(update={"timeout_s": 2.0}))
     assert turn.text == "One of many words."
     _, ended = await entries(ledger)
@@ -199,7 +201,9 @@ async def test_passes_are_paid_for_when_no_answer_comes(ledger: Ledger, clock: M
     if end == "collapsed":
         turns = [{"text": "no " * 120}]
     script = Watched(*turns)
-    asker, budget = await asking(ledger, clock, Reprompted(script, passes=4, clock=clock), per_call_usd_micro=10**6)
+    asker, budget = await asking(
+        ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=10**6
+    )
     task = asyncio.create_task(ask(asker))
     if end == "cancelled":
         await script.asked_again.wait()

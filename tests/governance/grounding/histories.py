@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from hypothesis import strategies as st
 
-from governance.grounding.trust import statements
+from governance.grounding.trust import update_statements
 from ledger.events.grounding import About, Band, ClaimMade, ClaimOutcome, ClaimsGraded, Graded, TrustKey
 from ledger.store import Ledger
 from ledger.vocabulary import Draft, Entry
@@ -41,7 +41,7 @@ def grade(seq: int, of: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcome | No
 
 async def land(ledger: Ledger, *grades: Graded) -> Entry:
     """One entry of grades, as the daemon appends it: with what moves the table."""
-    (entry,) = await ledger.append(grades_of(grades), project=statements(grades))
+    (entry,) = await ledger.append(grades_of(grades), project=update_statements(grades))
     return entry
 
 

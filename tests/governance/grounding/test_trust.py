@@ -17,7 +17,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from governance.grounding.trust import Tally, Trust, folded, from_log, in_table, rebuild, trust_bp
+from governance.grounding.trust import Tally, Trust, read_table, rebuild, trust_bp, trust_from, trust_from_ledger
 from ledger.clock import SystemClock
 from ledger.confidence import calibrated_bp
 from ledger.events.grounding import ClaimOutcome, TrustKey
@@ -62,7 +62,7 @@ def test_each_claim_counts_once_as_it_was_graded_last(steps: list[Step]) -> None
         for key in made.keys:
             hits[key] += made.outcome is ClaimOutcome.HIT
             n[key] += made.outcome is not ClaimOutcome.VOID
-    trust = folded(entries_of(steps))
+    trust = trust_from(entries_of(steps))
     assert {key: trust.of(key) for key in KEYS} == {key: Tally(hits[key], n[key]) for key in KEYS}
 
 
@@ -70,10 +70,10 @@ def test_each_claim_counts_once_as_it_was_graded_last(steps: list[Step]) -> None
 def test_replayed_to_any_cut_and_learned_on_it_is_the_same_to_the_bit(steps: list[Step], data: st.DataObject) -> None:
     entries = entries_of(steps)
     cut = data.draw(st.integers(0, len(entries)))
-    running = folded(entries[:cut])
+    running = trust_from(entries[:cut])
     for made in grades_from(steps)[cut:]:
         running.learn(made)
-    assert running.tallies == folded(entries).tallies
+    assert running.tallies == trust_from(entries).tallies
 
 
 @settings(max_examples=15, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # on disk: no shrinking
@@ -89,10 +89,10 @@ def test_running_table_and_log_agree_wherever_the_daemon_ends(steps: list[Step],
                 trust = Trust()
                 await trust.load(ledger)
                 await asyncio.gather(*(land(ledger, made) for made in part))
-                _, table = await in_table(ledger)
-                log = await from_log(ledger)
+                _, table = await read_table(ledger)
+                log = await trust_from_ledger(ledger)
                 assert trust.tallies == table == log.tallies
-                assert (await rebuild(ledger)).tallies == (await in_table(ledger))[1] == table
+                assert (await rebuild(ledger)).tallies == (await read_table(ledger))[1] == table
             finally:
                 await ledger.close()
 
@@ -114,7 +114,7 @@ async def test_a_table_that_is_lost_is_made_anew_at_the_next_boot(tmp_path: Path
         stack.push_async_callback(ledger.close)
         trust = Trust()
         await trust.load(ledger)
-        assert trust.tallies == (await in_table(ledger))[1] == {KEYS[0]: Tally(8, 8)}
+        assert trust.tallies == (await read_table(ledger))[1] == {KEYS[0]: Tally(8, 8)}
 
 
 class Busy(Ledger):
@@ -137,7 +137,7 @@ async def test_a_grade_that_lands_while_the_table_is_read_counts_once(tmp_path: 
         trust = Trust()
         await trust.load(ledger)
         assert trust.of(KEYS[0]) == Tally(3, 3)
-        assert trust.tallies == (await from_log(ledger)).tallies
+        assert trust.tallies == (await trust_from_ledger(ledger)).tallies
     finally:
         await ledger.close()
 
@@ -186,7 +186,7 @@ async def test_after_a_kill_table_and_log_agree_and_nothing_acknowledged_is_lost
     try:
         trust = Trust()
         await trust.load(ledger)
-        assert trust.tallies == (await from_log(ledger)).tallies
+        assert trust.tallies == (await trust_from_ledger(ledger)).tallies
         known = trust.of(KEYS[0])
         assert known.n in (n, n + 1), (known, last)  # one may have landed and not been told
         assert abs(known.hits - hits) <= 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from governance.irongate.candidate import g05_characters
 from governance.irongate.injection.confusables import why_deceptive
-from governance.irongate.syntax import kinds
+from governance.irongate.syntax import character_kinds
 from ledger.vocabulary import Decision
 
 
@@ -78,6 +78,6 @@ def test_prose_and_strings_may_hold_any_letters() -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="ab'\"#\\\n“”–=( )", max_size=60))
 def test_kinds_cover_every_character_and_mending_ends(text: str) -> None:
-    assert len(kinds(text)) == len(text)
+    assert len(character_kinds(text)) == len(text)
     mended = g05_characters.mend(text)
     assert mended.count("\n") == text.count("\n")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.irongate.injection.confusables import ALIKE
+from governance.irongate.injection.confusables import LOOK_ALIKES
 from governance.irongate.tool.g18_injection import InjectionFacts, check, defuse
 from ledger.vocabulary import Decision, Tier
 
@@ -152,7 +152,7 @@ def test_text_that_cannot_be_seen_needs_a_person(text: str) -> None:
     assert check(InjectionFacts(where="x", text=text)).rule == "gate18.hidden_text"
 
 
-LOOKS_LIKE = {latin: char for char, latin in ALIKE.items()}
+LOOKS_LIKE = {latin: char for char, latin in LOOK_ALIKES.items()}
 DRESSES = {
     "plain": lambda text: text,
     "capitals": str.upper,

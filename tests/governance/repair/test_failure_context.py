@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from governance.irongate.test_code.shortcuts import literals_of
-from governance.repair.cloze import change_of
+from governance.repair.cloze import describe_change
 from governance.repair.failure_context import changed_lines, examples_of, read_context, sources_of, within
 from governance.repair.ranking import Variant
 from governance.repair.spans import ParsedFile, replace_line
@@ -108,7 +108,7 @@ def test_a_literal_of_the_tests_table_is_a_copied_one() -> None:
     )
     for answer, way_round in (("return 712", "it copies a literal from the test"), ("return a + 1", "")):
         variant = Variant(path=PATH, base=text, span=replace_line(source, 2), text=answer)
-        assert change_of(seen, variant)[0] == way_round
+        assert describe_change(seen, variant)[0] == way_round
 
 
 EMPTY = """\

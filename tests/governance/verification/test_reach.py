@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.verification.reach import Changed, Reach, changed_functions, reach_of
+from governance.verification.reach import ChangedFunction, Reach, changed_functions, reach_of
 from ledger.vocabulary import Edit, EditKind, RunCoverage
 
 OLD = """\
@@ -38,7 +38,7 @@ pick = lambda x: x
 
 def names(old: str, new: str) -> list[str] | None:
     found = changed_functions(old.encode(), new.encode())
-    return None if found is None else sorted(each.known_as for each in found)
+    return None if found is None else sorted(each.display_name for each in found)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_functions_whose_code_is_another_one(old: str, new: str, wanted: list[st
 
 def test_where_the_code_of_a_function_begins() -> None:
     found = changed_functions(OLD.encode(), OLD.replace("_total = value", "_total = -value").encode())
-    assert found == (Changed(line=18, name="total", known_as="Shop.total"),)
+    assert found == (ChangedFunction(line=18, name="total", display_name="Shop.total"),)
 
 
 def test_all_functions_of_a_file_that_did_not_parse_or_was_not_there() -> None:
     for before in (None, b"def f(:\n"):
-        assert [one.known_as for one in changed_functions(before, b"def f():\n    return 1\n") or ()] == ["f"]
+        assert [one.display_name for one in changed_functions(before, b"def f():\n    return 1\n") or ()] == ["f"]
 
 
 @given(st.integers(0, 40))
@@ -95,10 +95,10 @@ REACH = Reach(files=("a.py", "b.py"), functions=(("a.py", 1, "f", "f"), ("b.py",
 
 def test_what_is_said_of_what_no_test_reaches() -> None:
     seen = RunCoverage(files=frozenset({"a.py", "b.py"}), functions=frozenset({("a.py", 1, "f")}))
-    assert REACH.missed(seen, by_function=True) == ("no failing test is seen to run A.g in b.py",)
-    assert REACH.missed(seen, by_function=False) == ()
+    assert REACH.unreached(seen, by_function=True) == ("no failing test runs A.g in b.py",)
+    assert REACH.unreached(seen, by_function=False) == ()
     only = RunCoverage(files=frozenset({"a.py"}), functions=frozenset({("a.py", 1, "f")}))
-    assert REACH.missed(only, by_function=True) == ("no failing test loads b.py",)
-    assert REACH.missed(only, by_function=False) == ("no test loads b.py",)
-    assert len(REACH.missed(None, by_function=True)) == 2
-    assert "the first calls only" in REACH.missed(seen.model_copy(update={"cut": True}), by_function=True)[0]
+    assert REACH.unreached(only, by_function=True) == ("no failing test loads b.py",)
+    assert REACH.unreached(only, by_function=False) == ("no test loads b.py",)
+    assert len(REACH.unreached(None, by_function=True)) == 2
+    assert "only the first calls" in REACH.unreached(seen.model_copy(update={"cut": True}), by_function=True)[0]

@@ -182,7 +182,7 @@ def test_a_token_leaves_where_the_distribution_reaches_the_share(gates: list[flo
             break
     expected = next((at + 1 for at in range(steps - 1) if float(reached[at]) >= q), steps)
     assert int(walk.depth[0]) == expected
-    assert bool(walk.left[0]) == (expected < steps)
+    assert bool(walk.left_early[0]) == (expected < steps)
 
 
 def test_a_rule_says_whether_it_can_leave_early() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.vocabulary import Entry, EntryKind
-from sensors.capability_gap.gaps import NOWHERE, Gap, GapKind, entropy, goal_class, is_real, read
+from sensors.capability_gap.gaps import NOWHERE, Gap, GapKind, entropy, goal_class, is_real, read_gaps
 
 OP = "op-1"
 CLASSES = st.lists(st.sampled_from("abcdefgh"), max_size=40)
@@ -77,7 +77,7 @@ def test_the_class_of_a_goal(origin: str, goal: str, named: str) -> None:
 
 
 def test_a_tool_that_is_not_there_is_met_once_an_op() -> None:
-    seen = read(
+    seen = read_gaps(
         entries(
             started(), refused("run_sql", "policy.unknown_tool"), refused("run_sql", "policy.unknown_tool"),
             refused("bash", "policy.switched_off"), refused("mcp_x_y", "policy.mcp_not_listed"),
@@ -93,9 +93,9 @@ def test_a_tool_that_is_not_there_is_met_once_an_op() -> None:
 
 
 def test_an_op_without_a_candidate_tells_of_its_files_or_of_its_kind() -> None:
-    seen = read(entries(started(), ended("POSTMORTEM", "no_candidate", "a.py", "b.py")))
-    nowhere = read(entries(started(), ended("POSTMORTEM", "no_candidate")))
-    without = read(entries(started(), ended("POSTMORTEM", "sandbox_missing", "a.py")))
+    seen = read_gaps(entries(started(), ended("POSTMORTEM", "no_candidate", "a.py", "b.py")))
+    nowhere = read_gaps(entries(started(), ended("POSTMORTEM", "no_candidate")))
+    without = read_gaps(entries(started(), ended("POSTMORTEM", "sandbox_missing", "a.py")))
     assert seen is not None and nowhere is not None and without is not None
     assert [(each.gap.kind, each.gap.name, each.seq) for each in seen.gaps] == [
         (GapKind.FILE, "a.py", 2), (GapKind.FILE, "b.py", 2),
@@ -105,9 +105,9 @@ def test_an_op_without_a_candidate_tells_of_its_files_or_of_its_kind() -> None:
 
 
 def test_what_is_not_over_or_is_about_a_gap_itself_tells_nothing() -> None:
-    assert read(entries(started())) is None
-    assert read(entries(ended("POSTMORTEM", "no_candidate", "a.py"))) is None
+    assert read_gaps(entries(started())) is None
+    assert read_gaps(entries(ended("POSTMORTEM", "no_candidate", "a.py"))) is None
     about = started(origin="capability_gap")
-    assert read(entries(about, ended("POSTMORTEM", "no_candidate", "a.py"))) is None
-    failed = read(entries(started(), ended("POSTMORTEM", "tests_failed", "a.py")))
+    assert read_gaps(entries(about, ended("POSTMORTEM", "no_candidate", "a.py"))) is None
+    failed = read_gaps(entries(started(), ended("POSTMORTEM", "tests_failed", "a.py")))
     assert failed is not None and failed.gaps == () and failed.served == ()

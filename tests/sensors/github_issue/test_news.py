@@ -19,9 +19,9 @@ from sensors.requests.news import (
     IssueNews,
     NoNews,
     goal_of,
-    of_github,
-    of_standard,
-    same_login,
+    normalise_login,
+    parse_github,
+    parse_standard,
 )
 from tests.daemon.webhook.knocking import issue, workflow_run
 
@@ -30,13 +30,13 @@ SHA = "c" * 40
 
 
 def news(action: str = "opened", **changed: Any) -> IssueNews:
-    told = of_github("issues", json.dumps(issue(action, **changed)).encode())
+    told = parse_github("issues", json.dumps(issue(action, **changed)).encode())
     assert isinstance(told, IssueNews)
     return told
 
 
 def build(**changed: Any) -> BuildNews | IssueNews | NoNews:
-    return of_github("workflow_run", json.dumps(workflow_run(SHA, **changed)).encode())
+    return parse_github("workflow_run", json.dumps(workflow_run(SHA, **changed)).encode())
 
 
 @pytest.mark.parametrize(
@@ -85,21 +85,21 @@ def test_a_build_counts_when_it_failed_on_the_default_branch_of_the_repository_i
     ):  # fmt: skip
         assert isinstance(build(**other), NoNews), other
     requested = {**workflow_run(SHA), "action": "requested"}
-    assert isinstance(of_github("workflow_run", json.dumps(requested).encode()), NoNews)
+    assert isinstance(parse_github("workflow_run", json.dumps(requested).encode()), NoNews)
 
 
 def test_other_systems_say_that_a_build_failed() -> None:
     told = {"type": "ci.failed", "timestamp": "2026-01-05T12:00:00Z", "data": {"commit": SHA, "more": [1]}}
-    assert of_standard(json.dumps(told).encode()) == BuildNews(commit=SHA)
-    assert isinstance(of_standard(json.dumps({**told, "type": "user.created", "data": 3}).encode()), NoNews)
+    assert parse_standard(json.dumps(told).encode()) == BuildNews(commit=SHA)
+    assert isinstance(parse_standard(json.dumps({**told, "type": "user.created", "data": 3}).encode()), NoNews)
     for spoilt in ({**told, "data": {"commit": "HEAD"}}, {**told, "data": {}}, {"data": {}}, {**told, "type": 1}):
         with pytest.raises(ValidationError):
-            of_standard(json.dumps(spoilt).encode())
+            parse_standard(json.dumps(spoilt).encode())
 
 
 @given(st.binary(max_size=200), st.sampled_from(["issues", "workflow_run", "ping", "star", ""]))
 def test_whatever_comes_is_news_or_a_clear_no(body: bytes, event: str) -> None:
-    for read in (lambda: of_github(event, body), lambda: of_standard(body)):
+    for read in (lambda: parse_github(event, body), lambda: parse_standard(body)):
         try:
             assert read().kind in ("none", "build")
         except ValidationError:
@@ -141,7 +141,7 @@ def test_a_title_is_one_line_whatever_is_in_it() -> None:
 
 
 def test_no_letter_of_another_script_folds_into_a_login() -> None:
-    assert same_login("Boss-1") == same_login("bOSS-1")
+    assert normalise_login("Boss-1") == normalise_login("bOSS-1")
     for name in ("bo\u017f\u017f", "b\u043ess", "bos\uff53"):
-        assert same_login(name) != "boss"
+        assert normalise_login(name) != "boss"
     assert "bo\u017f\u017f".casefold() == "boss"  # the control

@@ -20,7 +20,7 @@ from sensors.github_issue.sensor import GitHubIssue
 from sensors.intake.records import Receipt
 from sensors.intake.router import IntakeRouter
 from sensors.requests.deliveries import Deliveries
-from sensors.requests.news import IssueNews, of_github
+from sensors.requests.news import IssueNews, parse_github
 from tests.daemon.webhook.knocking import issue
 from tests.repos import git, host_env, make_places, make_repo
 from tests.sensors.ports import sensor_ports
@@ -69,7 +69,7 @@ class World:
 
     async def take(self, action: str = "opened", **changed: Any) -> None:
         """A delivery, as the endpoint records it."""
-        told = of_github("issues", json.dumps(issue(action, **changed)).encode())
+        told = parse_github("issues", json.dumps(issue(action, **changed)).encode())
         assert isinstance(told, IssueNews)
         key = sha256_hex(f"{action}{changed}{len(self.sent)}")
         taken = WebhookTaken(gate=10, rule="gate10.ok")

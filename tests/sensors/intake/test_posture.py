@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.clock import stamp, unstamp
 from ledger.errors import ControlError
-from sensors.intake.posture import CurrentPosture, Inferred, Posture, Signs, infer, owners_word, settle
+from sensors.intake.posture import CurrentPosture, Inferred, Posture, Signs, chosen_posture, infer, settle
 from tests.sensors.signals import START
 
 BYPASS = 7_500
@@ -72,7 +72,7 @@ def test_an_inferred_posture_stays_for_a_quarter_of_an_hour_unless_the_next_is_s
 
 
 def test_the_owners_word_stands_until_its_hour() -> None:
-    word = owners_word(Posture.EXPLORE, hours=2, why="a free evening", now=START)
+    word = chosen_posture(Posture.EXPLORE, hours=2, why="a free evening", now=START)
     assert unstamp(word.until or "") == START + timedelta(hours=2)
     assert after(word, inferred(Posture.HARDEN, 10_000), 7_199) == word
     ended = after(word, inferred(Posture.HARDEN), 7_200)
@@ -81,6 +81,6 @@ def test_the_owners_word_stands_until_its_hour() -> None:
 
 @pytest.mark.parametrize("hours", [0, -1, 24.01, 1e9, float("nan")])
 def test_no_word_of_the_owner_stands_for_more_than_a_day(hours: float) -> None:
-    assert owners_word(Posture.HARDEN, hours=24, why="", now=START).by == "owner"
+    assert chosen_posture(Posture.HARDEN, hours=24, why="", now=START).by == "owner"
     with pytest.raises(ControlError, match="at most 24 hours"):
-        owners_word(Posture.HARDEN, hours=hours, why="", now=START)
+        chosen_posture(Posture.HARDEN, hours=hours, why="", now=START)

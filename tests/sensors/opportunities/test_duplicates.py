@@ -14,7 +14,7 @@ from sensors.opportunities import OpportunityMinerSettings
 from sensors.opportunities.sensor import OpportunityMiner
 from sensors.opportunities.surveys import duplicate_answer
 from sensors.python_source.census import SourceTree, facts_of
-from sensors.python_source.duplicates import sets_of
+from sensors.python_source.duplicates import duplicate_sets
 from sensors.registry import closure_evaluator
 from tests.repos import commit, git
 from tests.sensors.looking import OURS, scene
@@ -43,7 +43,7 @@ def tree_of(files: Mapping[str, str]) -> SourceTree:
 def found(files: Mapping[str, str], least: int = 6) -> list[set[str]]:
     return [
         {f"{path}:{name}" for (path, name), _ in places}
-        for places in sets_of(tree_of(files), least_statements=least).values()
+        for places in duplicate_sets(tree_of(files), least_statements=least).values()
     ]
 
 
@@ -127,7 +127,7 @@ CALLS = "from a import listing\n\n\ndef other(given):\n    return listing(given)
 
 
 def check() -> DuplicateGone:
-    places = next(iter(sets_of(tree_of(BOTH), least_statements=6).items()))
+    places = next(iter(duplicate_sets(tree_of(BOTH), least_statements=6).items()))
     return DuplicateGone(
         places=tuple(Place(path=path, symbol=name) for (path, name), _ in places[1]),
         shape=places[0],
@@ -173,7 +173,7 @@ SEVERAL = {
 
 
 def test_methods_may_move_to_a_base_or_be_assigned_but_not_go() -> None:
-    ((shape, places),) = sets_of(tree_of(SEVERAL), least_statements=6).items()
+    ((shape, places),) = duplicate_sets(tree_of(SEVERAL), least_statements=6).items()
     of = DuplicateGone(
         places=tuple(Place(path=path, symbol=name) for (path, name), _ in places), shape=shape, nodes=places[0][1].nodes
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sensors.performance import PerformanceRegressionSettings
 from sensors.performance.measurements import Better
-from sensors.performance.noise import NoiseBounds, is_worse, percent, usual
+from sensors.performance.noise import NoiseBounds, is_worse, percent, summarise
 
 BOUNDS = PerformanceRegressionSettings().bounds
 Draw = Callable[[random.Random], float]
@@ -38,7 +38,7 @@ def test_noise_alone_is_rarely_worse(noise: str, count: int) -> None:
     for seed in range(400):
         r = random.Random(f"{noise} {seed}")
         for better in Better:
-            found = usual([NOISES[noise](r) for _ in range(count)], better, BOUNDS)
+            found = summarise([NOISES[noise](r) for _ in range(count)], better, BOUNDS)
             assert found is not None
             fired += is_worse(NOISES[noise](r), found.limit, better)
             tried += 1
@@ -50,7 +50,7 @@ def test_a_third_more_is_worse(noise: str) -> None:
     missed = 0
     for seed in range(200):
         r = random.Random(f"{noise} {seed}")
-        found = usual([NOISES[noise](r) for _ in range(20)], Better.LOWER, BOUNDS)
+        found = summarise([NOISES[noise](r) for _ in range(20)], Better.LOWER, BOUNDS)
         assert found is not None
         missed += not is_worse(1.3, found.limit, Better.LOWER)
     assert missed <= 200 * (0.02 if "wild" not in noise else 0.05), missed
@@ -61,7 +61,7 @@ values = st.lists(st.floats(0.01, 1e6), min_size=BOUNDS.least, max_size=40)
 
 @given(earlier=values, better=st.sampled_from(Better))
 def test_what_was_usual_or_better_is_never_worse(earlier: list[float], better: Better) -> None:
-    found = usual(earlier, better, BOUNDS)
+    found = summarise(earlier, better, BOUNDS)
     assert found is not None
     assert not is_worse(found.median, found.limit, better)
     best = min(earlier) if better is Better.LOWER else max(earlier)
@@ -78,7 +78,7 @@ def test_thirty_percent_over_quiet_noise_is_worse_whatever_the_scale(
     r = random.Random(seed)
     earlier = [base * r.uniform(1 - spread, 1 + spread) for _ in range(BOUNDS.least)]
     better = Better.HIGHER if higher else Better.LOWER
-    found = usual(earlier, better, BOUNDS)
+    found = summarise(earlier, better, BOUNDS)
     assert found is not None
     assert is_worse(median(earlier) * (0.7 if higher else 1.3), found.limit, better)
     assert percent(found.median * 1.3, found.median) == 30
@@ -86,19 +86,22 @@ def test_thirty_percent_over_quiet_noise_is_worse_whatever_the_scale(
 
 @given(earlier=values, factor=st.sampled_from([2.0, 0.5, 1024.0]))
 def test_the_unit_does_not_matter(earlier: list[float], factor: float) -> None:
-    one, other = usual(earlier, Better.LOWER, BOUNDS), usual([v * factor for v in earlier], Better.LOWER, BOUNDS)
+    one, other = (
+        summarise(earlier, Better.LOWER, BOUNDS),
+        summarise([v * factor for v in earlier], Better.LOWER, BOUNDS),
+    )
     assert one is not None and other is not None
     assert other.limit == pytest.approx(one.limit * factor)
 
 
 def test_nothing_is_said_of_too_few_or_of_nothing() -> None:
-    assert usual([1.0] * (BOUNDS.least - 1), Better.LOWER, BOUNDS) is None
-    assert usual([0.0] * 20, Better.LOWER, BOUNDS) is None
-    assert usual([], Better.LOWER, NoiseBounds(least=0, deviations=1, share=1)) is None
+    assert summarise([1.0] * (BOUNDS.least - 1), Better.LOWER, BOUNDS) is None
+    assert summarise([0.0] * 20, Better.LOWER, BOUNDS) is None
+    assert summarise([], Better.LOWER, NoiseBounds(least=0, deviations=1, share=1)) is None
 
 
 def test_below_zero_worse_is_still_the_same_way() -> None:
-    found = usual([-10.0] * 10, Better.LOWER, BOUNDS)
+    found = summarise([-10.0] * 10, Better.LOWER, BOUNDS)
     assert (
         found is not None and is_worse(-8.0, found.limit, Better.LOWER) and not is_worse(-13, found.limit, Better.LOWER)
     )

@@ -102,12 +102,12 @@ OTHER = "--- a/src/report.py\n+++ b/src/report.py\n@@ -8 +8 @@\n-TOTAL = total([
 @pytest.mark.parametrize(
     ("patch", "words"),
     [
-        (OTHER, "speaks of 'src/report.py'"),
-        (HUNK + "\n" + OTHER, "speaks of 'src/report.py'"),
+        (OTHER, "names 'src/report.py'"),
+        (HUNK + "\n" + OTHER, "names 'src/report.py'"),
         ("--- a/.env\n+++ b/src/calc.py\n" + HUNK, "must be a unified diff of 'src/calc.py' alone"),
-        ("diff --git a/src/calc.py b/src/gone.py\nrename from src/calc.py\nrename to src/gone.py\n", "speaks of"),
-        ("src/calc.py\n<<<<<<< SEARCH\nLIMIT = 1\n=======\nLIMIT = 2\n>>>>>>> REPLACE\n", "speaks of 'src/calc.py'"),
-        ("change line 6, please", "holds no diff"),
+        ("diff --git a/src/calc.py b/src/gone.py\nrename from src/calc.py\nrename to src/gone.py\n", "names"),
+        ("src/calc.py\n<<<<<<< SEARCH\nLIMIT = 1\n=======\nLIMIT = 2\n>>>>>>> REPLACE\n", "names 'src/calc.py'"),
+        ("change line 6, please", "is no diff"),
         (HUNK.replace("return a - b", "return b - a"), "Line 6 of the file is '        return a - b'"),
     ],
 )

@@ -146,8 +146,8 @@ async def test_what_is_said_to_other_inputs(tmp_path: Path, environment: Path, w
     assert said(run, "plus")["plus(a=0, b=3, rest=(2), more={'c': 4})"] == "gives 9"
     assert said(run, "add")["add(amount=8)"] == "gives Till(money=set(1, 2, 3, 8))"
     assert said(run, "tenth")["tenth(value=3)"] == "gives 0.3"
-    assert set(said(run, "opaque").values()) == {"gives what cannot be read"}
-    assert set(said(run, "held").values()) == {"cannot be asked: a copy raises KeyError"}
+    assert set(said(run, "opaque").values()) == {"gives an unreadable value"}
+    assert set(said(run, "held").values()) == {"cannot be called: a copy raises KeyError"}
     assert not said(run, "later") and not said(run, "many") and not said(run, "inner") and not said(run, "size")
     assert sorted(map(str, (await probed(project, *WANTED)).answers)) == sorted(map(str, run.answers))
 
@@ -208,7 +208,7 @@ def test_what_is_no_disagreement() -> None:
     assert find_differences([answer("gives 1")], [answer("raises KeyError")])
     assert not find_differences([answer("raises TypeError")], [answer("raises KeyError")])
     assert not find_differences([answer("gives 1")], [answer("does not end")])
-    assert not find_differences([answer("gives 1")], [answer("gives what cannot be read")])
+    assert not find_differences([answer("gives 1")], [answer("gives an unreadable value")])
     assert not find_differences([answer("gives 1")], [answer("gives 2", key="2")])
     assert not find_differences([answer("gives 1")], [])
     rows = [("1", "f(1234)", "gives 1"), ("2", "", "raises A"), ("3", "f(0)", "gives 1")]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.places import Places
-from tools.sandbox.places_rule import KEYS
+from tools.sandbox.places_rule import SECRET_FOLDERS
 from tools.sandbox.tree import SYSTEM
 from tools.sandbox.types import Mount
 from tools.testing.environment.interpreter import Interpreter, place_of
@@ -69,7 +69,7 @@ class _Rules:
         self._places, self._readable, self._origin = places, tuple(readable), origin
         survey = self._survey = origin.survey
         self._ours = survey.spots(places.own_folders)
-        self._keys = survey.spots(places.home / name for name in KEYS)
+        self._keys = survey.spots(places.home / name for name in SECRET_FOLDERS)
         self._held = survey.spots((places.home, places.repo, "/etc"))
         self._never = survey.spots(_KERNEL_AND_SOCKETS)
         self._not_by_itself = survey.spots((*_WRITABLE_BY_ALL, "/etc"))

@@ -1,8 +1,8 @@
 """Backward data flow from the statement at which a test failed. Pure.
 
 In each frame of the traceback, the values that the line reads are followed to the statements that assign them, to the
-conditions around these, and into the functions that they call, as far as the failing test ran them. A called function
-is followed from its return values, or from its stores if it returns none. Attributes that a method reads are followed
+conditions around these, and into the functions that they call, if the failing test ran these. A called function is
+followed from its return values, or from its assignments if it returns none. Attributes that a method reads are followed
 to the methods that write them.
 """
 
@@ -18,9 +18,9 @@ from tools.testing.localisation.slices import Body, Function, Slice
 
 STEPS = 6
 """Maximum depth of calls that are followed."""
-MAKERS = frozenset({"__init__", "__new__", "__post_init__"})
+CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
-Place = tuple[str, int]
+Place = tuple[str, int]  # path and line
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +43,41 @@ class _File:
     classes: set[str] = field(default_factory=set)
 
 
-def flows(
+def trace_values(
     red: Iterable[TestResult], coverage: Mapping[str, Mapping[str, Collection[int]]], files: Mapping[str, ast.Module]
 ) -> dict[Place, int]:
-    """The lines from which values of the failing tests come, with the number of calls between (at most :data:`STEPS`).
+    """The lines on which values of the failing tests depend, with the number of calls between (at most :data:`STEPS`).
 
-    ``files``: parsed tests and program; ``coverage``: lines by test and file.
+    ``files``: syntax trees of tests and program by path; ``coverage``: executed lines by test and file.
     """
-    known = {path: _file(path, tree) for path, tree in files.items()}
+    known = {path: _index_file(path, tree) for path, tree in files.items()}
     found: dict[Place, int] = {}
     for result in red:
         ran = {path: frozenset(lines) for path, lines in coverage.get(result.id, {}).items()}
-        for place, steps in _of_test(result, ran, known).items():
+        for place, steps in _trace_test(result, ran, known).items():
             found[place] = max(steps, found.get(place, 0))
     return found
 
 
-def _of_test(result: TestResult, ran: Mapping[str, frozenset[int]], known: Mapping[str, _File]) -> dict[Place, int]:
-    reached = [scope for path in ran.keys() & known.keys() for scope in known[path].scopes if _was_run(scope, ran)]
+def _trace_test(result: TestResult, ran: Mapping[str, frozenset[int]], known: Mapping[str, _File]) -> dict[Place, int]:
+    reached = [scope for path in ran.keys() & known.keys() for scope in known[path].scopes if _has_run(scope, ran)]
     classes = frozenset(name for file in known.values() for name in file.classes)
     waiting: deque[tuple[Scope, frozenset[str], frozenset[int], int]] = deque()
     for frame in result.frames:
-        scope = _around(known.get(frame.path), frame.line)
+        scope = _function_at(known.get(frame.path), frame.line)
         if scope is not None:
             waiting.append((scope, frozenset(), frozenset({frame.line}), 0))
     found: dict[Place, int] = {}
     seen: dict[tuple[str, int], set[str]] = {}
     while waiting:
         scope, names, lines, step = waiting.popleft()
-        cut = scope.body.sliced(names=names, lines=lines)
-        for line in cut.lines & ran.get(scope.path, frozenset()):
+        part = scope.body.sliced(names=names, lines=lines)
+        for line in part.lines & ran.get(scope.path, frozenset()):
             found[scope.path, line] = max(step, found.get((scope.path, line), 0))
         if step == STEPS:
             continue
         for other in reached:
-            wanted = _asked_of(other, scope, cut, classes)
+            wanted = _dependency(other, scope, part, classes)
             before = seen.setdefault((other.path, other.node.lineno), set())
             if wanted is not None and not (wanted or {""}) <= before:
                 before |= wanted or {""}
@@ -85,21 +85,21 @@ def _of_test(result: TestResult, ran: Mapping[str, frozenset[int]], known: Mappi
     return found
 
 
-def _asked_of(other: Scope, scope: Scope, cut: Slice, classes: Set[str]) -> set[str] | None:
-    """The part of another function that a slice of ``scope`` depends on: names that it writes, an empty set for its
-    return values; None without a dependency."""
+def _dependency(other: Scope, scope: Scope, part: Slice, classes: Set[str]) -> set[str] | None:
+    """What a slice of ``scope`` depends on in another function: attributes that it writes, or an empty set for its
+    return values; None if there is no dependency."""
     name = other.node.name
-    inner = scope.path == other.path and scope.node is not other.node and _holds(scope, other)
-    makes = name in MAKERS and (other.owner in cut.called or bool({"cls", "type"} & cut.called))
-    operates = name.startswith("__") and name.endswith("__") and name not in MAKERS
-    if inner or makes or operates or name in cut.named:
+    inner = scope.path == other.path and scope.node is not other.node and _encloses(scope, other)
+    constructs = name in CONSTRUCTORS and (other.owner in part.called or bool({"cls", "type"} & part.called))
+    is_operator = name.startswith("__") and name.endswith("__") and name not in CONSTRUCTORS
+    if inner or constructs or is_operator or name in part.named:
         return set()
     if other.owner and other.path == scope.path:
-        return {each for each in cut.read if each.startswith("self.")} & other.body.written or None
+        return {each for each in part.read if each.startswith("self.")} & other.body.written or None
     return None
 
 
-def _file(path: str, tree: ast.Module) -> _File:
+def _index_file(path: str, tree: ast.Module) -> _File:
     file = _File()
     waiting: list[tuple[ast.AST, str]] = [(tree, "")]
     while waiting:
@@ -116,16 +116,16 @@ def _file(path: str, tree: ast.Module) -> _File:
     return file
 
 
-def _was_run(scope: Scope, ran: Mapping[str, frozenset[int]]) -> bool:
+def _has_run(scope: Scope, ran: Mapping[str, frozenset[int]]) -> bool:
     first = scope.node.body[0].lineno
     return any(first <= line <= scope.last for line in ran.get(scope.path, ()))
 
 
-def _around(file: _File | None, line: int) -> Scope | None:
+def _function_at(file: _File | None, line: int) -> Scope | None:
     """The innermost function at a line."""
     scopes = [s for s in (file.scopes if file else ()) if s.node.lineno <= line <= s.last]
     return max(scopes, key=lambda scope: scope.node.lineno, default=None)
 
 
-def _holds(outer: Scope, inner: Scope) -> bool:
+def _encloses(outer: Scope, inner: Scope) -> bool:
     return outer.node.lineno < inner.node.lineno and inner.last <= outer.last
