@@ -12,7 +12,7 @@ from governance.conversation.conversation import converse, propose_after_collaps
 from governance.conversation.exploration import context_of, explore, nearest_first
 from governance.conversation.injection_screen import screen_texts, texts_of_failures
 from governance.conversation.prompts import FEEDBACK_SHOWN
-from governance.conversation.tree import tree
+from governance.conversation.tree import repair_in_layers
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
 from governance.grounding.reflex import leave_evidence, reground
@@ -179,7 +179,7 @@ async def propose(
             return propose_after_collapse(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
-        return await tree(op, dossier, crew, failing)
+        return await repair_in_layers(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
 
 
