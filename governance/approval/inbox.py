@@ -20,7 +20,7 @@ from governance.approval.requests import CLOSED, COLUMNS, REMEDY, Asked, fold
 from governance.irongate.op import g08_approval
 from governance.pipeline.dossier import Dossier
 from governance.record import Recorder, clean
-from governance.recordable import words_without_secrets
+from governance.recordable import texts_without_secrets
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
 from ledger.errors import ControlError, LedgerError
@@ -110,7 +110,7 @@ class Inbox:
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
-        redacted = await asyncio.to_thread(words_without_secrets, dossier)  # edits stay complete: they are applied
+        redacted = await asyncio.to_thread(texts_without_secrets, dossier)  # edits stay complete: they are applied
         stored = await self._ledger.put_blob(redacted.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(

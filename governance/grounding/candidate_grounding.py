@@ -8,7 +8,7 @@ from governance.grounding.sources import evidence_of, sources_of, stale_of, with
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier, Feedback, Generation
 from governance.pipeline.phase import PhaseResult, ResultKind
-from governance.recordable import words_without_secrets
+from governance.recordable import texts_without_secrets
 from ledger.events.model import GroundJudged
 from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
@@ -23,7 +23,7 @@ async def judge_candidate(
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
-    evidence = words_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
+    evidence = texts_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
     facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,

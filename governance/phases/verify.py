@@ -14,7 +14,7 @@ from governance.pipeline.commit_message import compose
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Dossier, Generation, Verification
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
-from governance.recordable import without_secrets
+from governance.recordable import candidate_without_secrets
 from governance.verification import closure_checks
 from governance.verification.evidence import claim_floors
 from governance.verification.test_runs import Measured, measure_runs
@@ -185,7 +185,7 @@ async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str
 
 async def record_dry_run(crew: OpContext, candidate: Candidate) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
-    blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
+    blob = await crew.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
     await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(
         kind=ResultKind.NO_CHANGE, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed"
