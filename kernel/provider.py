@@ -96,7 +96,7 @@ class CallDelta(Frozen):
 
 
 class Spent(Frozen):
-    """Usage of the turn so far, if it is more than its text shows (discarded passes); valid until ``Done``."""
+    """Usage of the turn so far, if it is more than its text shows; it counts unless ``Done`` follows."""
 
     kind: Literal["spent"] = "spent"
     usage: Usage
@@ -126,7 +126,7 @@ class Capabilities(Frozen):
 
     @property
     def plans(self) -> bool:
-        """True when the model can choose files and write a plan. For a local or infilling model both are computed."""
+        """True when the model can choose files and write a plan. A local or infilling model gets fixed ones."""
         return self.tools or not (self.infill or self.local)
 
     @property
@@ -309,7 +309,7 @@ class Weigher(Protocol):
 
 @runtime_checkable
 class Repeater(Protocol):
-    """Implemented by providers that may call their model several times in one turn (re-prompting, retries)."""
+    """Implemented by providers that may call their model several times in one turn (re-prompting)."""
 
     def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
         """Maximum tokens of a turn with all its passes; the input tokens are an estimate."""

@@ -89,7 +89,7 @@ class Calibration(Frozen):
 
     @property
     def precision_bp(self) -> int | None:
-        """KindShare of accepted changes that held."""
+        """Share of accepted changes that held."""
         return WORST_BP * self.held // self.accepted if self.accepted else None
 
     @property

@@ -44,7 +44,7 @@ class AnchorPlace(NamedTuple):
 
 
 class CodeAnchor(NamedTuple):
-    """``around`` and ``nested``: as in ``AnchorPlace``. ``before``: earlier heads whose blocks may end the function.
+    """``around`` and ``nested``: as in ``AnchorPlace``. ``before``: earlier heads whose blocks may have ended this one.
 
     ``exits``: number of earlier ``return``, ``break`` and ``continue``, which may skip the anchor without an error.
     """
