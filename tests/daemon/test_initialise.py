@@ -71,7 +71,7 @@ def test_what_is_to_be_committed_is_not_hidden(places: Places, name: str) -> Non
 
 def test_nobody_to_ask_is_no_no(places: Places, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
-    assert "nobody to ask; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text
+    assert "no terminal to ask at; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text
     assert "as you wish" in init(places, tmp_path / "site", Wishes(plugin=False))[-1].text
     assert "as you wish" in init(places, tmp_path / "site", ask=Owner(False))[-1].text
 
