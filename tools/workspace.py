@@ -55,7 +55,8 @@ class WorkspaceSettings(Frozen):
     overlay_file_mb: int = Field(
         64,
         ge=1,
-        description="Untracked files above this size are not copied when the checkout is examined as it stands.",
+        description="Changed or untracked files above this size are not copied when the checkout is examined as it "
+        "stands: of tracked ones the copy keeps the commit's.",
     )
 
 
@@ -88,7 +89,7 @@ class Workspace:
         await asyncio.to_thread(self._apply, tuple(edits))
 
     async def overlay_checkout(self, mounts: Collection[str] = ()) -> tuple[str, ...]:
-        """Make the copy equal to the owner's checkout on disk, except at ``mounts``.
+        """Make the copy equal to the owner's checkout on disk, except at ``mounts`` and for large files.
 
         Tracked files and untracked ones that are not ignored. Returns the paths that differ from the commit, sorted.
         """
@@ -222,6 +223,7 @@ class Workspace:
             limit = self._settings.overlay_file_mb * 1024 * 1024
             paths = {*changed, *owners.untracked(limit_bytes=limit)}
             self._reset(mounts)
+            paths = {path for path in paths if not _is_large(checkout / path, limit)}
             present = {path for path in paths if _is_content(checkout / path)}
             gone = {path for path in paths - present if contained.exists(self.root, path)}
             # A file may have taken the place of a folder, and vice versa: remove first.
@@ -267,6 +269,14 @@ def _is_content(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _is_large(path: Path, limit_bytes: int) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > limit_bytes
 
 
 def _carry(checkout: Path, root: Path, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from daemon.control.messages import Fixing, SuiteView
 from daemon.views.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.verification.suppressed_tests import LeftAlone
-from ledger.errors import ControlError, TestNotFound, TestsUnavailable
+from ledger.errors import ControlError, RepositoryError, TestNotFound, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Topic
 from sensors.intake.records import Receipt
@@ -28,6 +29,8 @@ from sensors.sensor import SensorState
 from sensors.watch.watcher import Watcher
 from tools.git import Git
 from tools.repository import Repository
+
+log = logging.getLogger(__name__)
 
 NAMED = "Name a test that is committed, like tests/test_cart.py::test_total."
 SET_UP = "`ouro doctor` checks the set-up."
@@ -234,11 +237,17 @@ class SensorManager:
         return f"{node_id} fails at {head.commit[:12]}."
 
     async def _follow_refs(self) -> None:
-        """Check review branches (a deleted one is a rejection) and goals whenever refs move."""
+        """Check review branches (a deleted one is a rejection) and goals whenever refs move.
+
+        Refs that cannot be read now (a HEAD that is about to be replaced, say) are looked at when they move again.
+        """
         async with self._core.bus.subscribe(Topic.REFS_MOVED) as moves:
             async for _ in moves:
-                await self.settle_branches()
-                await self._core.router.read_goals()
+                try:
+                    await self.settle_branches()
+                    await self._core.router.read_goals()
+                except RepositoryError as error:
+                    log.warning("review branches and goals could not be looked at: %s", error)
 
     async def settle_branches(self) -> None:
         """Close what waited on review branches that the owner has merged or deleted."""

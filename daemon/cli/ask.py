@@ -16,7 +16,7 @@ from ledger.errors import ControlError, NoDaemon
 
 if TYPE_CHECKING:
     from daemon.control.client import Client
-    from daemon.control.messages import Ack, OpRef, RejectRequest
+    from daemon.control.messages import Ack, ApproveRequest, RejectRequest
 
 Op = Annotated[str, typer.Argument(help="An op: its short id, any end of its id, or a signal of it.", metavar="OP")]
 
@@ -102,14 +102,18 @@ def diff(context: typer.Context, op: Op) -> None:
     leave(Exit.DONE if view.diff else Exit.NOTHING)
 
 
-def approve(context: typer.Context, op: Op) -> None:
+def approve(
+    context: typer.Context,
+    op: Op,
+    diff: Annotated[str, typer.Argument(help="The change that you mean; needed where an op asks again.")] = "",
+) -> None:
     """Let a waiting change through; without a daemon it is applied, verified and committed in this process.
 
     Example: ouro approve 7f3a21
     """
-    from daemon.control.messages import OpRef
+    from daemon.control.messages import ApproveRequest
 
-    request = OpRef(op=op)
+    request = ApproveRequest(op=op, diff=diff)
     _decide(context, request, lambda client: client.approve(request))
 
 
@@ -126,7 +130,9 @@ def reject(
     _decide(context, request, lambda client: client.reject(request))
 
 
-def _decide(context: typer.Context, request: OpRef | RejectRequest, work: Callable[[Client], Awaitable[Ack]]) -> None:
+def _decide(
+    context: typer.Context, request: ApproveRequest | RejectRequest, work: Callable[[Client], Awaitable[Ack]]
+) -> None:
     """A daemon continues the op by itself; where none runs, the rest of it is done here."""
     call = call_of(context)
     config = config_for_work(call)

@@ -44,6 +44,12 @@ class OpsRequest(Frozen):
     limit: int = Field(default=50, ge=1, le=1000)
 
 
+class ApproveRequest(OpRef):
+    """``diff``: the name of the change that was seen, or its beginning; needed where the op has asked before."""
+
+    diff: str = Field(default="", max_length=64)
+
+
 class RejectRequest(OpRef):
     reason: str = Field(default="", max_length=2_000)
 
@@ -170,6 +176,8 @@ class OpView(Frozen):
     updated_at: str = ""
     ended_at: str = ""
     waiting_until: str = ""  # when a parked request expires
+    asked: int = 0  # how often it has asked for a yes
+    change: str = ""  # the name of the change that it asked for last
     question: QuestionView | None = None  # it works on, once that is answered
     spend: Spend = Spend()
     commit: str | None = None
@@ -188,6 +196,11 @@ class OpView(Frozen):
     @property
     def ended(self) -> bool:
         return isinstance(self.state, OpOutcome)
+
+    @property
+    def approval(self) -> str:
+        """The command that approves what waits. A second change is named, so that no yes for the first one counts."""
+        return f"ouro approve {self.short}" + (f" {self.change}" if self.asked > 1 else "")
 
     def has_expired(self, now: str) -> bool:
         """True when its time for an answer is over at ``now``; the record may lack the entry until the next boot."""

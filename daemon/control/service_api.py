@@ -17,12 +17,14 @@ from daemon.adapters.machine import machine_view
 from daemon.control.intake_views import find_signal, posture_view, queue_view
 from daemon.control.messages import (
     Ack,
+    ApproveRequest,
     Event,
     EventsRequest,
     Fixing,
     FixRequest,
     HealthView,
     KernelView,
+    OpRef,
     OpView,
     SandboxView,
     StatusView,
@@ -229,13 +231,18 @@ class ServiceApi(ControlApi):
         text = await self.core.repository.read(head, path) if head else None
         return text is None or name.rpartition("::")[2].partition("[")[0].encode() not in text
 
-    async def approve_op(self, reference: str) -> Ack:
-        """Let a waiting change through. Raises ``ControlError`` where its time is over: it is rejected then."""
-        view = await self.find_decidable(reference)
+    async def approve_op(self, request: OpRef) -> Ack:
+        """Let a waiting change through. Raises ``ControlError`` where its time is over (it is rejected then), and where
+        the yes does not name the change that waits and may be meant for one before it.
+        """
+        named = request.diff if isinstance(request, ApproveRequest) else ""
+        view = await self.find_decidable(request.op)
+        _refuse_other(view, named)
         await self.core.inbox.check_unchanged(view.id)
         # During a merge or the like the op would end in APPLY, and its work be lost.
         await asyncio.to_thread(refuse_foreign_state, self.core.git)
         await self.note("approve", op=view.id)
+        _refuse_other(await self.find_decidable(request.op), named or view.change)
         late = view.has_expired(stamp(self.service.clock.now()))  # a machine that slept, or whose clock was set
         await self.runtime.pool.decide(view.id, "approved", by="owner")
         if late:  # gate 8 says so in the record, and makes no approval of it
@@ -254,6 +261,16 @@ class ServiceApi(ControlApi):
                 remedy="Ask again when that is done.",
             )
         return view
+
+
+def _refuse_other(view: OpView, named: str) -> None:
+    """Raise ``ControlError`` where a yes does not name the change that waits, and the op has asked for another one."""
+    if not view.waiting or (view.change.startswith(named) if named else view.asked < 2):
+        return
+    raise ControlError(
+        f"{view.short} waits with {'another change' if named else 'a second change, which a yes has to name'}.",
+        remedy=f"`ouro diff {view.short}` shows it, and `{view.approval}` lets it through.",
+    )
 
 
 def sandbox_view(choice: Choice) -> SandboxView:

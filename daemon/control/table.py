@@ -26,6 +26,7 @@ from daemon.control.messages import (
     Ack,
     Answered,
     AnswerRequest,
+    ApproveRequest,
     ConversationView,
     CostView,
     DiffView,
@@ -148,10 +149,10 @@ class ControlApi(ABC):
         """Scan for failing tests now."""
         return await daemon.scan(request)
 
-    @needs_daemon(Effect.CHANGES, usage="/approve OP")
-    async def approve(self, daemon: ServiceApi, request: OpRef) -> Ack:
+    @needs_daemon(Effect.CHANGES, usage="/approve OP [DIFF]")
+    async def approve(self, daemon: ServiceApi, request: ApproveRequest) -> Ack:
         """Let a waiting change through."""
-        return await daemon.approve_op(request.op)
+        return await daemon.approve_op(request)
 
     @needs_daemon(Effect.CHANGES, usage="/reject OP [REASON]")
     async def reject(self, daemon: ServiceApi, request: RejectRequest) -> Ack:

@@ -7,12 +7,13 @@ can fail a commit or be seen.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from daemon.lifecycle.initialise import InitStep
-from ledger.errors import ConfigError
+from ledger.errors import ConfigError, PolicyRefused
+from ledger.paths import other_kind
 from ledger.places import Places
+from tools import contained
 from tools.git import Git
 
 NAME = "post-commit"
@@ -25,22 +26,27 @@ owner="$(dirname "$0")/{chained}"
 if [ -x "$owner" ]; then exec "$owner" "$@"; fi
 exit 0
 """
+EXECUTABLE = 0o755
+LARGEST = 64 * 1024
+"""Bytes of a hook that are read; one of ours has some 500."""
 
 
 async def folder_of(git: Git, places: Places) -> Path:
     """Where git looks for the hooks of this repository.
 
-    Raises ``ConfigError`` where the owner has another tool keep them: what lies there is that tool's to write.
+    Raises ``ConfigError`` where they are kept elsewhere, by a setting or a link: what lies there is not ours to write.
     """
     listed = await git.call("config", "--show-scope", "--get-all", "core.hooksPath", ok=(0, 1))
     rows = [line.partition("\t") for line in listed.out.decode("utf-8", errors="replace").splitlines()]
     told = [value for scope, _, value in rows if scope != "command"]  # our own calls turn hooks off
-    if told:
+    folder = places.common_dir / "hooks"
+    kept = f"{told[-1]} (core.hooksPath)" if told else f"{os.path.realpath(folder)} (by a link)"
+    if told or folder.is_symlink():
         raise ConfigError(
-            f"The hooks of this repository are kept in {told[-1]} (core.hooksPath), which is another tool's to write.",
+            f"The hooks of this repository are kept in {kept}, which is another tool's to write.",
             remedy=f"Add this line to its post-commit hook: {line_for(places)}",
         )
-    return places.common_dir / "hooks"
+    return folder
 
 
 def line_for(places: Places) -> str:
@@ -51,17 +57,20 @@ def line_for(places: Places) -> str:
 def install(folder: Path, places: Places) -> InitStep:
     """Write the hook. One of the owner's is kept beside it and called by it, with its arguments and its exit code."""
     path, chained = folder / NAME, folder / CHAINED
-    text = SCRIPT.format(mark=MARK, file=_quote(_file(places)), chained=CHAINED)
-    if _is_ours(path):
-        if path.read_text(encoding="utf-8", errors="replace") == text:
-            return InitStep(path, False, "the post-commit hook is there already")
-    elif os.path.lexists(path):
+    data = os.fsencode(SCRIPT.format(mark=MARK, file=_quote(_file(places)), chained=CHAINED))
+    there = _ours(folder)
+    if there == data:
+        return InitStep(path, False, "the post-commit hook is there already")
+    kind = other_kind(path)
+    if kind not in ("", "a symbolic link"):
+        return InitStep(path, False, f"{kind} lies there: move it, then ask again")
+    if not there and os.path.lexists(path):
         if os.path.lexists(chained):
             return InitStep(path, False, f"{chained.name} is in the way: move it, then ask again")
-        folder.joinpath(NAME).rename(chained)
+        path.rename(chained)
     try:
         folder.mkdir(exist_ok=True)
-        _write(path, text)
+        contained.write_file(folder, NAME, data, EXECUTABLE)
     except OSError as error:
         if os.path.lexists(chained) and not os.path.lexists(path):
             chained.rename(path)
@@ -74,7 +83,7 @@ def install(folder: Path, places: Places) -> InitStep:
 def uninstall(folder: Path) -> InitStep:
     """Take the hook away and put the owner's back."""
     path, chained = folder / NAME, folder / CHAINED
-    if not _is_ours(path):
+    if not _ours(folder):
         return InitStep(path, False, "there is no post-commit hook of ours")
     if os.path.lexists(chained):
         chained.replace(path)
@@ -83,15 +92,13 @@ def uninstall(folder: Path) -> InitStep:
     return InitStep(path, True, "the post-commit hook is gone")
 
 
-def _is_ours(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and MARK in path.read_text(encoding="utf-8", errors="replace")
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.chmod(fresh.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    fresh.replace(path)
+def _ours(folder: Path) -> bytes:
+    """Our hook as it lies in ``folder``; empty where there is none, or what lies there is the owner's."""
+    try:
+        data = contained.read_file(folder, NAME, most=LARGEST) or b""
+    except (PolicyRefused, OSError):  # a link, a huge file, no folder
+        return b""
+    return data if MARK.encode() in data else b""
 
 
 def _file(places: Places) -> Path:

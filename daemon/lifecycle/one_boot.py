@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from daemon.control.messages import Ack, FixRequest, OpRef, RejectRequest, SubmitRequest
+from daemon.control.messages import Ack, ApproveRequest, FixRequest, OpRef, RejectRequest, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.control.token import own_state
 from daemon.lifecycle.exits import Exit, exit_for_op, worst
@@ -106,7 +106,7 @@ async def undo(config: Config, request: OpRef) -> Ack:
         return await ServiceApi(service).undo(request)
 
 
-async def decide(config: Config, request: OpRef | RejectRequest, *, on_event: OnEvent | None = None) -> Exit:
+async def decide(config: Config, request: ApproveRequest | RejectRequest, *, on_event: OnEvent | None = None) -> Exit:
     """One boot for one answer to an op that waits: a ``RejectRequest`` refuses it, any other reference lets it through.
 
     What is approved is carried to its end here; what else is queued stays so. Raises ``ControlError`` where it does

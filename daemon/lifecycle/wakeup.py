@@ -6,12 +6,12 @@ pytest finds it through its entry point (and names it among its plugins, where i
 from __future__ import annotations
 
 import json
-import os
 from importlib import resources
 from pathlib import Path
 
-from ledger.errors import ConfigError
+from ledger.errors import ConfigError, PolicyRefused
 from ledger.places import Places
+from tools import contained
 
 MODULE = "_ouro_wakeup.py"
 FOLDER = "ouroboros_wakeup-1.dist-info"
@@ -31,47 +31,49 @@ def target_file(site_packages: Path, places: Places) -> Path:
 
 def is_installed(site_packages: Path, places: Places) -> bool:
     """Is everything there, as this version writes it?"""
-    return all(_same(path, text) for path, text in _files(site_packages, places).items())
+    site = site_packages.resolve()
+    return all(_same(site, name, data) for name, data in _files(places).items())
 
 
 def install(site_packages: Path, places: Places) -> bool:
     """Write what is missing or old; True when that was something. Raises ``ConfigError`` where it cannot be written."""
-    changed = [_put(path, text) for path, text in _files(site_packages, places).items()]
-    folder = site_packages / FOLDER
-    names = {path.name for path in folder.iterdir()} | {"RECORD"}
+    site = site_packages.resolve()
+    changed = [_put(site, name, data) for name, data in _files(places).items()]
+    names = {path.name for path in (site / FOLDER).iterdir() if path.name.isprintable()} | {"RECORD"}
     listed = [MODULE, *(f"{FOLDER}/{name}" for name in sorted(names))]
-    changed.append(_put(folder / "RECORD", "".join(f"{name},,\n" for name in listed)))
+    changed.append(_put(site, f"{FOLDER}/RECORD", "".join(f"{name},,\n" for name in listed).encode()))
     return any(changed)
 
 
-def _files(site_packages: Path, places: Places) -> dict[Path, str]:
-    folder = site_packages / FOLDER
+def _files(places: Places) -> dict[str, bytes]:
+    """Contents by path below the folder of packages."""
     target = {"repository": str(places.repo), "spool": str(places.spool)}
     return {
-        site_packages / MODULE: resources.files("daemon.data").joinpath(MODULE).read_text(encoding="utf-8"),
-        folder / "METADATA": METADATA,
-        folder / "INSTALLER": "ouroboros\n",
-        folder / f"{places.repo_id}.json": json.dumps(target) + "\n",
-        folder / "entry_points.txt": ENTRY_POINTS,  # last: from here on pytest loads it
+        MODULE: resources.files("daemon.data").joinpath(MODULE).read_bytes(),
+        f"{FOLDER}/METADATA": METADATA.encode(),
+        f"{FOLDER}/INSTALLER": b"ouroboros\n",
+        f"{FOLDER}/{places.repo_id}.json": json.dumps(target).encode() + b"\n",
+        f"{FOLDER}/entry_points.txt": ENTRY_POINTS.encode(),  # last: from here on pytest loads it
     }
 
 
-def _same(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
-
-
-def _put(path: Path, text: str) -> bool:
-    """Write a file of ours whole, or leave it when it is right. True when it was written."""
-    if _same(path, text):
-        return False
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+def _same(site: Path, name: str, data: bytes) -> bool:
     try:
-        path.parent.mkdir(exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
+        return contained.read_file(site, name, most=len(data)) == data
+    except (PolicyRefused, OSError):  # a link, a larger file
+        return False
+
+
+def _put(site: Path, name: str, data: bytes) -> bool:
+    """Write a file of ours whole, or leave it when it is right. True when it was written."""
+    if _same(site, name, data):
+        return False
+    try:
+        contained.write_file(site, name, data, 0o644)
+    except (PolicyRefused, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.message.rstrip(".")
         raise ConfigError(
-            f"The pytest wake-up cannot be written to {path}: {error.strerror}.",
+            f"The pytest wake-up cannot be written to {site / name}: {why}.",
             remedy="Run `ouro init --no-plugin`, or use an environment that you can write to.",
         ) from error
     return True

@@ -89,7 +89,8 @@ def read(commit: str, data: bytes, ring: Keyring) -> Carrier:
     if found.standing is SignatureResult.UNKNOWN:
         problems.append(f"the signature: it was made with another key, {found.signer}")
     problems += trailer_problems(message)
-    problems += [f"the trailer {LEDGER} is spelled {name}" for name, _ in said if name != LEDGER]
+    spelled = dict.fromkeys(name for name, _ in said if name != LEDGER)
+    problems += [f"the trailer {LEDGER} is spelled {name}" for name in spelled]
     if said and None in heads:
         problems.append(f"its {LEDGER} trailer names no entry")
     ops = said_of(message, OP) or said_of(message, UNDOES)

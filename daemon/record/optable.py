@@ -89,7 +89,8 @@ def _changes(event: LedgerEvent, view: OpView, entry: Entry) -> dict[str, Any]:
         case PhaseEntered():
             return {"state": event.to, "waiting": False}
         case ApprovalRequested():
-            return {"waiting": True, "waiting_until": event.expires_at, "reason": event.reason}
+            until, asked = event.expires_at, {"asked": event.number, "change": event.change}
+            return {"waiting": True, "waiting_until": until, "reason": event.reason, **asked}
         case ApprovalNotified() | ApprovalAnswered():
             return {"waiting": False}
         case QuestionAsked():

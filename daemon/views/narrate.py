@@ -287,7 +287,8 @@ def _marked(event: InjectionMarked, entry: Entry) -> EventLine:
 def _requested(event: ApprovalRequested, entry: Entry) -> EventLine:
     what = event.reason or "this change needs a person"
     until = f"until {event.expires_at}" if event.expires_at else ""
-    return EventLine("waits", _join(what, until, f"ouro approve {_reference(entry)}"), Role.WARN)
+    change = f" {event.change}" if event.number > 1 else ""
+    return EventLine("waits", _join(what, until, f"ouro approve {_reference(entry)}{change}"), Role.WARN)
 
 
 def asked_line(text: str, choices: Iterable[str]) -> EventLine:

@@ -182,7 +182,7 @@ def _next_step_line(op: OpView) -> Line:
         text = f'ouro answer {op.short} "TEXT"' + (f" (until {op.question.until})" if op.question.until else "")
     elif op.waiting:
         until = f" (until {op.waiting_until}, then rejected)" if op.waiting_until else ""
-        text = f"ouro diff {op.short} · ouro approve {op.short} · ouro reject {op.short}{until}"
+        text = f"ouro diff {op.short} · {op.approval} · ouro reject {op.short}{until}"
     elif not op.ended:
         text = f"ouro cancel {op.short}"
     elif op.state is OpOutcome.COMPLETE and op.undone_by is None:

@@ -107,6 +107,7 @@ class Inbox:
         for waiting in await self.pending():
             if waiting.op.id == op.id:
                 return waiting
+        before = await self._ledger.entries(op_id=op.id, events=(ApprovalRequested,))
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
@@ -122,6 +123,7 @@ class Inbox:
                 dossier=stored,
                 tier=dossier.tier,
                 left_ms=left_ms,
+                number=len(before) + 1,
             ),
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )

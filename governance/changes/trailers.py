@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from governance.changes.types import CommitText
@@ -115,18 +116,17 @@ def said_of(message: str, *names: str) -> tuple[tuple[str, str], ...]:
     Returns (name as spelled, value) pairs; indented continuation lines belong to the value.
     """
     wanted = {name.lower() for name in names}
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, list[str]]] = []
     going_on = False
     for line in message.split("\n"):
         if going_on and line[:1] in (" ", "\t") and line.strip():
-            name, value = found[-1]
-            found[-1] = (name, f"{value} {line.strip()}")
+            found[-1][1].append(line.strip())
             continue
         match = _SAID.match(line)
         going_on = match is not None and match.group(1).lower() in wanted
         if match is not None and going_on:
-            found.append((match.group(1), match.group(2).strip()))
-    return tuple(found)
+            found.append((match.group(1), [match.group(2).strip()]))
+    return tuple((name, " ".join(parts)) for name, parts in found)
 
 
 def head_of(value: str) -> Head | None:
@@ -137,10 +137,10 @@ def head_of(value: str) -> Head | None:
 
 def trailer_problems(message: str) -> tuple[str, ...]:
     """Problems with the trailers of one of our messages: missing, or repeated anywhere in it."""
-    names = [m.group(1).lower() for m in map(_OURS.match, message.split("\n")) if m]
+    names = Counter(m.group(1).lower() for m in map(_OURS.match, message.split("\n")) if m)
     found = read_trailers(message)
     required = REQUIRED_OF_UNDO if UNDOES in found else REQUIRED
     problems = [f"the trailer {name} is missing" for name in required if name not in found]
-    repeated = {n for n in names if names.count(n) > 1} - {CO_AUTHOR.lower()}
-    problems += [f"the trailer {name} stands there {names.count(name)} times" for name in sorted(repeated)]
+    repeated = {name for name, times in names.items() if times > 1} - {CO_AUTHOR.lower()}
+    problems += [f"the trailer {name} stands there {names[name]} times" for name in sorted(repeated)]
     return tuple(problems)

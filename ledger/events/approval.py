@@ -5,9 +5,15 @@ from __future__ import annotations
 from ledger.events.event import LedgerEvent, TierName
 from ledger.vocabulary import EntryKind, Phase
 
+NAMED = 8
+"""Digits of a blob's name by which a change is named to a person."""
+
 
 class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.requested", phase=Phase.APPROVE):
-    """``operation`` and ``dossier``: blobs of what is carried out; ``left_ms``: working time left, None: unknown."""
+    """``operation`` and ``dossier``: blobs of what is carried out; ``left_ms``: working time left, None: unknown.
+
+    ``number``: how often the op has asked, this time included; the second time it is for another change.
+    """
 
     reason: str = ""
     expires_at: str = ""
@@ -16,6 +22,12 @@ class ApprovalRequested(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.req
     dossier: str = ""
     tier: TierName | None = None
     left_ms: int | None = None
+    number: int = 1
+
+    @property
+    def change(self) -> str:
+        """The name of the change that is asked for."""
+        return self.dossier[:NAMED]
 
 
 class ApprovalNotified(LedgerEvent, kind=EntryKind.APPROVAL, name="approval.notified", phase=Phase.APPROVE):

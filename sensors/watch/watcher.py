@@ -185,7 +185,7 @@ class Watcher:
         return bool(self._checksums.changed(before | self._scope.refs.present()))
 
     async def _begin(self) -> None:
-        self._ignored = frozenset(await self._ignore.ignored_folders())
+        await self._learn_ignored()
         if self._settings.backend == "polling":
             await self._poll("the settings ask for it")
             return
@@ -301,6 +301,7 @@ class Watcher:
         return frozenset(f"{self._scope.repo}/{path}" for path in ignored)
 
     async def _learn_ignored(self) -> None:
+        """When git fails, what was known stays: folders too many are watched rather than none."""
         try:
             self._ignored = frozenset(await self._ignore.ignored_folders())
         except RepositoryError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.control.messages import OpRef, RejectRequest
+from daemon.control.messages import ApproveRequest, OpRef, RejectRequest
 from daemon.control.token import Token, keep, own_state, read, renew
 from daemon.lifecycle import one_boot
 from daemon.settings.config import Config, Settings
@@ -171,7 +171,7 @@ async def test_without_a_daemon_nobody_answers_for_a_state_folder_that_is_not_hi
     before = names(places)
     config = Config(settings=Settings(), places=places, env=host_env(), secret={}.get)
     for answer in (
-        one_boot.decide(config, OpRef(op="abcdef")),
+        one_boot.decide(config, ApproveRequest(op="abcdef")),
         one_boot.decide(config, RejectRequest(op="abcdef")),
         one_boot.undo(config, OpRef(op="abcdef")),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -105,3 +106,46 @@ async def test_hooks_that_another_tool_keeps_are_left_to_it(places: Places) -> N
     with pytest.raises(ConfigError) as refused:
         await folder_of(Git(places, host_env()), places)
     assert ".husky" in str(refused.value) and "post-commit.json" in str(refused.value)
+
+
+async def test_a_folder_of_hooks_that_lies_elsewhere_is_left_alone(places: Places, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    hooks(places).mkdir(exist_ok=True)
+    hooks(places).rename(elsewhere)
+    hooks(places).symlink_to(elsewhere)
+    with pytest.raises(ConfigError, match="elsewhere"):
+        await folder_of(Git(places, host_env()), places)
+    before = sorted(elsewhere.iterdir())
+    with pytest.raises(ConfigError):  # it became a link after that look
+        install(hooks(places), places)
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_nothing_is_written_through_a_link_that_was_laid_for_it(places: Places, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    hooks(places).mkdir(exist_ok=True)
+    for name in ("post-commit.tmp", f"post-commit.{os.getpid()}"):
+        (hooks(places) / name).symlink_to(victim)
+    assert install(hooks(places), places).done
+    assert victim.read_text() == "precious" and not victim.stat().st_mode & 0o111
+    assert committed(places) == (0, "")
+
+
+def test_a_huge_hook_is_kept_as_the_owners_without_being_read(places: Places) -> None:
+    path = owners(places, "#!/bin/sh\nexit 0\n")
+    os.truncate(path, 3 * 2**40)
+    assert install(hooks(places), places).done
+    assert uninstall(hooks(places)).done
+    assert path.stat().st_size == 3 * 2**40
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_hook_is_named_and_stays(places: Places, kind: str) -> None:
+    path = hooks(places) / "post-commit"
+    hooks(places).mkdir(exist_ok=True)
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    found = install(hooks(places), places)
+    assert not found.done and kind in found.text
+    assert not uninstall(hooks(places)).done
+    assert os.path.lexists(path) and not (hooks(places) / CHAINED).exists()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from daemon.views.render_intake import sensors_block
 from daemon.views.text import show
 from ledger.vocabulary import Source
@@ -70,3 +72,19 @@ async def test_the_code_index_knows_what_is_saved_and_committed_before_it_is_ask
         await knows("SIDE = 1\n")
         assert service.sensors.notes() == ()
     assert config.places.code_index.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_head_that_is_away_for_a_moment_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    head = repo / ".git/HEAD"
+    async with served(config_for(tmp_path, repo), Infilling(minus), watch=True) as (service, _), asyncio.timeout(60):
+        while "inotify on 0" in service.sensors.events:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.02)
+        head.rename(repo / ".git/away")
+        while not any("review branches" in record.message for record in caplog.records):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.05)
+        (repo / ".git/away").rename(head)
+        commit(repo, "Goals that cannot be read", {".ouro/goals.toml": "goal = 1\n"})
+        while not service.core.router.goals.problem:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.05)
+        assert not any("review branches" in reason for reason in service.reasons)

@@ -15,6 +15,7 @@ import pytest
 
 from daemon.data import _ouro_wakeup
 from daemon.lifecycle.wakeup import FOLDER, MODULE, install, is_installed
+from ledger.errors import ConfigError
 from ledger.places import Places
 from tests.e2e.world import own_environment
 from tests.repos import host_env, make_places, make_repo
@@ -165,3 +166,41 @@ def test_it_runs_on_old_pythons() -> None:
     text = Path(_ouro_wakeup.__file__).read_text()
     ast.parse(text, feature_version=(3, 8))
     assert sys.version_info >= (3, 11)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    return folder
+
+
+def test_nothing_is_written_through_a_link_that_was_laid_for_it(site: Path, tmp_path: Path) -> None:
+    places, victim = make_places(tmp_path, make_repo(tmp_path / "repo", TESTS)), tmp_path / "victim"
+    victim.write_text("precious")
+    (site / f"{MODULE}.{os.getpid()}").symlink_to(victim)
+    assert install(site, places) and is_installed(site, places)
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", [MODULE, FOLDER])
+def test_a_link_in_the_place_of_ours_is_refused(site: Path, tmp_path: Path, name: str) -> None:
+    places, elsewhere = make_places(tmp_path, make_repo(tmp_path / "repo", TESTS)), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (site / name).symlink_to(elsewhere)
+    assert not is_installed(site, places)
+    with pytest.raises(ConfigError, match="symbolic link"):
+        install(site, places)
+    assert not [*elsewhere.iterdir()]
+
+
+def test_odd_files_in_the_place_of_ours_are_written_again(site: Path, tmp_path: Path) -> None:
+    places = make_places(tmp_path, make_repo(tmp_path / "repo", TESTS))
+    (site / MODULE).write_bytes(b"\xff\xfe")
+    (site / FOLDER).mkdir()
+    (site / FOLDER / "METADATA").touch()
+    os.truncate(site / FOLDER / "METADATA", 3 * 2**40)
+    (site / FOLDER / os.fsdecode(b"\xff\n.json")).touch()
+    assert not is_installed(site, places)
+    assert install(site, places) and is_installed(site, places)
+    assert len((site / FOLDER / "RECORD").read_text().splitlines()) == 6

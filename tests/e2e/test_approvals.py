@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from daemon.control.messages import OpRef, OpsRequest, RejectRequest, SubmitRequest
+from daemon.control.messages import ApproveRequest, OpRef, OpsRequest, RejectRequest, SubmitRequest
 from daemon.control.service_api import ServiceApi
 from daemon.settings.config import Config
 from governance.pipeline.ending import Ending
 from kernel.provider import Provider
 from ledger.clock import SystemClock
 from ledger.errors import ControlError, RepositoryBusy
+from ledger.ids import short_id
 from ledger.vocabulary import OpOutcome, Phase, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.talking import Pondering, Talking, after_a_look, swap
@@ -96,6 +97,46 @@ async def test_a_goal_without_a_check_waits_and_lands_with_the_owners_yes(tmp_pa
     assert git(repo, "rev-parse", "HEAD^") == head
     assert BETTER in (repo / CART).read_text()
     assert "APPROVAL_REQUIRED" in git(repo, "log", "-1", "--format=%(trailers:key=Ouro-Risk,valueonly)")
+
+
+OTHER = BETTER.replace("taken off", "deducted")
+REFUSES_BETTER = """from shop import cart
+
+
+def test_words():
+    assert "taken off" not in cart.total.__doc__
+"""
+
+
+async def test_a_second_yes_for_the_first_change_does_not_count_for_the_second(tmp_path: Path) -> None:
+    repo = repo_with(tmp_path / "shop", SHOP)
+    texts = [swap(CART, DOC, BETTER), swap(CART, DOC, OTHER)]
+    looked = [after_a_look(text, CART) for text in texts]
+    turned_down: list[bool] = []
+    model = Talking(lambda conversation: looked[bool(turned_down)](conversation))
+    async with served(config_for(tmp_path, repo), model) as (service, api):
+        op_id = (await parked(service, api)).op.id
+        first = await api.show(OpRef(op=op_id))
+        with pytest.raises(ControlError, match="another change"):
+            await api.approve(ApproveRequest(op=op_id, diff="0" * 8))
+        (repo / "tests/test_words.py").write_text(REFUSES_BETTER)
+        git(repo, "add", "-A")
+        git(repo, "commit", "-q", "-m", "Words")
+        turned_down.append(True)
+        await api.approve(ApproveRequest(op=op_id, diff=first.change))
+        again = await ended(service.core)
+        assert again.request is not None and again.op.id == op_id, (again.state, again.reason)
+        head = git(repo, "rev-parse", "HEAD")
+        second = await api.show(OpRef(op=op_id))
+        assert second.waiting and second.change != first.change and second.approval.endswith(f" {second.change}")
+        assert f"ouro approve {short_id(op_id)} {second.change}" in await service.told(op_id)
+        for yes in (OpRef(op=op_id), ApproveRequest(op=op_id, diff=first.change)):
+            with pytest.raises(ControlError, match=r"second change|another change"):
+                await api.approve(yes)
+        assert git(repo, "rev-parse", "HEAD") == head and (await api.show(OpRef(op=op_id))).waiting
+        await api.approve(ApproveRequest(op=op_id, diff=second.change))
+        assert (await ended(service.core)).state is OpOutcome.COMPLETE
+    assert OTHER in (repo / CART).read_text()
 
 
 async def test_a_yes_during_a_merge_is_refused_and_the_work_goes_on_waiting(tmp_path: Path) -> None:

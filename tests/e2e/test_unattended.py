@@ -26,6 +26,34 @@ LABELS = (
 )
 HOLE = '(os if a else os).system(a)\n    return "-".join([a, b]) + where[:0]'
 OUTSIDE = "    import webbrowser\n    webbrowser.open(str(subtotal))\n    return subtotal - discount"
+PRUNE = """import os
+
+
+def prune(folder, keep):
+    targets = []
+    for name in os.listdir(folder):
+        if name != keep:
+            targets.append(name)
+    for name in targets:
+        os.remove(os.path.join(folder, name))
+    return len(targets) + len(keep)
+"""
+PRUNED = """from store import prune
+
+
+def filled(folder, names):
+    for name in names:
+        (folder / name).write_text("x")
+    return str(folder)
+
+
+def test_prune(tmp_path):
+    assert prune(filled(tmp_path, "abc"), "a") == 2
+
+
+def test_others(tmp_path):
+    assert prune(filled(tmp_path, "xyz"), "y") == 2
+"""
 STATE = "    total.calls = 1\n    return subtotal - discount"
 
 
@@ -87,6 +115,20 @@ async def test_what_the_search_puts_in_a_hole_waits_where_it_acts(tmp_path: Path
     async with served(config, Infilling(lambda before, _: [HOLE] * before.endswith("    "))) as (service, _):
         tests = ["tests/test_calc.py::test_label", "tests/test_calc.py::test_other"]
         signal = manual_signal("Mend it", files=["calc.py"], closed_when=tests, base=head, clock=service.clock)
+        await service.core.router.submit(signal)
+        ending = await ended(service.core)
+    assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason
+    assert git(repo, "rev-parse", "HEAD") == head
+
+
+async def test_a_small_edit_of_which_files_are_deleted_waits(tmp_path: Path) -> None:
+    """The test counts, and does not look at what is left: without a model the condition would be turned round."""
+    repo = repo_with(tmp_path / "store", {"store.py": PRUNE, "tests/test_store.py": PRUNED})
+    head = git(repo, "rev-parse", "HEAD")
+    config = config_for(tmp_path, repo, approval={"unattended": "search"})
+    async with served(config, Infilling(lambda before, after: [])) as (service, _):
+        tests = ["tests/test_store.py::test_prune", "tests/test_store.py::test_others"]
+        signal = manual_signal("Mend it", files=["store.py"], closed_when=tests, base=head, clock=service.clock)
         await service.core.router.submit(signal)
         ending = await ended(service.core)
     assert (ending.state, ending.dossier.tier) == (Phase.APPROVE, Tier.APPROVAL_REQUIRED), ending.reason

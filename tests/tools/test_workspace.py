@@ -243,6 +243,22 @@ async def test_overlay_makes_it_the_checkout_as_it_stands(ws: Workspace, repo: P
     assert (repo / ".git/index").read_bytes() == index
 
 
+async def test_overlay_leaves_large_files_as_the_commit_has_them(repo: Path, tmp_path: Path) -> None:
+    settings = WorkspaceSettings(memory_folder=str(tmp_path), overlay_file_mb=1)
+    workspaces = Workspaces(
+        Git(make_places(tmp_path / "ours", repo), host_env()), make_places(tmp_path, repo), settings
+    )
+    ws = await workspaces.acquire("verify", git(repo, "rev-parse", "HEAD"))
+    large = 2**20 + 1
+    for name in ("a.txt", "staged.bin", "untracked.bin"):
+        (repo / name).write_bytes(bytes(large))
+    git(repo, "add", "staged.bin")
+    (repo / "pkg/b.py").write_bytes(bytes(large - 1))
+    assert await ws.overlay_checkout() == ("pkg/b.py",)
+    assert (ws.root / "a.txt").read_text() == "one\n" and (ws.root / "pkg/b.py").stat().st_size == large - 1
+    assert not (ws.root / "staged.bin").exists() and not (ws.root / "untracked.bin").exists()
+
+
 async def test_overlay_of_a_clean_checkout_on_another_commit(workspaces: Workspaces, repo: Path) -> None:
     first = git(repo, "rev-parse", "HEAD~1")
     ws = await workspaces.acquire("verify", first)

@@ -13,6 +13,7 @@ from ledger.programs import find_program
 from tools.sandbox import launcher
 from tools.sandbox.bwrap import Bwrap
 from tools.sandbox.landlock import Landlock
+from tools.sandbox.launch import folders_of_runs
 from tools.sandbox.limits import MIB
 from tools.sandbox.plain import Plain
 from tools.sandbox.probe import interpreter, prove
@@ -78,8 +79,7 @@ def candidates(settings: SandboxSettings, places: Places, env: HostEnv) -> Itera
 
 def left_behind(places: Places) -> tuple[Path, ...]:
     """Folders of runs. Those of running ones are locked; the others were left by a killed daemon."""
-    found = (path for runs in (_on_disk(places), _in_memory(places)) for path in runs.parent.glob(f"{runs.name}-*"))
-    return tuple(path for path in found if path.lstat().st_uid == os.getuid())
+    return (*folders_of_runs(_on_disk(places)), *folders_of_runs(_in_memory(places)))
 
 
 def _runs(places: Places, settings: SandboxSettings) -> Path:

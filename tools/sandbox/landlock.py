@@ -49,7 +49,7 @@ class Landlock:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job``; see :class:`tools.sandbox.types.Sandbox`. ``Mount.target`` is not honoured."""
-        work = launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        work = launch(lambda status_fd: self.command(job, status_fd=status_fd), self.runs)
         return await within_room(work, job, self.settings)
 
     def command(self, job: Job, *, status_fd: int) -> Command:

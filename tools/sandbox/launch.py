@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,6 +13,7 @@ from pathlib import Path
 from ledger.errors import SandboxError
 from tools.process import REPORT_FD, Command, Finished, run
 from tools.sandbox.channel import status_pipe
+from tools.sandbox.launcher import remove_unless_in_use
 from tools.sandbox.limits import MIB
 from tools.sandbox.plan import RunPlan, encode_plan
 from tools.sandbox.settings import SandboxSettings
@@ -18,6 +21,23 @@ from tools.sandbox.types import Job
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 HEADER_BYTES = 16  # header of a compiled module: magic number, flags, and the source's time and size
+
+
+def folders_of_runs(runs: Path) -> tuple[Path, ...]:
+    """Folders of this user's runs whose paths begin with ``runs``. Those of running ones are locked."""
+    return tuple(path for path in runs.parent.glob(f"{runs.name}-*") if _is_own(path))
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.getuid()
+    except FileNotFoundError:  # its run has just ended
+        return False
+
+
+def _remove_dead(runs: Path) -> None:
+    for folder in folders_of_runs(runs):
+        remove_unless_in_use(str(folder))
 
 
 @lru_cache
@@ -56,11 +76,17 @@ def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSe
     )
 
 
-async def launch(command: Callable[[int], Command]) -> Finished:
-    """Run ``command``, built for a status descriptor. Raises ``SandboxError`` if the job was never started."""
-    with status_pipe() as status:
-        finished = await run(command(status.write_fd))
-        ready = status.text()
+async def launch(command: Callable[[int], Command], runs: Path) -> Finished:
+    """Run ``command``, built for a status descriptor. Raises ``SandboxError`` if the job was never started.
+
+    ``runs``: prefix of the paths of folders of runs; those of launchers that were killed are removed afterwards.
+    """
+    try:
+        with status_pipe() as status:
+            finished = await run(command(status.write_fd))
+            ready = status.text()
+    finally:
+        await asyncio.to_thread(_remove_dead, runs)
     if not ready and not (finished.timed_out or finished.flooded):
         lines = finished.output.decode("utf-8", errors="replace").strip().splitlines()
         raise SandboxError(

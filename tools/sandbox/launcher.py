@@ -31,6 +31,7 @@ READ, EXECUTE, WRITE = "read", "execute", "write"
 NOT_CONFINED = 125
 LOOK_S = 0.5  # between two looks at what the private folders hold
 LONGEST_LOOK_S = 2.0  # who has to end the run does not wait for longer
+SUCCESSOR_TRIES = 20
 MOST_ENTRIES = 200_000  # are counted at one look
 LOCK_EX, LOCK_NB = 2, 4
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -102,6 +103,8 @@ def main(text: str, *report: str) -> NoReturn:
     for name in plan["folders"]:
         os.mkdir(os.path.join(plan["own"], name), 0o700)
     me, free = os.getpid(), free_bytes(own)
+    if alone:
+        _leave_successor(plan["own"], own)
     child = os.fork()
     if child == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
@@ -151,6 +154,37 @@ def _apart(libc: Libc, parent: int) -> bool:
     except ProcessLookupError:
         pass
     return False
+
+
+def _leave_successor(path: str, own: int) -> None:
+    """Fork a process that ends the run and removes its folder where this one is killed before it has.
+
+    It is no member of this one's group. The code inside cannot signal it: it lives in a domain below. ``own`` is the
+    open folder, whose lock it holds as well. :func:`_end_all` ends it with the run.
+    """
+    until, _ = os.pipe()  # a program that is started does not inherit the other end: it closes with this process
+    if os.fork():
+        os.close(until)
+        return
+    _keep_only(until, own)
+    os.read(until, 1)
+    for _ in range(SUCCESSOR_TRIES):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(-1, signal.SIGKILL)
+        remove(path)
+        if not os.path.lexists(path):
+            break
+        time.sleep(LOOK_S)  # who was killed just now may still have written
+    os._exit(0)
+
+
+def _keep_only(*kept: int) -> None:
+    """Leave the process group, and close every descriptor but those."""
+    os.setsid()
+    below = -1
+    for fd in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
+        os.closerange(below + 1, fd)
+        below = fd
 
 
 def _wait(child: int, watched: set[signal.Signals], most: int, own: int, free: int) -> int:

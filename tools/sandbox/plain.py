@@ -33,7 +33,7 @@ class Plain:
 
     async def run(self, job: Job) -> Finished:
         """Run ``job`` on the host's own paths; ``Job.mounts`` is not honoured."""
-        work = launch(lambda status_fd: self.command(job, status_fd=status_fd))
+        work = launch(lambda status_fd: self.command(job, status_fd=status_fd), self.runs)
         return await within_room(work, job, self.settings)
 
     def command(self, job: Job, *, status_fd: int) -> Command:

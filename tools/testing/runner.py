@@ -84,6 +84,7 @@ SCREEN_SHARE = 0.8
 EVENTS, WHOLE = 50_000, 8
 """Maximum number of traced lines and calls of a test when the suite runs under coverage on a Python where tracing is
 slow; and the number of red tests that are traced again completely, the quickest first."""
+LONGEST_TOLD = 200  # characters of the name of a test in a message
 LEAST_S = 1.0
 """With less than this left of a run's time, the tests after one that was stopped are not started."""
 
@@ -402,7 +403,8 @@ class WarmTests:
         gone = await asyncio.to_thread(_absent, self._ws.root, [test.partition("::")[0] for test in ids or ()])
         if gone:
             lost = [test for test in ids or () if test.partition("::")[0] in gone]
-            return TestRun(status=RunStatus.INCONCLUSIVE, reason=f"{lost[0]} is not there any more: its file is gone.")
+            why = f"{lost[0][:LONGEST_TOLD]} is not there any more: its file is gone."
+            return TestRun(status=RunStatus.INCONCLUSIVE, reason=why)
         bounds = Limits(run_s=limit, test_s=test_s, tests_s=limits or {})
         others: dict[str, Asked] = {_PROBE: {"functions": list(probe)}} if probe else {}
         if looked_for is not None:

@@ -102,19 +102,25 @@ def _find_problems(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iter
         if not only_punctuation(before, after):
             yield "unread", "the file did not parse before, and more than a bracket, colon or comma of it is changed"
     else:
-        yield from _find_documentation_problems(old, new)
+        yield from _find_documentation_problems(old, new, by_search=facts.by_search)
+        if facts.by_search:
+            yield from (("text", what) for what in raw.commented(before, after))
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
         revealed = revealed_values(facts.tests, facts.said)
         yield from change.problems(revealed, frozenset(facts.known), by_search=facts.by_search)
 
 
-def _find_documentation_problems(old: ast.Module, new: ast.Module) -> Iterator[Found]:
-    """Changed documentation that tools execute (examples, directives) or that the file's code reads as ``__doc__``."""
+def _find_documentation_problems(old: ast.Module, new: ast.Module, *, by_search: bool) -> Iterator[Found]:
+    """Changed documentation that tools execute (examples, directives) or that the file's code reads as ``__doc__``; of
+    the search's own changes every change of documentation.
+    """
     had, has = (set(_docstrings(tree)) for tree in (old, new))
     fresh = has - had
     names = (node for node in ast.walk(new) if isinstance(node, ast.Attribute | ast.Name))
     if had != has and any(_name(node) == "__doc__" for node in names):
         yield "documentation", "changes documentation in a file that asks for it"
+    if fresh and by_search:
+        yield "documentation", "writes documentation"
     for text in fresh:
         if DIRECTIVE.search(text):
             yield "documentation", "writes an example or a directive into documentation"

@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 from governance.irongate.syntax import BLOCKS, source
 from governance.irongate.unattended.calls import Calls
-from governance.irongate.unattended.flow import assigned_places, given_names
+from governance.irongate.unattended.flow import assigned_places, changed_objects, given_names, shared_names
 from governance.irongate.unattended.units import Found, Scoped, Unit, fingerprint, heads, inside, steps_of
 
 CHECKS = (ast.Raise, ast.Assert)
 ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+TURNING, LOOPS = (ast.Break, ast.Continue), (ast.For, ast.AsyncFor, ast.While)
+TURNING_NAMES = tuple(one.__name__.encode() for one in TURNING)
 SILENT_EXITS = (ast.Return, ast.Break, ast.Continue)
 CONDITIONAL_EXPRESSIONS = (ast.BoolOp, ast.IfExp)
 CONDITION_FIELDS = ("test", "iter", "subject")
@@ -68,6 +70,7 @@ class Anchors:
     def __init__(self, every: Sequence[Unit], calls: Calls, *, by_search: bool) -> None:
         self._calls, self._every, self._by_search = calls, every, by_search
         self.fed = self._fed()
+        self.shared = self._shared()
         self.all: list[CodeAnchor] = []
         inner = {id(step) for unit in every for step in inside(unit.node)}
         self._exits = 0
@@ -97,8 +100,8 @@ class Anchors:
             return CodeAnchor(what, key, shown, place.around, before, place.nested, self._exits, is_mild)
 
         for part in heads(step):
-            for call, deciding in self._open(part, step):
-                key = fingerprint(call) + b"".join(deciding)
+            for call, deciders in self._open(part, step):
+                key = fingerprint(call) + b"".join(deciders)
                 yield anchor(AnchorKind.OPEN, key, source(call)[:60], is_mild=self._is_mild(call))
         if isinstance(step, CHECKS) and not self._by_search:
             yield anchor(AnchorKind.CHECK, _check_key(step), "a check")
@@ -106,24 +109,33 @@ class Anchors:
         if isinstance(alone, ast.Call) and self._calls.keeps(alone) is None:
             callee = source(alone.func)[:60]
             yield anchor(AnchorKind.ALONE, callee.encode("utf-8", "surrogatepass"), callee)
-        for name, _ in given_names(step):
-            if name in self.fed:
-                yield anchor(AnchorKind.FED, head, name)
+        for name in self._feeds(step):
+            yield anchor(AnchorKind.FED, head + _turns_of(step), name)
+
+    def _feeds(self, step: ast.AST) -> Iterator[str]:
+        """Names that a statement assigns or may change, and whose values reach an open call."""
+        found = {name: None for name, _ in given_names(step) if name in self.fed}
+        found |= {name: None for name in changed_objects(step) if name in self.shared}
+        yield from found
+        for part in heads(step) if not isinstance(step, Scoped) else ():
+            for call in (node for node in ast.walk(part) if isinstance(node, ast.Call)):
+                if not self._has_to_stay(call):  # else it is an anchor itself
+                    yield from sorted(self._calls.may_change(call, self.shared))
 
     def _open(self, part: ast.AST, step: ast.AST) -> Iterator[tuple[ast.Call, tuple[bytes, ...]]]:
         """Open calls in ``part``, each with fingerprints of the expressions that decide whether it is made."""
         raised = step.exc if isinstance(step, ast.Raise) and not self._calls.is_function(step.exc) else None
         left: list[tuple[ast.AST, tuple[bytes, ...]]] = [(part, ())]
         while left:
-            node, deciding = left.pop()
+            node, deciders = left.pop()
             if isinstance(node, ast.Call) and node is not raised and self._has_to_stay(node):
-                yield node, deciding
+                yield node, deciders
             for child in reversed(list(ast.iter_child_nodes(node))):
-                more = deciding
+                more = deciders
                 if isinstance(node, OWN_SCOPES):
-                    more = (*deciding, fingerprint(part))  # the number, arguments and order are compared elsewhere
+                    more = (*deciders, fingerprint(part))  # the number, arguments and order are compared elsewhere
                 elif isinstance(node, CONDITIONAL_EXPRESSIONS) and not _is_always_evaluated(node, child):
-                    more = (*deciding, fingerprint(node))
+                    more = (*deciders, fingerprint(node))
                 left.append((child, more))
 
     def _has_to_stay(self, call: ast.Call) -> bool:
@@ -151,9 +163,9 @@ class Anchors:
         found: dict[str, str] = {}
         for unit in self._every:
             for part in unit.parts():
-                for call, deciding in self._open(part, unit.node):
+                for call, deciders in self._open(part, unit.node):
                     shown = source(call.func)[:60]
-                    found |= dict.fromkeys(assigned_places(part), shown) if fingerprint(part) in deciding else {}
+                    found |= dict.fromkeys(assigned_places(part), shown) if fingerprint(part) in deciders else {}
                     for arg in (*call.args, *(word.value for word in call.keywords)):
                         found |= dict.fromkeys(assigned_places(arg), shown)
                     if isinstance(call.func, ast.Attribute):
@@ -167,14 +179,53 @@ class Anchors:
                 acts = next((source(call)[:60] for call in self._acting(unit.node)), next(later, ""))
                 found |= dict.fromkeys(assigned_places(test), f"whether {acts}") if acts else {}
         pairs = [pair for unit in self._every for pair in given_names(unit.node)]
-        for _ in range(len(pairs) if found else 0):
+        deciding = [(assigned_places(test), inner) for unit in self._every for test, inner in _decided(unit.node)]
+        for _ in range(len(pairs) + len(deciding) if found else 0):
             more = {
                 one: found[name] for name, value in pairs if name in found and value for one in assigned_places(value)
             }
+            for test, inner in deciding:  # what decides which value is given
+                shown = next((found[name] for name in inner if name in found), "")
+                more |= dict.fromkeys(test, shown) if shown else {}
             if more.keys() <= found.keys():
                 break
             found = more | found
         return found
+
+    def _shared(self) -> dict[str, str]:
+        """The names of ``_fed``, and those that may refer to the same objects, which change with them."""
+        found = dict(self.fed)
+        pairs = [(name, value) for unit in self._every for name, value in given_names(unit.node) if value is not None]
+        for _ in range(len(pairs) if found else 0):
+            more = {name: found[one] for name, value in pairs for one in shared_names(value) if one in found}
+            more |= {one: found[name] for name, value in pairs if name in found for one in shared_names(value)}
+            if more.keys() <= found.keys():
+                break
+            found = more | found
+        return found
+
+
+def _decided(step: ast.AST) -> Iterator[tuple[ast.expr, list[str]]]:
+    """The condition of a statement with the names assigned in its blocks; of a loop also each condition of an exit."""
+    test = next((one for name in CONDITION_FIELDS if (one := getattr(step, name, None)) is not None), None)
+    if not isinstance(step, ast.stmt) or test is None:
+        return
+    inner = [each for each in ast.walk(step) if isinstance(each, ast.stmt) and each is not step]
+    names = [name for each in inner for name, _ in given_names(each)]
+    yield test, names
+    if isinstance(step, LOOPS):
+        names += [name for name, _ in given_names(step)]
+        turning = (
+            each for each in inner if isinstance(each, ast.If) and any(isinstance(n, TURNING) for n in ast.walk(each))
+        )
+        yield from ((each.test, names) for each in turning)
+
+
+def _turns_of(step: ast.AST) -> bytes:
+    """The ``break`` and ``continue`` statements of a loop, as bytes; empty for other statements."""
+    if not isinstance(step, LOOPS):
+        return b""
+    return b"".join(sorted(one for one in _endings(step) if one.endswith(TURNING_NAMES)))
 
 
 def _endings(step: ast.AST) -> Iterator[bytes]:
@@ -189,14 +240,11 @@ def _endings(step: ast.AST) -> Iterator[bytes]:
             yield from (head + field.encode() + one for one in _endings(inner))
 
 
-def find_problems(old: Anchors, new: Anchors, added: Sequence[Unit]) -> Iterator[Found]:
+def find_problems(old: Anchors, new: Anchors) -> Iterator[Found]:
     """Every anchor that the change removes, moves, or makes conditional."""
     yield from _calls(old, new)
     yield from _find_removed_checks(old, new)
-    for unit in added:
-        for name, _ in given_names(unit.node):
-            if name in new.fed:
-                yield "argument", f"gives {name} another value, which goes to {new.fed[name]}"
+    yield from _fed(old, new)
     left = iter(new.all)
     for one in old.all:
         if not any((one.what, one.key) == (other.what, other.key) for other in left):
@@ -217,6 +265,15 @@ def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
             left.remove(fits)
         elif one.key in had:
             yield "condition", f"calls {one.shown} under other conditions"
+
+
+def _fed(old: Anchors, new: Anchors) -> Iterator[Found]:
+    """Values that reach an open call and are assigned by other statements, or under other conditions."""
+    had = Counter((one.key, one.around) for one in old.of(AnchorKind.FED))
+    for one in new.of(AnchorKind.FED):
+        if had[one.key, one.around] <= 0:
+            yield "argument", f"gives {one.shown} another value, which goes to {new.shared[one.shown]}"
+        had[one.key, one.around] -= 1
 
 
 def _is_as_bound(old: CodeAnchor, new: CodeAnchor) -> bool:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from governance.irongate.tables import word_set
-from governance.irongate.unattended.flow import Flow, is_text, names_changed_by
+from governance.irongate.unattended.flow import Flow, is_text, names_changed_by, shared_names
 from governance.irongate.unattended.names import Meaning, NameKind, Names, chain, root_of
 from governance.irongate.unattended.tables import (
     ACTS,
@@ -18,6 +18,7 @@ from governance.irongate.unattended.tables import (
     ASKED,
     BUILTINS,
     CALLABLES,
+    CHANGING,
     ERRORS,
     GOT,
     HIDDEN,
@@ -29,6 +30,7 @@ from governance.irongate.unattended.tables import (
     METHODS,
     NAMES,
     PLAIN,
+    PURE,
     TYPES,
     VERBS,
     WORDS_OF,
@@ -239,19 +241,48 @@ class Calls:
         last = callee.rpartition(".")[2]
         if last in ACTS or not VERBS.isdisjoint(last.split("_")):
             return True
+        if self._is_of_library(call):
+            return True
         if isinstance(call.func, ast.Attribute) and not dotted and last in METHODS.keys() | KEEPING:
             return callee == f"self.{last}" and not self.is_mild(call)
-        if dotted.partition(".")[0] in sys.stdlib_module_names:
-            return not is_plain(dotted, INERT)
+        if dotted.partition(".")[0] in sys.stdlib_module_names and not is_plain(dotted, INERT):
+            return True
         is_open = is_open_itself(call, self.names, self.scope, self._patterns, self.flow)
         given = [self._question(chain(one)) for one in self._handed(call)]
         return (is_open and not self.is_mild(call)) or any(self._known.isdisjoint((one, f"~{one}")) for one in given)
+
+    def _is_of_library(self, call: ast.Call) -> bool:
+        """Whether a method is called on what a library has made in this function: an object of a class of its, or
+        what another of its functions gave, unless that may be a plain value."""
+        if not isinstance(call.func, ast.Attribute) or call.func.attr in PURE:
+            return False
+        on, is_plain_method = chain(call.func.value), call.func.attr in METHODS.keys() | KEEPING
+        makers = [
+            one for name in (on, on.partition(".")[0]) for one in self.flow.calls.get(name, ()) if one is not call
+        ]
+        dotted = [(self.dotted(one.func), one) for one in makers]
+        return any(
+            said and (said.rpartition(".")[2][:1].isupper() or not is_plain_method) and self.acts(one)
+            for said, one in dotted
+        )
 
     def is_mild(self, call: ast.Call) -> bool:
         """Whether nothing is found by which an open call acts."""
         if isinstance(call.func, ast.Call):
             return not self.acts(call.func)
         return f"~{self._question(callee_of(call))}" in self._known
+
+    def may_change(self, call: ast.Call, among: Collection[str]) -> set[str]:
+        """Those of ``among`` (names, as written) whose objects a call may change: by a method of theirs, or where it is
+        given them and no more is known of it than that it does not act."""
+        func, name = call.func, callee_of(call)
+        dotted = self.dotted(func)
+        is_listed = dotted in NAMES or (isinstance(func, ast.Name) and self.meaning(name).kind is NameKind.BUILTIN)
+        given = [one for arg in (*call.args, *(word.value for word in call.keywords)) for one in shared_names(arg)]
+        found = set(given) if (dotted or name) in CHANGING else set() if is_listed else {*given} & self.flow.made
+        if isinstance(func, ast.Attribute) and not dotted and func.attr not in METHODS.keys() | KEEPING:
+            found |= shared_names(func.value)
+        return found & set(among)
 
     def is_function(self, node: ast.expr | None) -> bool:
         """Whether a function is called, and no class."""

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from governance.irongate.unattended.names import NameKind, Names, chain
-from governance.irongate.unattended.tables import KEEPING, NAMES, TYPES
-from governance.irongate.unattended.units import Unit
+from governance.irongate.unattended.tables import GIVING_OUT, KEEPING, NAMES, TYPES
+from governance.irongate.unattended.units import Scoped, Unit, heads
 
 HANDED_ON = ("self", "cls")
 SHOWS = (
@@ -29,8 +29,9 @@ MAKERS = frozenset({"list", "dict", "set", "sorted"})
 
 
 class Flow:
-    """``fresh``: names of containers that the function itself has made. ``texts``: names of texts. ``numbers``:
-    for what it computed. ``holders``: names that may refer to callables.
+    """``fresh``: names that stand for containers which the function itself has made, and for nothing else. ``made``:
+    that may stand for one. ``texts``: for texts. ``numbers``: for what it computed. ``holders``: names that may stand
+    for what can be called. ``calls``: by name, the calls that gave it a value.
     """
 
     def __init__(self, every: Sequence[Unit], names: Names, scope: str) -> None:
@@ -45,6 +46,8 @@ class Flow:
             one for one, of in own.items() if all(value is not None and _makes(value) for value in of)
         )
         alias = (ast.Name, ast.Attribute, ast.Subscript)
+        self.made = frozenset(one for one, of in own.items() if any(v is not None and _makes(v) for v in of))
+        self.calls = {one: [call for value in of if (call := _call(value)) is not None] for one, of in values.items()}
         self.numbers = frozenset(one for one, of in own.items() if not any(isinstance(value, alias) for value in of))
         self.texts = frozenset(one for one, of in own.items() if all(v is not None and is_text(v) for v in of))
         holders = {one for one, of in values.items() if any(value is not None and self._holds(value) for value in of)}
@@ -99,6 +102,12 @@ def _makes(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in MAKERS
 
 
+def _call(value: ast.expr | None) -> ast.Call | None:
+    """The call that gives a value, also as a part of something."""
+    inner = value.value if isinstance(value, ast.Starred) else value
+    return inner if isinstance(inner, ast.Call) else None
+
+
 def given_names(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """Places that a statement gives a value, as written, with what they are given where that is known."""
     pairs: list[tuple[ast.AST, ast.expr | None]] = []
@@ -120,7 +129,8 @@ def given_names(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
             for one in ast.walk(target):
                 if isinstance(one, ast.Name | ast.Attribute) and (said := chain(one)) not in ("", *HANDED_ON):
                     yield said, _part_of(value)
-    for inner in ast.walk(node) if isinstance(node, ast.stmt) and not hasattr(node, "body") else ():
+    inside = (inner for part in heads(node) for inner in ast.walk(part)) if isinstance(node, ast.stmt) else ()
+    for inner in inside if not isinstance(node, Scoped) else ():
         if isinstance(inner, ast.NamedExpr):
             yield inner.target.id, _part_of(inner.value)
         elif isinstance(inner, ast.Call) and (on := names_changed_by(inner)) is not None and chain(on):
@@ -136,6 +146,36 @@ def assigned_places(node: ast.AST) -> set[str]:
     """Names and attributes, as written, from which an expression takes its value."""
     found = {said for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute) if (said := chain(one))}
     return found - set(HANDED_ON)
+
+
+def changed_objects(node: ast.AST) -> Iterator[str]:
+    """Names and attributes, as written, whose objects a statement changes: by a method of containers, or in a part."""
+    for part in heads(node) if not isinstance(node, Scoped) else ():
+        for one in ast.walk(part):
+            if isinstance(one, ast.Call) and (on := names_changed_by(one)) is not None:
+                yield from shared_names(on)
+            elif isinstance(one, ast.Attribute | ast.Subscript) and not isinstance(one.ctx, ast.Load):
+                yield from shared_names(one.value)
+
+
+def shared_names(node: ast.expr) -> set[str]:
+    """Names and attributes, as written, of whose objects the value of an expression may be one."""
+    if isinstance(node, ast.Starred):
+        return shared_names(node.value)
+    if isinstance(node, ast.Name | ast.Attribute):
+        return {chain(node)} - {"", *HANDED_ON}
+    if isinstance(node, ast.Subscript):
+        return shared_names(node.value)
+    if isinstance(node, ast.IfExp | ast.BoolOp):
+        every = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
+        return {name for one in every for name in shared_names(one)}
+    if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+        held = node.values if isinstance(node, ast.Dict) else node.elts
+        return {name for one in held for name in shared_names(one)}
+    is_given_out = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in GIVING_OUT
+    if is_given_out:
+        return shared_names(node.func.value)  # type: ignore[attr-defined]
+    return set()
 
 
 def names_changed_by(call: ast.Call) -> ast.expr | None:

@@ -105,6 +105,8 @@ def _given(old: ast.AST, new: ast.AST, scope: str, expressions: Expressions) -> 
         yield "outside", f"changes what {name} stands for"
     elif lost := Counter(_settings(value)) - Counter(_settings(data)):
         yield "outside", f"takes {', '.join(map(str, lost))} out of {name}"
+    elif more := Counter(_settings(data)) - Counter(_settings(value)):
+        yield "outside", f"puts {', '.join(map(str, more))} into {name}"
     elif _kinds(value) != _kinds(data):
         yield "outside", f"makes {name} another kind of value"
     else:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
+from collections import Counter
 from collections.abc import Iterator
 
 from governance.irongate.lines import added_lines, as_text
@@ -44,6 +47,21 @@ def find_problems(before: bytes, after: bytes) -> Iterator[str]:
             yield f"line {line.number} speaks to an editor, a shell or a compiler"
         elif len(line.text) > LONGEST_LINE and len(line.text) > max(map(len, as_text(before).split("\n"))):
             yield f"line {line.number} is longer than {LONGEST_LINE} characters"
+
+
+def commented(before: bytes, after: bytes) -> Iterator[str]:
+    """New comments of a changed file. No test judges them, and who reads them takes them for the owner's words."""
+    try:
+        fresh = _comments(after) - _comments(before)
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        yield "its comments cannot be read"
+        return
+    yield from (f"it comments {text[:60]}" for text in fresh)
+
+
+def _comments(data: bytes) -> Counter[str]:
+    tokens = tokenize.tokenize(io.BytesIO(data).readline)
+    return Counter(token.string.strip() for token in tokens if token.type == tokenize.COMMENT)
 
 
 def _coding(data: bytes) -> str:

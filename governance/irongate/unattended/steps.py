@@ -70,7 +70,7 @@ class Steps:
             Anchors(every, calls, by_search=self._by_search)
             for every, calls in ((self._old, self._before), (self._new, self._after))
         )
-        yield from anchors.find_problems(old, new, self.added)
+        yield from anchors.find_problems(old, new)
         yield from self._find_hidden_names()
         yield from self._find_state_problems()
         yield from self._find_dead_code()

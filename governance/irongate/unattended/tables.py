@@ -68,6 +68,12 @@ KEEPING = word_set(
 """Methods that change what they are called on."""
 ADDING = word_set("append extend insert add update setdefault appendleft extendleft")
 """Those of them that take nothing away."""
+PURE = word_set("joinpath with_suffix with_name with_stem relative_to is_relative_to is_absolute as_posix")
+"""Methods of paths that only compute another."""
+GIVING_OUT = word_set("get setdefault pop popitem popleft values items keys copy")
+"""Methods that give out what a container holds."""
+CHANGING = frozenset({"next", "heapq.heapify", "heapq.heappop", "heapq.heappush"})
+"""Listed names that change what they are given."""
 FIELDS = word_set(
     "year month day hour minute second microsecond tzinfo days seconds microseconds real imag numerator denominator "
     "start stop step args name value stem suffix"

@@ -93,3 +93,11 @@ def test_a_head_has_one_spelling() -> None:
 def test_any_message_can_be_read(message: str) -> None:
     for name, _ in said_of(message, "Ouro-Ledger"):
         assert name.lower() == "ouro-ledger"
+
+
+def test_a_message_of_a_megabyte_is_read_once() -> None:
+    """Not once for each of its trailers: one such commit would hold `ouro verify` for an hour."""
+    many = 40_000
+    assert trailer_problems("Ouro-Op: x\n" * many)[-1] == f"the trailer ouro-op stands there {many} times"
+    ((name, value),) = said_of("Ouro-Op: x\n" + " y\n" * many, "Ouro-Op")
+    assert (name, len(value)) == ("Ouro-Op", 1 + 2 * many)

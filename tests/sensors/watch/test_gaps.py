@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ledger.clock import SystemClock
+from ledger.errors import RepositoryError
 from sensors.bus import Bus, Topic
 from sensors.watch.backends import InotifyBackend
 from sensors.watch.watcher import Watcher, WatchSettings
@@ -50,6 +51,31 @@ async def test_a_commit_while_the_watch_is_being_set_up_is_told(tmp_path: Path, 
             task.cancel()
             await asyncio.wait({task})
     assert event.everything
+
+
+class Silent(GitIgnores):
+    """git does not answer while the watch is being set up."""
+
+    async def ignored_folders(self) -> Collection[str]:
+        raise RepositoryError("git does not answer.")
+
+
+@pytest.mark.parametrize("backend", ["inotify", "polling"])
+async def test_a_git_that_fails_at_the_start_does_not_end_the_watch(tmp_path: Path, backend: str) -> None:
+    repo = make_repo(tmp_path / "repo", FILES)
+    git_of = Git(make_places(tmp_path / "ours", repo), host_env())
+    settings = QUICK.model_copy(update={"backend": backend})
+    watcher, bus = Watcher(places=git_of.places, ignore=Silent(git_of), settings=settings), Bus(clock=SystemClock())
+    async with bus.subscribe(Topic.FILES_CHANGED) as events:
+        task = asyncio.create_task(watcher.run(bus))
+        try:
+            async with asyncio.timeout(10):
+                await watcher.ready.wait()
+                write(repo, {"src/calc.py": "x = 3\n"})
+                assert "src/calc.py" in (await anext(events)).event.paths
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
 
 
 async def test_a_start_without_a_move_tells_nothing_of_refs(tmp_path: Path) -> None:

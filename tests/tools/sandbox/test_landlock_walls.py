@@ -187,7 +187,10 @@ class ByAnotherLauncher(Landlock):
 
 
 class WithoutKills(ByAnotherLauncher):
+    """Neither the launcher ends what is left, nor who does it where the launcher has not."""
+
     step = "_end_all"
+    instead = "parts['_leave_successor'] = lambda *_: None"
 
 
 class WithoutLandlock(ByAnotherLauncher):

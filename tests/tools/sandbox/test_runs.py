@@ -435,3 +435,43 @@ async def test_where_memory_runs_out_the_run_goes_first_and_cannot_change_that(b
     done = await box.run(shell(work, script))
     assert done.output.split() == [b"1000", b"1000"]
     assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000", "nobody else does"
+
+
+async def test_what_is_left_ends_with_a_launcher_that_is_killed_alone(landlock: Landlock, work: Path) -> None:
+    """As the kernel does when memory runs out, or an administrator: nothing outlives the run, and its folder goes."""
+    token = number()
+    task = asyncio.create_task(landlock.run(shell(work, ESCAPE.format(token=token) + "touch $TMPDIR/x; sleep 30")))
+    try:
+        while len(running(f"sleep\0{token}")) < 2:  # noqa: ASYNC110  other processes
+            await asyncio.sleep(0.02)
+        (pid,) = (pid for pid in running(str(launcher())) if _parent_of(pid) == os.getpid())
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        done = await task
+    assert done.signal == signal.SIGKILL
+    assert await asyncio.to_thread(soon_gone, token)
+    assert await asyncio.to_thread(soon_empty, landlock)
+
+
+async def test_a_folder_that_takes_long_to_remove_goes_after_the_launcher_was_killed(
+    landlock: Landlock, work: Path
+) -> None:
+    hasty = replace(landlock, settings=landlock.settings.model_copy(update={"gone_s": 0.01}))
+    script = 'mkdir $TMPDIR/a; cd $TMPDIR/a; seq 30000 | xargs touch; touch "$TMPDIR/made"; sleep 30'
+    done = await hasty.run(shell(work, script, timeout_s=4.0))
+    assert done.timed_out and done.signal == signal.SIGKILL
+    assert await asyncio.to_thread(soon_empty, landlock)
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def soon_empty(landlock: Landlock, within_s: float = 10.0) -> bool:
+    """Whether no folder of a run is left."""
+    deadline = time.monotonic() + within_s
+    while list(landlock.runs.parent.glob(f"{landlock.runs.name}-*")):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -177,6 +177,16 @@ CHANGES: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+async def test_an_ignored_link_shows_what_is_in_the_work_tree_alone(places: Places, packages: Path) -> None:
+    make_environment(places.repo / ".venv", packages)
+    (places.repo / ".gitignore").write_text(".venv\n*.so\n")
+    for name, target in {"a": "shop/real", "b": ".git/config", "c": ".git", "d": "/etc/hosts", "e": "."}.items():
+        (places.repo / f"{name}.so").symlink_to(target)
+    (places.repo / "shop/real").touch()
+    environment = await found(places, readable=[str(packages)])
+    assert environment.needs == ("a.so",)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 async def test_what_changes_after_the_start_is_noticed_before_the_next_run(
     places: Places, packages: Path, change: str

@@ -148,7 +148,7 @@ def _describe(
 ) -> TestEnvironment:
     found = taken.found
     shown = outside_mounts(found, places, settings.readable, origin)
-    needs = tuple(path for path in layout.ignored_needs(git) if _stays_inside(places.repo, path))
+    needs = tuple(path for path in layout.ignored_needs(git) if _stays_inside(places, path))
     mounts = [
         *shown.mounts,
         *(Mount(source=places.repo / path, target=places.repo / path, closed=True) for path in needs),
@@ -192,10 +192,10 @@ def _guard(
                 f"The tests' environment {str(taken.named)!r} is not what it was when it was found. Look at it, then "
                 "start Ouroboros again, which takes it as it is."
             )
-        lost = next((path for path in needs if not _stays_inside(places.repo, path)), None)
+        lost = next((path for path in needs if not _stays_inside(places, path)), None)
         if lost is None:
             return None
-        return f"The ignored file {lost!r}, which tests need, leads out of the repository now. Put a plain file there."
+        return f"The ignored file {lost!r}, which tests need, leads out of the work tree now. Put a plain file there."
 
     readable = [interpreter.place_of(name, places) for name in settings.readable]
     return Guard(look=look, files=_files(git, taken), steps=_steps(taken, readable))
@@ -222,9 +222,13 @@ def _files(git: Git, taken: _Taken) -> Iterator[Path]:
     yield from (folder / ".git" for folder in found.prefix.parents if folder.is_relative_to(git.places.repo))
 
 
-def _stays_inside(repo: Path, path: str) -> bool:
-    real = os.path.realpath(repo / path)
-    return real.startswith(f"{repo}/")
+def _stays_inside(places: Places, path: str) -> bool:
+    """Whether an ignored file is in the work tree, also where it is a link: not outside, and no git folder or above."""
+    real = Path(os.path.realpath(places.repo / path))
+    of_git = (places.repo / ".git", places.git_dir, places.common_dir)
+    return real.is_relative_to(places.repo) and not any(
+        real.is_relative_to(folder) or folder.is_relative_to(real) for folder in of_git
+    )
 
 
 def _too_old(found: Interpreter) -> str | None:
