@@ -47,7 +47,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
         await inbox.prepare()
         carried = next(request for request in await inbox.pending() if request.op.id == shown).dossier
         try:
-            await inbox.refuse_changed(shown)
+            await inbox.check_unchanged(shown)
         except ControlError:
             pass
         else:

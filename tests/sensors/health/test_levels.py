@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.health.levels import (
+    ALL_NORMAL,
     CPU_STALLED_BP,
     DISK_MISSING_MB,
     DRAINED_BP,
     LAG_MS,
     MEMORY_STALLED_BP,
     USED_BP,
-    WELL,
     Condition,
     Part,
     Steps,
@@ -63,7 +63,7 @@ def test_memory_has_four_levels(left: int, stalled: int, level: Level) -> None:
 )
 def test_each_part_has_its_own_limits(sample: Sample, part: Part, level: Level) -> None:
     vitals = judge_levels(sample)
-    assert vitals.levels == {**WELL, part: level}
+    assert vitals.levels == {**ALL_NORMAL, part: level}
     assert vitals.condition is list(Condition)[level]
     assert (vitals.score == 100) is (level is Level.NORMAL)
     assert describe_level(sample, part)
@@ -107,7 +107,7 @@ def test_what_trembles_around_a_limit_does_not_flap(steps: Steps, swing: int) ->
 
 @given(st.dictionaries(st.sampled_from(Part), levels), st.sampled_from(Part))
 def test_a_worse_part_never_scores_better(some: dict[Part, Level], part: Part) -> None:
-    vitals = Vitals(levels={**WELL, **some})
+    vitals = Vitals(levels={**ALL_NORMAL, **some})
     worse = Vitals(levels={**vitals.levels, part: Level.CRITICAL})
     assert 0 <= worse.score <= vitals.score <= 100
     assert list(Condition).index(worse.condition) >= list(Condition).index(vitals.condition)
