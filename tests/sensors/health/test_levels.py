@@ -15,8 +15,8 @@ from sensors.health.levels import (
     MEMORY_STALLED_BP,
     USED_BP,
     Condition,
+    Limits,
     Part,
-    Steps,
     Vitals,
     describe_level,
     judge_levels,
@@ -79,7 +79,7 @@ def test_a_level_stays_until_its_number_is_well_below(tmp_path: object) -> None:
 
 
 @given(scales, levels, values)
-def test_a_level_that_stays_has_a_reason(steps: Steps, before: Level, value: int) -> None:
+def test_a_level_that_stays_has_a_reason(steps: Limits, before: Level, value: int) -> None:
     now = level_of(value, before, steps)
     step = {step.level: step for step in steps}.get(now)
     assert step is None or value > step.enter or (before >= now and value > step.leave)
@@ -88,13 +88,13 @@ def test_a_level_that_stays_has_a_reason(steps: Steps, before: Level, value: int
 
 
 @given(scales, levels, values, values)
-def test_a_worse_number_is_never_a_lower_level(steps: Steps, before: Level, one: int, other: int) -> None:
+def test_a_worse_number_is_never_a_lower_level(steps: Limits, before: Level, one: int, other: int) -> None:
     low, high = sorted((one, other))
     assert level_of(low, before, steps) <= level_of(high, before, steps)
 
 
 @given(scales, st.integers(0, 400))
-def test_what_trembles_around_a_limit_does_not_flap(steps: Steps, swing: int) -> None:
+def test_what_trembles_around_a_limit_does_not_flap(steps: Limits, swing: int) -> None:
     step = steps[0]
     down = step.enter - min(swing, step.enter - step.leave - 1)
     level, changes = Level.NORMAL, 0

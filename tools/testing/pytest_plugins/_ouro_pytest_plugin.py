@@ -402,7 +402,7 @@ def main(config: dict[str, Any]) -> int:
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]
     args += ["--continue-on-collection-errors", *config["args"], *config["targets"]]
     hide_current_test()
-    plugins = make_plugins(reporter, project, config["make_plugins"])
+    plugins = make_plugins(reporter, project, config["others"])
     try:
         code = int(pytest.main(args, plugins=[watcher, *plugins]))
     finally:
