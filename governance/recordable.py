@@ -1,6 +1,6 @@
-"""Redacted copies of candidates, inspections and dossiers, for storage, and of prompts, for sending.
+"""Copies without secrets: of candidates, inspections and dossiers for storage, and of prompts for sending.
 
-One exception: the edits in the dossier of a waiting op stay complete, because they are applied from there.
+One exception: edits in the dossier of a parked op are stored complete, because they are applied from there.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from kernel.provider import InfillSpan, Message
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Candidate, Edit, Frozen
 
-if TYPE_CHECKING:  # the gates are many modules, and a daemon at rest needs none of them
+if TYPE_CHECKING:  # imports all gates, which an idle daemon does not need
     from governance.irongate.inspection import Inspection
 
 F = TypeVar("F", bound=Frozen)
 
 
 def _redacted(value: Any) -> Any:
-    """A value with all its texts redacted; of an edit only the rationale, since its path and content are applied."""
+    """A copy of a value with all strings redacted, but the paths and contents of edits as they are."""
     if isinstance(value, str):
         return value if isinstance(value, Enum) else redact(value)
     if isinstance(value, Edit):
         return value.model_copy(update={"rationale": redact(value.rationale)})
     if isinstance(value, Frozen):
-        return words_without_secrets(value)
+        return texts_without_secrets(value)
     if isinstance(value, dict):
         return {_redacted(key): _redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple | frozenset):
@@ -35,8 +35,8 @@ def _redacted(value: Any) -> Any:
     return value
 
 
-def words_without_secrets(value: F) -> F:
-    """A redacted copy, except for the contents of edits. The same object when nothing was redacted."""
+def texts_without_secrets(value: F) -> F:
+    """A redacted copy; paths and contents of edits stay as they are. The same object when nothing was redacted."""
     changed = {}
     for name in type(value).model_fields:
         now = getattr(value, name)
@@ -46,16 +46,16 @@ def words_without_secrets(value: F) -> F:
     return value.model_copy(update=changed) if changed else value
 
 
-def _blotted(data: bytes | None) -> bytes | None:
+def _redacted_bytes(data: bytes | None) -> bytes | None:
     if data is None:
         return None
     return redact(data.decode("utf-8", errors="surrogateescape")).encode("utf-8", errors="surrogateescape")
 
 
-def without_secrets(candidate: Candidate) -> Candidate:
-    """The candidate with secrets in its new contents redacted as well. The same object when nothing was redacted."""
-    redacted = words_without_secrets(candidate)
-    edits = tuple(edit.model_copy(update={"after": _blotted(edit.after)}) for edit in redacted.edits)
+def candidate_without_secrets(candidate: Candidate) -> Candidate:
+    """The candidate redacted, the contents of its edits included. The same object when nothing was redacted."""
+    redacted = texts_without_secrets(candidate)
+    edits = tuple(edit.model_copy(update={"after": _redacted_bytes(edit.after)}) for edit in redacted.edits)
     return (
         candidate
         if edits == candidate.edits and redacted is candidate
@@ -64,19 +64,19 @@ def without_secrets(candidate: Candidate) -> Candidate:
 
 
 def inspection_without_secrets(inspection: Inspection) -> Inspection:
-    """The gates' input in redacted form: also the original files, and the hashes of them that edits refer to."""
-    originals = {path: _blotted(data) for path, data in inspection.originals.items()}
+    """The inspection redacted: with the original files, and with the hashes by which edits refer to those."""
+    originals = {path: _redacted_bytes(data) for path, data in inspection.originals.items()}
     digests = {
         sha256_hex(data): sha256_hex(originals[path] or b"")
         for path, data in inspection.originals.items()
         if data is not None and data != originals[path]
     }
-    candidate = without_secrets(inspection.candidate)
+    candidate = candidate_without_secrets(inspection.candidate)
     edits = tuple(
         edit.model_copy(update={"before": digests[edit.before]}) if edit.before in digests else edit
         for edit in candidate.edits
     )
-    redacted = words_without_secrets(inspection.model_copy(update={"candidate": candidate}))
+    redacted = texts_without_secrets(inspection.model_copy(update={"candidate": candidate}))
     if originals == inspection.originals and redacted == inspection:
         return inspection
     candidate = redacted.candidate.model_copy(update={"edits": edits})
@@ -89,7 +89,7 @@ def messages_without_secrets(conversation: Sequence[Message]) -> list[Message]:
 
 
 def spans_without_secrets(spans: Sequence[InfillSpan]) -> tuple[InfillSpan, ...]:
-    """Infill spans with redacted surroundings."""
+    """Infill spans with redacted prefix and suffix."""
     return tuple(
         span.model_copy(update={"prefix": redact(span.prefix), "suffix": redact(span.suffix)}) for span in spans
     )

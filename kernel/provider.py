@@ -1,7 +1,7 @@
-"""The provider protocol: requests, answers and events of any model.
+"""The provider protocol: requests to a model, its answers, and the events of a streamed turn.
 
-A provider answers one turn; the tool loop composes turns. A provider that can fill a hole in code also implements
-``Infiller``. Nothing outside ``kernel/`` depends on which provider it has.
+A provider answers one turn; the caller's tool loop makes a conversation of turns. What only some providers can do is a
+protocol of its own, such as ``Infiller``. Nothing outside ``kernel/`` depends on a particular provider.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Limits(Frozen):
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    prose: bool = False  # penalise repetition; never for code
+    prose: bool = False  # penalise repetition, which code needs
     caution_milli: int = Field(0, ge=0, le=1_000)  # worst proximity of an earlier attempt; see ``adjust_decoding``
 
 
@@ -82,6 +82,8 @@ class Report(Frozen):
 
 
 class TextDelta(Frozen):
+    """The next piece of the answer's text."""
+
     kind: Literal["text"] = "text"
     text: str
 
@@ -94,7 +96,7 @@ class CallDelta(Frozen):
 
 
 class Spent(Frozen):
-    """Usage of the turn so far, when it exceeds what the text shows; it counts if no ``Done`` follows."""
+    """Usage of the turn so far, if it is more than its text shows; it counts unless ``Done`` follows."""
 
     kind: Literal["spent"] = "spent"
     usage: Usage
@@ -113,6 +115,8 @@ Event = TextDelta | CallDelta | Spent | Done
 
 
 class Capabilities(Frozen):
+    """What a provider can do. ``local``: the model runs in this process."""
+
     tools: bool = False
     infill: bool = False
     images: bool = False
@@ -122,9 +126,7 @@ class Capabilities(Frozen):
 
     @property
     def plans(self) -> bool:
-        """True when the model can choose files and write a plan. A local model, or one that fills holes, gets fixed
-        ones.
-        """
+        """True when the model can choose files and write a plan. A local or infilling model gets fixed ones."""
         return self.tools or not (self.infill or self.local)
 
     @property
@@ -147,6 +149,8 @@ class Price(Frozen):
 
 
 class Health(Frozen):
+    """Whether a provider can answer."""
+
     ready: bool
     detail: str  # one sentence; when not ready: what is missing and what to do
 
@@ -186,6 +190,8 @@ class Infill(Frozen):
 
 
 class InfillAnswer(Frozen):
+    """All answers to one batch of holes."""
+
     infills: tuple[Infill, ...]
     usage: Usage
 
@@ -283,7 +289,7 @@ class Preparer(Protocol):
     """Implemented by providers whose model takes time to load."""
 
     async def prepare(self) -> None:
-        """Loads the model. Raises what an answer would raise."""
+        """Loads the model. Raises as ``respond`` does."""
         ...
 
 
@@ -303,7 +309,7 @@ class Weigher(Protocol):
 
 @runtime_checkable
 class Repeater(Protocol):
-    """Implemented by providers that may call their model several times in one turn."""
+    """Implemented by providers that may call their model several times in one turn (re-prompting)."""
 
     def at_most(self, conversation: Sequence[Message], tools: Sequence[ToolSchema], limits: Limits) -> Usage:
         """Maximum tokens of a turn with all its passes; the input tokens are an estimate."""

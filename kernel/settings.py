@@ -12,7 +12,7 @@ from ledger.vocabulary import Frozen
 
 
 class KernelSettings(Frozen):
-    """``[kernel]``, with a section for each provider of the catalogue."""
+    """Section ``[kernel]`` of the settings, with a subsection for each provider of the catalogue."""
 
     provider: str = PROVIDERS[0]
     model: str = Field(
@@ -22,7 +22,7 @@ class KernelSettings(Frozen):
 
 
 def _with_providers(base: type[KernelSettings]) -> type[KernelSettings]:
-    """``base`` with the choice among the providers, and a field for the settings of each."""
+    """``base`` with ``provider`` limited to the catalogue's names, and a field for the settings of each provider."""
     *most, last = (spec.summary for spec in SPECS.values())
     choice = Field(PROVIDERS[0], description=f"Which provider to use: {', '.join(most)}, or {last}.")
     sections: dict[str, Any] = {"provider": (Literal[tuple(SPECS)], choice)}

@@ -34,5 +34,7 @@ class TreePort(TreeFilesPort, Protocol):
     async def produce(
         self, argv: Sequence[str], *, path: str, limit_s: float, largest: int
     ) -> tuple[bytes | None, str]:
-        """Run a command of the owner's in the sandbox; the file it writes at ``path``, or None and the reason."""
+        """Run a command in the sandbox. Returns the content of the file that it writes at ``path`` (at most
+        ``largest`` bytes), or None and the reason.
+        """
         ...

@@ -1,7 +1,7 @@
 """An alarm at a moment of the wall clock, on time after a suspend or a clock change.
 
 Timers of the event loop count only the time that the machine was awake. Linux has wall-clock timers (timerfd) that
-report when the clock is set; Python offers them from 3.13 on.
+report when the clock is set; Python offers them from 3.13 on, so they are called through ctypes here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import datetime
 from ledger.errors import OuroError
 
 Alarm = Callable[[datetime, Callable[[], None]], AbstractContextManager[None]]
-"""While the context lasts, the second argument is called at that moment, or earlier when the clock was set."""
+"""While the context lasts, the second argument is called at that moment, or at once when the clock is set."""
 
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
 _S_NS = 1_000_000_000
@@ -37,7 +37,7 @@ def wall_alarm(moment: datetime, ring: Callable[[], None]) -> Iterator[None]:
     """See :data:`Alarm`. ``ring`` is called by the running loop. Raises ``OuroError`` when there is no timer left."""
     loop, fd = asyncio.get_running_loop(), _timer(moment)
     try:
-        loop.add_reader(fd, _rang, fd, ring)
+        loop.add_reader(fd, _on_timer, fd, ring)
         try:
             yield
         finally:
@@ -52,7 +52,7 @@ def _timer(moment: datetime) -> int:
     fd = libc.timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
     if fd < 0:
         raise _no_timer()
-    # Zero would disarm it: what lies before the epoch is long past.
+    # Zero would disarm it, so a moment before the epoch becomes the first nanosecond after it.
     at_ns = max(1, int(moment.timestamp() * 1_000_000) * 1_000)
     value = _Itimerspec(it_value=_Timespec(at_ns // _S_NS, at_ns % _S_NS))
     if libc.timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, ctypes.byref(value), None) < 0:
@@ -64,16 +64,16 @@ def _timer(moment: datetime) -> int:
 
 def _no_timer() -> OuroError:
     return OuroError(
-        f"No timer of the wall clock can be had: {os.strerror(ctypes.get_errno())}.",
+        f"No wall-clock timer could be created: {os.strerror(ctypes.get_errno())}.",
         remedy="The limit on open files must be high enough.",
     )
 
 
-def _rang(fd: int, ring: Callable[[], None]) -> None:
+def _on_timer(fd: int, ring: Callable[[], None]) -> None:
     with suppress(BlockingIOError):
         try:
             os.read(fd, 8)
         except OSError as error:
-            if error.errno != errno.ECANCELED:  # the clock was set: whoever waits looks at it anew
+            if error.errno != errno.ECANCELED:  # the clock was set: the caller has to read it again
                 raise
         ring()

@@ -1,4 +1,4 @@
-"""Interface of tools, records of their calls, and :class:`Toolbox`, through which every call of a model goes."""
+"""Interface of tools, records of their calls, and :class:`Toolbox`, which runs every tool call of a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RATE_WINDOW_S = 60.0
 
 
 class Category(StrEnum):
-    """Kinds of exploration."""
+    """What a tool call explores; each kind has a weight in the exploration score."""
 
     COMPREHENSION = "COMPREHENSION"
     DISCOVERY = "DISCOVERY"
@@ -54,9 +54,9 @@ WEIGHTS: Mapping[Category, int] = MappingProxyType(
 
 
 class ToolUse(Frozen):
-    """Record of one call. ``score`` (for exploration) is 0 for repeats and for calls that were not run.
+    """Record of one call. ``score`` is its exploration score: 0 for repeats and for calls that were not run.
 
-    ``found`` is False when the result was that there is nothing.
+    ``found`` is False when a search had no results.
     """
 
     tool: str
@@ -69,7 +69,7 @@ class ToolUse(Frozen):
 
 
 class Nothing(str):
-    """Text of a successful call that found nothing: no evidence."""
+    """Result text of a successful call that found nothing, and so is no evidence."""
 
     __slots__ = ()
 
@@ -108,15 +108,15 @@ class ToolContext:
 class Call:
     """Context and callbacks of a running tool. ``visible``: whether a path may appear in the result.
 
-    ``reachable`` gives the policy's verdict on each host to be contacted (``name:port``, whether the address is
-    private). ``judged`` gives the verdict on writing a path that the arguments do not name; the tool collects
-    denials in ``refused``.
+    ``judge_host`` returns the policy's verdict on contacting a host (``name:port``, whether its address is private).
+    ``judge_write`` returns the verdict on writing a path that is not in the arguments; the tool collects denials in
+    ``refused``.
     """
 
     context: ToolContext
     visible: Callable[[str], bool]
-    reachable: Callable[[str, bool], Verdict]
-    judged: Callable[[str], Verdict]
+    judge_host: Callable[[str, bool], Verdict]
+    judge_write: Callable[[str], Verdict]
     refused: list[Verdict] = field(default_factory=list)
 
 
@@ -152,7 +152,7 @@ class Arguments(BaseModel):
 
 
 class AnyTool(Protocol):
-    """A tool as the toolbox uses it, built in or of an MCP server."""
+    """A tool as the toolbox uses it: a built-in one, or one of an MCP server."""
 
     @property
     def name(self) -> str: ...
@@ -196,7 +196,7 @@ class Tool(ABC, Generic[A]):
     category: Category | None = None
     writes: bool = False
     runs_tests: bool = False  # has the test time-out instead of the ordinary one
-    timeout_s: float | None = None  # in place of either
+    timeout_s: float | None = None  # replaces either
     model: type[A]
 
     def schema(self) -> dict[str, Any]:
@@ -256,7 +256,7 @@ class ToolSettings(Frozen):
 class Toolbox:
     """Runs every tool call of a model: policy, time-out, capped result, record.
 
-    ``at_once``: how many calls of one op the policy lets run at the same time; callers have to respect it.
+    ``at_once``: the policy's limit of concurrent calls of one op, which callers have to keep. ``more``: further tools.
     """
 
     def __init__(
@@ -284,7 +284,7 @@ class Toolbox:
             ToolSpec(name=tool.name, description=tool.description, parameters=tool.schema()) for tool in self._offered()
         )
 
-    def alone(self, name: str) -> bool:
+    def runs_alone(self, name: str) -> bool:
         """True for a tool that writes or runs tests, and for an unknown one: no other call may run at the same time."""
         tool = self._find(name)
         return tool is None or tool.writes or tool.runs_tests
@@ -346,15 +346,15 @@ class Toolbox:
         call = Call(
             context=context,
             visible=self._visible(question),
-            judged=self._judged(question),
-            reachable=self._reachable(question),
+            judge_write=self._write_judge(question),
+            judge_host=self._host_judge(question),
         )
         try:
             async with context.writing if tool.writes else contextlib.nullcontext(), asyncio.timeout(limit):
                 text = await prepared.start(call)
             ok = True
         except TimeoutError:
-            text = f"{tool.name} did not end within {limit:g} s."
+            text = f"{tool.name} took longer than {limit:g} s."
         except PolicyRefused as error:
             verdict = Verdict(gate=0, rule=error.rule, decision=Decision.DENY, reason=error.message)
             text = f"Refused by {error.rule}: {error.message}"
@@ -407,14 +407,14 @@ class Toolbox:
 
         return visible
 
-    def _reachable(self, question: PolicyQuestion) -> Callable[[str, bool], Verdict]:
+    def _host_judge(self, question: PolicyQuestion) -> Callable[[str, bool], Verdict]:
         """The policy's verdict on contacting a host, so that a redirect is judged like the first address."""
 
-        def reachable(netloc: str, private: bool) -> Verdict:
+        def judge_host(netloc: str, private: bool) -> Verdict:
             asked = {"hosts": (netloc,), "private": private, "paths": (), "running": 0, "recent": 0}
             return self._policy.judge(question.model_copy(update=asked))
 
-        return reachable
+        return judge_host
 
     @staticmethod
     def _seen_at(prepared: Prepared, context: ToolContext) -> str:
@@ -423,7 +423,7 @@ class Toolbox:
             return ""
         return str(context.runner.place_of(context.workspace))
 
-    def _judged(self, question: PolicyQuestion) -> Callable[[str], Verdict]:
+    def _write_judge(self, question: PolicyQuestion) -> Callable[[str], Verdict]:
         """The policy's verdict on writing one path."""
         neutral = {"writes": True, "command": "", "hosts": (), "running": 0, "recent": 0}
         return lambda path: self._policy.judge(question.model_copy(update={**neutral, "paths": (path,)}))

@@ -10,7 +10,7 @@ from daemon.evaluation.tasks import Task
 from governance.repair.comparison import first_line, functions
 from governance.repair.failure_context import FailureContext, read_context
 from ledger.vocabulary import RunStatus
-from tools.testing.selection.names import stands_for
+from tools.testing.selection.names import includes_test
 
 OUTPUT_CHARS = 3_000
 
@@ -31,7 +31,7 @@ async def ticket(task: Task, tools: Tools) -> Ticket | None:
     workspace = await tools.workspaces.acquire("ticket", "HEAD")
     try:
         run = await tools.runner.run(workspace, coverage=True)
-        red = tuple(r for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red))
+        red = tuple(r for r in run.red if not any(includes_test(known, r.id) for known in task.about.known_red))
         if run.status is not RunStatus.RED or not red:
             return None
         scene = await asyncio.to_thread(read_context, workspace, run, red, {})

@@ -1,4 +1,4 @@
-"""The ports of the intake router: gates 12 and 19, git, the machine, money and trust."""
+"""Implements the ports of the intake router with gates 12 and 19, git, the machine's load, the budget and trust."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tools.repository import Repository
 
 
 def intake_ports(*, git: Git, repository: Repository, budget: Budget, health: Health, trust: Trust) -> IntakePorts:
-    """All ports of one boot's router."""
+    """All ports of the intake router."""
 
     async def head() -> str | None:
         return (await repository.head()).commit
 
     async def is_unchanged(before: Signal, now: Signal) -> bool:
-        """Whether nothing between the commits of two signals of the same tests affects those tests."""
+        """Whether no change between the commits of two signals about the same tests can affect those tests."""
         old, new = before.snapshot or before.base, now.snapshot or now.base
         if not isinstance(now.closure, TestsPass):
             return False
@@ -57,11 +57,11 @@ def intake_ports(*, git: Git, repository: Repository, budget: Budget, health: He
 
 
 def admit(signal: Signal) -> Verdict:
-    """Gate 19 at intake: what our own commits have caused too deeply is parked."""
+    """Gate 19: parks a signal at the end of too long a chain of the daemon's own commits, each caused by the last."""
     return g19_recursion.check(g19_recursion.RecursionFacts(depth=signal.depth))
 
 
 def may_release(silent_s: float, limit_s: float) -> Verdict:
-    """Gate 12: a worker renews its lease while it lives, so one that was silent for longer than that is gone."""
+    """Gate 12: whether an op may be taken from its worker, which has not renewed the lease for ``silent_s``."""
     facts = g12_lock.LockFacts(holder_alive=False, age_s=math.ceil(silent_s), limit_s=math.floor(limit_s))
     return g12_lock.check(facts)

@@ -1,4 +1,4 @@
-"""The sensors of one boot with all their ports. They outlive a runtime: its parts are looked up at each use."""
+"""Builds the sensors with all their ports. They live longer than a runtime, so they look its parts up at each use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tools.ocr import SandboxedOcr
 
 
 def build_sensor_manager(core: Core, tests: Callable[[], TestSetup]) -> SensorManager:
-    """Build the sensors; nothing is watched yet. ``tests`` gives the test set-up of the present runtime."""
+    """Build the sensors without starting them. ``tests`` returns the test set-up of the current runtime."""
     config, settings = core.config, core.config.settings
     watcher = Watcher(
         places=config.places,
@@ -71,14 +71,14 @@ def sensor_ports(
     intake: SignalIntake,
     watcher: Watcher,
 ) -> SensorPorts:
-    """All ports of one boot's sensors."""
+    """All ports that sensors use."""
     config, router = core.config, core.router
 
     async def emit_for_owner(signal: Signal) -> Receipt:
         return await router.submit(signal, asked=True)
 
     async def depth_of(op_id: str) -> int:
-        """Number of our own commits in the cause chain of an op; 0 for an unknown one."""
+        """Number of the daemon's own commits in the chain of causes of an op; 0 for an unknown one."""
         started = await core.ledger.events(OpStarted, op_id=op_id, limit=1)
         return started[0][1].depth if started else 0
 

@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.cli.base import app, hoist, let_go, open_streams, report
+from daemon.cli.base import app, discard_unwritten_output, move_global_options, replace_closed_streams, report
 from daemon.exit_codes import input_error_of
 from ledger.errors import OuroError
 from ledger.faults import machine_fault
@@ -32,8 +32,8 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
-    open_streams()
-    words = hoist(sys.argv[1:])
+    replace_closed_streams()
+    words = move_global_options(sys.argv[1:])
     try:
         build_app()(args=words, prog_name="ouro")
     except OuroError as error:
@@ -46,4 +46,4 @@ def main() -> None:
             raise
         sys.exit(report(input_error, as_json="--json" in words))
     finally:
-        let_go()
+        discard_unwritten_output()

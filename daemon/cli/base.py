@@ -1,4 +1,4 @@
-"""What the commands share: the application, its global options, and how answers and errors are printed."""
+"""Shared by all commands: the application, its global options, and the output of answers and errors."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ app = typer.Typer(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The global options of one call."""
+    """The global options of one call of ``ouro``."""
 
     repo: Path
     json: bool
 
     def config(self) -> Config:
-        """Settings and places of the repository that this call is about."""
+        """The configuration for the repository that was given."""
         from daemon.settings.config import load
 
         return load(self.repo)
@@ -64,7 +64,7 @@ def _global(
     repo: Annotated[Path, typer.Option(help="A folder of the repository; default: the current one.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it, leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """--repo and --json may be given before or after the command."""
@@ -72,8 +72,8 @@ def _global(
         context.obj = Call(repo=repo.absolute(), json=as_json)
     except FileNotFoundError as error:
         raise RepositoryError(
-            "The current folder is gone.",
-            remedy="Go to another one, or name the repository with --repo and its whole path.",
+            "The current folder does not exist any more.",
+            remedy="Change to another one, or give the repository's absolute path with --repo.",
         ) from error
 
 
@@ -83,8 +83,8 @@ def call_of(context: typer.Context) -> Call:
     return found if found is not None else Call(repo=Path.cwd(), json=False)
 
 
-def hoist(words: list[str]) -> list[str]:
-    """Put ``--json`` and ``--repo`` in front of the command, wherever they were written before ``--``."""
+def move_global_options(words: list[str]) -> list[str]:
+    """Move ``--json`` and ``--repo`` from anywhere before ``--`` to the front of the command line."""
     front: list[str] = []
     rest: list[str] = []
     queue = list(words)
@@ -113,7 +113,7 @@ def put(block: Iterable[Line]) -> None:
 
 
 def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
-    """Print a result: as JSON where that was asked for, else as text."""
+    """Print a result: as JSON with ``--json``, else as text."""
     if call.json:
         typer.echo(json_text(value.model_dump_json(indent=2)))
     else:
@@ -121,12 +121,12 @@ def answer(call: Call, value: BaseModel, block: Iterable[Line]) -> None:
 
 
 def sentence(call: Call, text: str, **facts: object) -> None:
-    """Print one sentence, or as JSON the sentence with its facts."""
+    """Print one sentence; with ``--json`` an object of the sentence and ``facts``."""
     typer.echo(json.dumps({"message": text, **facts}) if call.json else show([line(text)], colour=False))
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. Ctrl-C or SIGTERM ends the command with all that it started, not what a daemon does meanwhile."""
+    """Run ``work`` to its end. Ctrl-C and SIGTERM cancel it, but not the work of a daemon that it was waiting for."""
     import asyncio
     import signal
 
@@ -153,11 +153,11 @@ def leave(code: Exit) -> None:
 def report(error: OuroError, *, as_json: bool) -> int:
     """Print the error and its remedy; returns the exit code."""
     code = getattr(error, "exit", None) or exit_for_error(error)
-    told = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
+    fields = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy, "exit": int(code)}
     parts = [Span("ouro: ", Role.BAD), Span(error.message)]
-    with suppress(OSError):  # it may be this very stream that takes no more
+    with suppress(OSError):  # the error may be that this stream cannot be written
         if as_json:
-            typer.echo(json.dumps({"error": told}))
+            typer.echo(json.dumps({"error": fields}))
     with suppress(OSError):
         typer.echo(show([line(*parts)], colour=takes_colour(sys.stderr)), err=True)
         if error.remedy:
@@ -165,22 +165,22 @@ def report(error: OuroError, *, as_json: bool) -> int:
     return int(code)
 
 
-def open_streams() -> None:
-    """Lead to nowhere the standard streams that were closed before the start: else the next file that is opened would
-    become one, and ``sys`` has none."""
+def replace_closed_streams() -> None:
+    """Open /dev/null for standard streams that were closed before the start: ``sys`` has None for them, and the next
+    opened file would get the descriptor of one."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is the stream's own
-            os.set_inheritable(nowhere, True)
-            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is the stream's own
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
 
 
-def let_go() -> None:
-    """What a stream could not take is given up: Python would try once more at the end, and print a trace."""
+def discard_unwritten_output() -> None:
+    """Discard output that a stream cannot write: Python would try again at exit, and print a traceback."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

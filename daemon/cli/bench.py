@@ -1,4 +1,4 @@
-"""``ouro bench``: how much of a set of tasks with a known answer is repaired here, with these settings."""
+"""``ouro bench``: measures how many tasks with a known answer are repaired on this machine, with these settings."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def register(app: typer.Typer) -> None:
 def repair(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Tasks: folders with repo/, task.json and (hidden tests) oracle/.")],
-    out: Annotated[Path, typer.Option(help="Results, a JSON line each; a second call goes on behind them.")] = Path(
+    out: Annotated[Path, typer.Option(help="Results, a JSON line each; a later call appends to them.")] = Path(
         "bench-repair.jsonl"
     ),
     only: Annotated[list[str] | None, typer.Option("--only", help="A task by name; may be repeated.")] = None,
-    most: Annotated[int | None, typer.Option(help="As many of the tasks as this, always the same ones.", min=1)] = None,
+    most: Annotated[
+        int | None, typer.Option(help="Work on this many of the tasks, always the same ones.", min=1)
+    ] = None,
     cap: Annotated[float, typer.Option(help="Seconds that one task may take.", min=1)] = 180.0,
-    label: Annotated[str, typer.Option(help="What these settings are called in the results.")] = "default",
+    label: Annotated[str, typer.Option(help="Name of these settings in the results.")] = "default",
 ) -> None:
-    """Let `ouro fix` work on each task, and judge what it commits by tests that it did not see.
+    """Run `ouro fix` on each task, and judge its commit by hidden tests.
 
     Settings come from your own settings files and the environment (OURO_...). An interrupted call resumes.
 
@@ -51,12 +53,12 @@ def repair(
     done = {(r.task, r.label) for r in read_results(out)}
     left = [task for task in tasks if (task.name, label) not in done]
 
-    def tell(task: Task, result: TrialResult) -> None:
+    def report(task: Task, result: TrialResult) -> None:
         text = f"{task.name}: {result.outcome} in {result.seconds:.1f} s"
-        told = clean(f"{text}{f' ({result.why})' if result.why else ''}")
-        typer.echo(json_text(result.model_dump_json()) if call.json else told)
+        line = clean(f"{text}{f' ({result.why})' if result.why else ''}")
+        typer.echo(json_text(result.model_dump_json()) if call.json else line)
 
-    run_async(_work(left, out=out, cap_s=cap, label=label, environ=user_environment(), tell=tell))
+    run_async(_attempt_tasks(left, out=out, cap_s=cap, label=label, environ=user_environment(), report=report))
     names = {task.name for task in tasks}
     results = [r for r in read_results(out) if r.task in names]
     if not call.json:
@@ -66,21 +68,21 @@ def repair(
 
 def mine(
     context: typer.Context,
-    out: Annotated[Path, typer.Argument(help="Folder for the tasks; made when it is not there.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the tasks; created if missing.")],
     last: Annotated[int, typer.Option(help="Commits to look at, newest first.", min=1)] = 500,
 ) -> None:
-    """Make tasks of this repository's past repairs: commits whose tests were red before and green after.
+    """Make tasks from this repository's past repairs: commits whose tests fail before and pass after.
 
     Half of a commit's tests are hidden from the repairer and judge it. Nothing in the repository is changed.
 
     Example: ouro bench mine tasks --last 200
     """
     call = call_of(context)
-    made = run_async(_dig(call, out, last))
+    made = run_async(_mine_commits(call, out, last))
     leave(Exit.DONE if made else Exit.NOTHING)
 
 
-async def _dig(call: Call, out: Path, last: int) -> int:
+async def _mine_commits(call: Call, out: Path, last: int) -> int:
     from daemon.evaluation.judge import tools_for
     from daemon.evaluation.mine import Mine
 
@@ -93,19 +95,19 @@ async def _dig(call: Call, out: Path, last: int) -> int:
     return made
 
 
-async def _work(
+async def _attempt_tasks(
     tasks: list[Task],
     *,
     out: Path,
     cap_s: float,
     label: str,
     environ: dict[str, str],
-    tell: Callable[[Task, TrialResult], None],
+    report: Callable[[Task, TrialResult], None],
 ) -> None:
     from daemon.evaluation.report import append
     from daemon.evaluation.trial import attempt
 
-    for task in tasks:  # one after the other: they would take the cores from each other
+    for task in tasks:  # one at a time: concurrent ones would compete for the cores
         result = await attempt(task, label=label, cap_s=cap_s, environ=environ)
         append(out, result)
-        tell(task, result)
+        report(task, result)

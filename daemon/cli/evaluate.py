@@ -30,13 +30,15 @@ def lift(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Tasks, as for `ouro bench repair`.")],
     feature: Annotated[list[str] | None, typer.Option(help="What to go without; may be repeated (all).")] = None,
-    out: Annotated[Path, typer.Option(help="Results, a JSON line each; a second call goes on behind them.")] = Path(
+    out: Annotated[Path, typer.Option(help="Results, a JSON line each; a later call appends to them.")] = Path(
         "eval-lift.jsonl"
     ),
     work: Annotated[
         Path, typer.Option(help="Repositories and records of the runs, kept for a second call; may be deleted.")
     ] = Path("eval-lift.work"),
-    most: Annotated[int | None, typer.Option(help="As many of the tasks as this, always the same ones.", min=1)] = None,
+    most: Annotated[
+        int | None, typer.Option(help="Work on this many of the tasks, always the same ones.", min=1)
+    ] = None,
     cap: Annotated[float, typer.Option(help="Seconds that one task may take.", min=1)] = 180.0,
 ) -> None:
     """The same tasks with everything and without each feature, one after the other; what is compared is each task.

@@ -1,4 +1,4 @@
-"""Hand work to a running daemon and watch it to its end."""
+"""Submits work to a running daemon, and shows its events until the work has ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Show = Callable[[Event], None]
 
 
 async def fix_and_wait(client: Client, request: FixRequest, show: Show) -> Exit:
-    """Scan; when something is red, wait for the ops that answer it."""
+    """Request a scan; if tests fail, wait for the ops that work on them."""
     events = await client.subscribe(EventsRequest())
     found = await client.fix(request)
     if found.message:
@@ -26,7 +26,7 @@ async def fix_and_wait(client: Client, request: FixRequest, show: Show) -> Exit:
 
 
 async def submit_and_wait(client: Client, request: SubmitRequest, show: Show) -> Exit:
-    """Hand in a goal and wait for its op."""
+    """Submit a goal and wait for its op."""
     events = await client.subscribe(EventsRequest())
     done = await client.submit(request)
     if done.message:
@@ -37,21 +37,23 @@ async def submit_and_wait(client: Client, request: SubmitRequest, show: Show) ->
 
 
 async def _until_ended(client: Client, events: AsyncIterator[Event], signals: Collection[str], show: Show) -> Exit:
-    """Show what happens to the ops of ``signals`` until each has ended or waits for a person."""
+    """Show the events of the ops of ``signals`` until each has ended or waits for approval."""
     pending = set(signals)
     if not pending:
         return Exit.NOTHING
-    ours: dict[str, bool] = {}
+    is_of_signals: dict[str, bool] = {}
     codes: list[Exit] = []
     async for event in events:
         op_id = event.entry.op_id if event.entry else event.op
         if op_id is not None:
-            if op_id not in ours and (signals := (await client.show(OpRef(op=op_id))).signals):
-                ours[op_id] = bool(pending & set(signals))  # it has entries before it begins and its signals are known
-            if ours.get(op_id):
+            if op_id not in is_of_signals and (signals := (await client.show(OpRef(op=op_id))).signals):
+                is_of_signals[op_id] = bool(
+                    pending & set(signals)
+                )  # the first entries of an op come before its signals are known
+            if is_of_signals.get(op_id):
                 show(event)
         ended = event.entry is not None and isinstance(read_event(event.entry), OpEnded | ApprovalRequested)
-        if event.missed or (ended and op_id is not None and ours.get(op_id)):
+        if event.missed or (ended and op_id is not None and is_of_signals.get(op_id)):
             for view in (await client.ops(OpsRequest(all=True))).ops:
                 if pending & set(view.signals) and (view.ended or view.waiting):
                     pending -= set(view.signals)

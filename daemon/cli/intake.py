@@ -1,4 +1,4 @@
-"""Commands about what waits: signals, sensors, retry, drop, posture."""
+"""Commands for the queue of work: signals, sensors, retry, drop, posture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     for name, command in commands.items():
         app.command(name)(command)
     posture = typer.Typer(
-        help="How hard the daemon leans in: EXPLORE, CONSOLIDATE, HARDEN or MAINTAIN.", invoke_without_command=True
+        help="How much work the daemon takes on: EXPLORE, CONSOLIDATE, HARDEN or MAINTAIN.", invoke_without_command=True
     )
     posture.callback()(posture_default)
     posture.command("show")(posture_show)
@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def signals(
     context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 200,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Show at most this many.")] = 200,
 ) -> None:
-    """The queue: what waits and why, what is in work, dead letters, quarantine.
+    """The queue: waiting signals and the reasons, signals in work, dead letters, quarantine.
 
     Example: ouro signals --json
     """
@@ -44,7 +44,7 @@ def signals(
 
 
 def sensors(context: typer.Context) -> None:
-    """Every source of work: its signals, its cap, why it is held back.
+    """Every source of work: its signals, its cap, and the reason if it is held back.
 
     Example: ouro sensors
     """
@@ -74,7 +74,7 @@ def drop(
 
 
 def posture_default(context: typer.Context) -> None:
-    """Show it, where no other word follows.
+    """Show the posture when no subcommand is given.
 
     Example: ouro posture
     """
@@ -83,7 +83,7 @@ def posture_default(context: typer.Context) -> None:
 
 
 def posture_show(context: typer.Context) -> None:
-    """The posture, who decided it, and what else weighs on the caps.
+    """The posture, where it comes from, and what else lowers the caps.
 
     Example: ouro posture show --json
     """
@@ -96,7 +96,7 @@ def posture_set(
     why: Annotated[str, typer.Option(help="Why; it is recorded.")],
     hours: Annotated[float, typer.Option(help="For how long: 24 at most.")] = 4,
 ) -> None:
-    """Decide it yourself, for a while.
+    """Set the posture for some hours.
 
     Example: ouro posture set HARDEN --hours 8 --why "release day"
     """
@@ -104,15 +104,15 @@ def posture_set(
 
 
 def posture_clear(context: typer.Context) -> None:
-    """Let it be inferred again.
+    """Let the daemon infer the posture again.
 
     Example: ouro posture clear
     """
     _posture(context, action="clear")
 
 
-def _posture(context: typer.Context, **asked_for: object) -> None:
+def _posture(context: typer.Context, **fields: object) -> None:
     from daemon.control.intake_messages import PostureRequest
 
-    request = PostureRequest.model_validate(asked_for)
+    request = PostureRequest.model_validate(fields)
     show(context, lambda api: api.posture(request))

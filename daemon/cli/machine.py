@@ -52,7 +52,7 @@ def init(
 
     Example: ouro init --no-plugin
     """
-    from daemon.lifecycle.initialise import Wishes, initialise
+    from daemon.lifecycle.initialise import InitOptions, initialise
     from governance.changes.signing import ensure_identity
 
     call = call_of(context)
@@ -64,7 +64,7 @@ def init(
         places,
         make_keys=lambda: ensure_identity(places, settings.changes).key,
         site_packages=_site_packages(call),
-        wishes=Wishes(plugin=False if no_plugin else True if yes else None),
+        options=InitOptions(plugin=False if no_plugin else True if yes else None),
         ask=typer.confirm if someone else None,
     )
     _steps(call, (*steps, *hooked))

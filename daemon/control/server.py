@@ -1,7 +1,7 @@
-"""The control socket: JSON-RPC 2.0, one object a line, for the owner alone.
+"""The server of the control socket: JSON-RPC 2.0, one object per line, for the owner alone.
 
-Each connection has a reader and a writer task, each request a task of its own; the server owns them all. A client
-can only harm itself: lines, queues, requests and connections are bounded.
+Each connection has a reader and a writer task, each request a task of its own; the server owns them all. Lines, queues,
+requests and connections are bounded, so a client cannot slow down others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ControlServer:
         self._home = own_namespaces()
         self._noted: set[str] = set()
         self._server: asyncio.Server | None = None
-        self._identity: tuple[int, int] | None = None  # device and inode: only our own socket file is removed
+        self._identity: tuple[int, int] | None = None  # device and inode, to remove no other server's socket
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[Connection, asyncio.Task[None]] = {}
 
@@ -45,7 +45,7 @@ class ControlServer:
         await asyncio.to_thread(clear_stale, self._path)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
-            channel.bind(str(self._path))  # its folder is 0700: nobody else can connect before the next line
+            channel.bind(str(self._path))  # its folder has mode 0700: no other user can connect before the next line
             self._path.chmod(0o600)
             found = self._path.lstat()
             self._identity = (found.st_dev, found.st_ino)
@@ -60,7 +60,7 @@ class ControlServer:
             ) from error
 
     async def close(self) -> None:
-        """No new clients, a moment for last answers, then everything ends; the socket file is removed."""
+        """Accept no more clients and remove the socket file; after a moment for last answers, end all tasks."""
         if self._server is None:
             return
         self._server.close()
@@ -114,7 +114,7 @@ class ControlServer:
             settings=self._settings,
             token=self._token,
             spawn=self.own,
-            log_once=self._note_refusal,
+            log_once=self._log_refusal_once,
         )
         task = self.own(connection.run())
         self._connections[connection] = task
@@ -126,26 +126,26 @@ class ControlServer:
         channel = writer.get_extra_info("socket")
         uid = self.peer_uid(channel)
         if uid != os.getuid():
-            self._note_refusal(f"a client of user {uid} was refused: it is not the owner")
+            self._log_refusal_once(f"a client of user {uid} was refused: it is not the owner")
             return error_line(None, INVALID_REQUEST, "This daemon answers to its owner only.")
         refused = judge(self.peer_namespaces(channel), self._home)
         if refused is not None:
-            self._note_refusal(f"a client was refused. It was told: {refused.why}")
+            self._log_refusal_once(f"a client was refused: {refused.why}")
             return error_line(None, INVALID_REQUEST, refused.why, remedy=refused.remedy, exit=int(Exit.REFUSED))
-        if len(self._connections) >= self._settings.connections and not self._make_room():
+        if len(self._connections) >= self._settings.connections and not self._drop_idle_connection():
             return error_line(None, BUSY, "Too many clients are connected.", remedy="Close one and try again.")
         return None
 
-    def _make_room(self) -> bool:
-        """Drop the oldest connection that has shown no token and is silent, for a new one."""
-        leaving = next((each for each in self._connections if each.is_replaceable), None)
-        if leaving is not None:
-            leaving.finish()
-            del self._connections[leaving]
-        return leaving is not None
+    def _drop_idle_connection(self) -> bool:
+        """Close the oldest silent connection without a token, to accept a new one; False if there is none."""
+        oldest_idle = next((each for each in self._connections if each.is_replaceable), None)
+        if oldest_idle is not None:
+            oldest_idle.finish()
+            del self._connections[oldest_idle]
+        return oldest_idle is not None
 
-    def _note_refusal(self, what: str) -> None:
-        """Log each kind of trouble with clients once: who asks again and again shall not fill the log."""
+    def _log_refusal_once(self, what: str) -> None:
+        """Log each reason for a refusal once, so that a repeating client does not fill the log."""
         if what not in self._noted:
             self._noted.add(what)
             logger("control").warning(what)
@@ -160,7 +160,7 @@ class ControlServer:
 
 
 def clear_stale(path: Path) -> None:
-    """Remove a socket file that nothing answers on. Raises when something does, or when it is not a socket."""
+    """Remove a socket file without a server. Raises ``InstanceHeld`` if it has one, ``ConfigError`` for others."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -175,4 +175,4 @@ def clear_stale(path: Path) -> None:
             return
         except FileNotFoundError:
             return
-    raise InstanceHeld(f"Another daemon answers on {path}.", remedy="`ouro status` asks it.")
+    raise InstanceHeld(f"Another daemon answers on {path}.", remedy="`ouro status` shows its state.")

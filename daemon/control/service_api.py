@@ -37,7 +37,7 @@ from daemon.control.record_answers import RecordAnswers, slim
 from daemon.control.table import ControlApi
 from daemon.record.optable import COLLAPSES, REGROUNDINGS
 from daemon.views.mcp import mcp_view
-from daemon.views.scan_messages import name_ops_of_duplicates, uncommitted_notice
+from daemon.views.scan_messages import duplicate_notice, uncommitted_notice
 from governance.changes.landing import refuse_foreign_state
 from governance.record import Recorder
 from ledger.clock import stamp
@@ -218,7 +218,7 @@ class ServiceApi(ControlApi):
             raise
         if found.signals:
             live = [v.short for v in self.core.table.newest(ended=False) if set(v.signals) & set(found.signals)]
-            known = name_ops_of_duplicates(live) if found.known else ""
+            known = duplicate_notice(live) if found.known else ""
             return found.model_copy(update={"message": f"{found.message} {known}".strip()})
         dirty = [each.path for each in await self.core.repository.dirty()]
         left_out = uncommitted_notice(dirty, eager=sensor_manager.reads_uncommitted)
@@ -238,7 +238,7 @@ class ServiceApi(ControlApi):
         named = request.diff if isinstance(request, ApproveRequest) else ""
         view = await self.find_decidable(request.op)
         _refuse_other(view, named)
-        await self.core.inbox.refuse_changed(view.id)
+        await self.core.inbox.check_unchanged(view.id)
         # During a merge or the like the op would end in APPLY, and its work be lost.
         await asyncio.to_thread(refuse_foreign_state, self.core.git)
         await self.note("approve", op=view.id)

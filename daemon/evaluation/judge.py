@@ -17,7 +17,7 @@ from governance.repair.reproduce import VERDICTS
 from ledger.vocabulary import TestRun
 from tools.git import Git
 from tools.testing.runner import TestRunner
-from tools.testing.selection.names import stands_for
+from tools.testing.selection.names import includes_test
 from tools.workspace import Workspaces
 
 
@@ -93,9 +93,9 @@ def verdict(task: Task, run: TestRun) -> HiddenVerdict:
     """Right when nothing is red but what was known to be, and every test that was red has passed. Pure."""
     if run.status not in VERDICTS:
         return HiddenVerdict(Verdict.UNCLEAR, run.reason, True)
-    bad = [r.id for r in run.red if not any(stands_for(known, r.id) for known in task.about.known_red)]
+    bad = [r.id for r in run.red if not any(includes_test(known, r.id) for known in task.about.known_red)]
     ran = {r.id for r in run.results}
-    bad += [test for test in task.about.red if not any(stands_for(test, one) for one in ran)]
+    bad += [test for test in task.about.red if not any(includes_test(test, one) for one in ran)]
     return (
         HiddenVerdict(Verdict.WRONG, f"still red: {', '.join(bad[:5])}", True)
         if bad

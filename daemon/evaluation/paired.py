@@ -1,4 +1,4 @@
-"""In which order tasks are tried with everything and without each feature, and in which repository. Pure."""
+"""Plans the trials of a paired comparison: each task with all features and without each, in which order. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBER = re.compile(r"[-_]?\d+$")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One task under one label. ``base`` is shared by the tasks of one chain under that label."""
+    """One task under one label, that is, one set of features. ``base``: folder that tasks of one chain share."""
 
     task: Task
     label: str
@@ -25,16 +25,16 @@ class Trial:
 
 
 def chain_of(task: str) -> str:
-    """What tasks of one repository have in common: the name without its number."""
+    """The chain that a task belongs to: its name without the number. Tasks of one chain share a repository."""
     return NUMBER.sub("", task) or task
 
 
 def trials(tasks: Sequence[Task], features: Sequence[str], work: Path, environ: Mapping[str, str]) -> Iterator[Trial]:
-    """Task by task, so that what wanders on the machine meets all sides alike; who begins changes with each task."""
+    """Trials task by task, so that changes of the machine's speed affect all labels alike; the first label rotates."""
     everything = with_all(features)
     sides = [(WITH, "with", everything)]
     sides += [(label_without(name), f"without-{name}", everything | without(name)) for name in features]
     for number, task in enumerate(sorted(tasks, key=lambda task: task.name)):
-        turned = sides[number % len(sides) :] + sides[: number % len(sides)]
-        for label, folder, more in turned:
+        rotated = sides[number % len(sides) :] + sides[: number % len(sides)]
+        for label, folder, more in rotated:
             yield Trial(task, label, work / folder / chain_of(task.name), {**environ, **more})

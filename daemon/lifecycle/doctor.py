@@ -18,7 +18,7 @@ from daemon.lifecycle.checks import Check
 from daemon.lifecycle.instance import last_holder
 from daemon.settings.config import Settings, settings_for
 from daemon.settings.places import environment_for, make_folders, places_for
-from daemon.views.mcp import look
+from daemon.views.mcp import check_servers
 from ledger.errors import OuroError
 from ledger.places import HostEnv, Places
 from ledger.vocabulary import Frozen
@@ -58,7 +58,7 @@ async def examine(path: Path, environ: Mapping[str, str]) -> Examination:
     checks += [*await _tests(places, settings, env), *await _test_files(places, env)]
     choice = await _sandbox(places, settings, env)
     checks += _walls(choice)
-    checks += await look(settings.tools.mcp, choice, places=places, env=env, lookup=environ.get)
+    checks += await check_servers(settings.tools.mcp, choice, places=places, env=env, lookup=environ.get)
     checks += [*_kernel(places, settings), _disk(places), _memory(), machine_check(places), _watches()]
     return Examination(checks=tuple(checks))
 

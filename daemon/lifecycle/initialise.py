@@ -1,4 +1,4 @@
-"""``ouro init``: what it writes, and nothing else. Running it again changes nothing that is there."""
+"""``ouro init``: creates the folders, settings, keys and token of a repository. Existing files are left as they are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ledger.errors import ConfigError
 from ledger.places import Places
 
 CONFIG = """\
-# What this repository asks of Ouroboros. Here settings can only be made stricter than the owner's own
-# (~/.config/ouroboros/config.toml); docs/settings.md lists all and says which may stand here.
+# Settings of this repository for Ouroboros. They can only be stricter than the owner's own
+# (~/.config/ouroboros/config.toml); docs/settings.md lists all, and which are allowed here.
 
 # [pipeline]
 # protected_paths = ["migrations"]   # never touched
@@ -29,7 +29,7 @@ IGNORE = "*\n!.gitignore\n!config.toml\n!backlog.toml\n!backlog.md\n!goals.toml\
 
 @dataclass(frozen=True, slots=True)
 class InitStep:
-    """One thing that was done, or was not needed or wanted."""
+    """One step of ``ouro init``: what it wrote at ``path``, or why it wrote nothing."""
 
     path: Path
     done: bool
@@ -37,8 +37,8 @@ class InitStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the owner asked for. ``plugin`` None means: ask, if there is somebody to ask."""
+class InitOptions:
+    """The options of ``ouro init``. ``plugin``: install the pytest wake-up; None: ask, if there is a terminal."""
 
     plugin: bool | None = None
 
@@ -48,10 +48,10 @@ def initialise(
     *,
     make_keys: Callable[[], Path],
     site_packages: Path | None,
-    wishes: Wishes,
+    options: InitOptions,
     ask: Callable[[str], bool] | None,
 ) -> tuple[InitStep, ...]:
-    """Write configuration and keys; the wake-up only when it is wanted.
+    """Write configuration, keys and token, and install the wake-up if the owner wants it.
 
     ``site_packages`` is that of the repository's test environment (None: there is none). ``ask`` puts a yes-or-no
     question to the owner; None without a terminal, and then the answer is no.
@@ -66,7 +66,7 @@ def initialise(
         _write_new(folder / ".gitignore", IGNORE, "keeps everything else in .ouro out of git"),
         _keys(places, make_keys),
         _token(places),
-        _wakeup(places, site_packages, wishes, ask),
+        _wakeup(places, site_packages, options, ask),
     )
 
 
@@ -74,7 +74,7 @@ def _write_new(path: Path, text: str, what: str) -> InitStep:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except FileExistsError:
-        return InitStep(path, False, "is there already, left as it is")
+        return InitStep(path, False, "exists already, left as it is")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return InitStep(path, True, what)
@@ -92,15 +92,19 @@ def _token(places: Places) -> InitStep:
     return InitStep(places.token, made, "the control token" if made else "the control token is there already")
 
 
-def _wakeup(places: Places, site_packages: Path | None, wishes: Wishes, ask: Callable[[str], bool] | None) -> InitStep:
+def _wakeup(
+    places: Places, site_packages: Path | None, options: InitOptions, ask: Callable[[str], bool] | None
+) -> InitStep:
     if site_packages is None:
         return InitStep(places.repo, False, "no test environment was found, so no pytest wake-up")
     path = wakeup.target_file(site_packages, places)
-    wanted = wishes.plugin
+    wanted = options.plugin
     if wanted is None and not wakeup.is_installed(site_packages, places):
         if ask is None:
-            return InitStep(path, False, "no pytest wake-up: there was nobody to ask; `ouro init --yes` adds it")
-        wanted = ask(f"Add the pytest wake-up to {site_packages} (a plugin of one module; it only tells the daemon)?")
+            return InitStep(path, False, "no pytest wake-up: there is no terminal to ask at; `ouro init --yes` adds it")
+        wanted = ask(
+            f"Add the pytest wake-up to {site_packages} (a plugin of one module; it only notifies the daemon)?"
+        )
     if wanted is False:
         return InitStep(path, False, "no pytest wake-up, as you wish: commits are seen all the same")
     added = wakeup.install(site_packages, places)

@@ -1,4 +1,4 @@
-"""One daemon per repository: an advisory lock that dies with its holder, and a note of who that is."""
+"""One daemon per repository: an advisory lock, freed when its process ends, and a file that names the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_INFO = 4096
 
 
 class Holder(Frozen):
-    """Who holds a repository (as of when it took it: the process may be gone)."""
+    """The process that took the lock of a repository; it may have ended since."""
 
     pid: int
     started: str
@@ -36,9 +36,9 @@ class Instance:
 
     @classmethod
     def acquire(cls, places: Places, clock: Clock) -> Instance:
-        """Raises ``InstanceHeld``, naming the process, when another daemon owns the repository.
+        """Take the lock. Raises ``InstanceHeld``, naming the process, when another daemon has it.
 
-        Raises ``OSError`` where the lock or the note cannot be written: a full disk, something else in their place.
+        Raises ``OSError`` when the lock or the note cannot be written: a full disk, a folder in their place.
         """
         places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Close-on-exec: a child that inherits the descriptor would keep the lock.
@@ -51,18 +51,18 @@ class Instance:
             who = f"process {held.pid}, since {held.started}" if held else "another process"
             raise InstanceHeld(
                 f"A daemon already watches {places.repo} ({who}).",
-                remedy="`ouro status` asks it; stop it before a second one is started.",
+                remedy="`ouro status` shows its state; stop it before you start a second one.",
             ) from error
         instance = cls(descriptor, places.state / INFO_NAME)
         try:
-            instance._note(Holder(pid=os.getpid(), started=stamp(clock.now())))
+            instance._write_info(Holder(pid=os.getpid(), started=stamp(clock.now())))
         except OSError:
             instance.release()
             raise
         return instance
 
-    def _note(self, holder: Holder) -> None:
-        fresh = self._info.with_suffix(".part")  # one name: what a crash leaves, the next holder replaces
+    def _write_info(self, holder: Holder) -> None:
+        fresh = self._info.with_suffix(".part")  # a fixed name, so that the next start overwrites what a crash left
         descriptor = open_regular(fresh, os.O_WRONLY | os.O_CREAT)
         with naming(fresh), os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.truncate(0)
@@ -72,9 +72,9 @@ class Instance:
         fresh.replace(self._info)
 
     def release(self) -> None:
-        """Give the repository back; safe to call twice."""
+        """Release the lock; safe to call twice."""
         if self._descriptor is not None:
-            with suppress(OSError):  # a note for people: what cannot be taken away is replaced at the next start
+            with suppress(OSError):  # only information: if it cannot be deleted, the next start replaces it
                 self._info.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None

@@ -74,9 +74,9 @@ async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Ex
     """Codes of the ops that end until nothing is left to do, or nothing more can be done."""
     router, reports = service.core.router, service.core.reports
     codes: list[Exit] = []
-    penniless = asyncio.create_task(reports.penniless.wait())
+    out_of_budget = asyncio.create_task(reports.out_of_budget.wait())
     held_back = asyncio.create_task(router.held_back.wait())
-    over = {stopping, penniless, held_back, *service.working}
+    over = {stopping, out_of_budget, held_back, *service.working}
     try:
         while service.runtime.pool.busy() or not await router.idle() or not reports.ended.empty():
             ended = asyncio.create_task(reports.ended.get())
@@ -85,14 +85,14 @@ async def _until_idle(service: Service, stopping: asyncio.Task[bool]) -> list[Ex
                 ended.cancel()
                 if stopping.done():
                     return codes
-                if not penniless.done() and not held_back.done():
+                if not out_of_budget.done() and not held_back.done():
                     return [*codes, Exit.FAULT]
-                service.say(NO_MONEY if penniless.done() else HELD_BACK)
+                service.say(NO_MONEY if out_of_budget.done() else HELD_BACK)
                 return [*codes, Exit.REFUSED]
             ending = ended.result()
             codes.append(Exit.PERSON if ending.request is not None else exit_for_op(ending.state, ending.cause))
     finally:
-        penniless.cancel()
+        out_of_budget.cancel()
         held_back.cancel()
     return codes
 

@@ -1,7 +1,8 @@
-"""One tree of settings, and the only place that reads the environment.
+"""Reads all settings; only this package reads environment variables.
 
-Layers, each over the one before: the defaults of the models, the owner's ``config.toml``, the owner's
-``<repo-id>.toml``, variables ``OURO_SECTION__FIELD``. The repository's ``.ouro/config.toml`` may then only tighten.
+Later layers override earlier ones: the defaults of the models, the owner's ``config.toml``, the owner's
+``<repo-id>.toml``, variables ``OURO_SECTION__FIELD``. The repository's ``.ouro/config.toml`` can only make settings
+stricter (:mod:`daemon.settings.tighten`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ REPOSITORY_FILE = Path(".ouro") / "config.toml"
 
 
 class Settings(Frozen):
-    """Every setting; one field per section of the settings files."""
+    """All settings; one field per section of the settings files."""
 
     kernel: KernelSettings = KernelSettings()
     approval: ApprovalSettings = ApprovalSettings()
@@ -85,7 +86,7 @@ class Settings(Frozen):
 
     @property
     def governance(self) -> GovernanceSettings:
-        """The sections that governance takes as one."""
+        """The sections that governance uses."""
         return GovernanceSettings(
             approval=self.approval,
             pipeline=self.pipeline,
@@ -111,7 +112,7 @@ class Config:
     env: HostEnv
     secret: Callable[[str], str | None]  # a secret by the name of its environment variable
     notify_socket: str | None = None
-    watchdog_s: float | None = None  # the manager expects a sign of life this often
+    watchdog_s: float | None = None  # the service manager restarts a daemon that is silent for this long
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -132,20 +133,20 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
 
 
 def settings_for(places: Places, environ: Mapping[str, str]) -> Settings:
-    """All layers in order."""
+    """The settings of a repository, from all layers."""
     origins: dict[str, str] = {}
     merged: Table = {}
     for source in (places.config / "config.toml", places.config / f"{places.repo_id}.toml"):
-        _lay(merged, read_file(source, Settings), origins, str(source))
-    _lay(merged, read_environment(environ, Settings), origins, "")
+        _merge_layer(merged, read_file(source, Settings), origins, str(source))
+    _merge_layer(merged, read_environment(environ, Settings), origins, "")
     settings = _validate(merged, origins)
     source = places.repo / REPOSITORY_FILE
     table = read_file(source, Settings, follow=False)
     if not table:
         return settings
-    _lay(merged, table, origins, str(source))
+    _merge_layer(merged, table, origins, str(source))
     kept = tighten(settings, table, _validate(merged, origins), source)
-    _lay(merged, kept, origins, str(source))
+    _merge_layer(merged, kept, origins, str(source))
     return _validate(merged, origins)
 
 
@@ -155,15 +156,15 @@ def user_environment() -> dict[str, str]:
 
 
 def models_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """Where weights lie: they are shared by all repositories of this user."""
+    """The folder of model weights, which all repositories of the user share."""
     return user_cache(os.environ if environ is None else environ) / "models"
 
 
-SWITCH_S = 0.001
+GIL_SWITCH_S = 0.001
 
 
 def prepare_process() -> None:
-    """Set what numeric libraries read when they are loaded. Call before anything imports them."""
+    """Set the variables that numeric libraries read when they are imported. Call it before any import of them."""
     for name, value in {
         "OMP_WAIT_POLICY": "PASSIVE",  # idle worker threads sleep: a spinning one takes a core from the owner
         "KMP_BLOCKTIME": "0",
@@ -173,11 +174,11 @@ def prepare_process() -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }.items():
         os.environ.setdefault(name, value)
-    # The event loop asks for the interpreter several times an answer, and the model's thread may keep it this long.
-    sys.setswitchinterval(SWITCH_S)
+    # The event loop needs the GIL several times per answer, and the model's thread may hold it for this long.
+    sys.setswitchinterval(GIL_SWITCH_S)
 
 
-def _lay(merged: Table, table: Table, origins: dict[str, str], source: str) -> None:
+def _merge_layer(merged: Table, table: Table, origins: dict[str, str], source: str) -> None:
     for dotted, value in leaves(table, Settings):
         put(merged, dotted, value)
         origins[dotted] = source or f"the variable {env_name(dotted)}"
@@ -193,17 +194,17 @@ def _validate(merged: Table, origins: Mapping[str, str]) -> Settings:
         dotted = next((name for name in names if name in origins), ".".join(parts))
         origin = origins.get(dotted, "the settings")
         raise ConfigError(
-            f"{origin}: {dotted} = {_cut(repr(first['input']))} is not valid: {first['msg']}.",
-            remedy="docs/settings.md gives the type and the default of each.",
+            f"{origin}: {dotted} = {_shorten(repr(first['input']))} is not valid: {first['msg']}.",
+            remedy="docs/settings.md lists the type and the default of every setting.",
         ) from error
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
 
 
 def _watchdog(environ: Mapping[str, str]) -> float | None:
-    """Seconds of ``WATCHDOG_USEC`` when it is meant for this process."""
+    """``WATCHDOG_USEC`` in seconds, if it is meant for this process."""
     micros, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not micros.isdigit() or (pid and pid != str(os.getpid())):
         return None

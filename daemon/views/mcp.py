@@ -1,4 +1,4 @@
-"""MCP servers as a person sees them: in ``ouro status``, and in ``ouro doctor``, which starts each of them once."""
+"""MCP servers in the output of ``ouro status``, and of ``ouro doctor``, which starts each server once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tools.mcp.settings import McpSettings
     from tools.sandbox.types import Choice
 
-WAITED_S = 5.0
-"""Beyond a server's own time to connect."""
+EXTRA_WAIT_S = 5.0
+"""Added to the longest time limit for connecting."""
 
 
 def mcp_view(view: ServerView) -> McpView:
-    """State of a server."""
+    """The state of a server, as sent to clients of the control socket."""
     return McpView(
         name=view.name,
         place=view.place,
@@ -35,7 +35,7 @@ def mcp_view(view: ServerView) -> McpView:
 
 
 def format_server(view: McpView) -> str:
-    """One line: what is offered, or why nothing is. Pure."""
+    """One line: the tools that the server offers, or why it offers none. Pure."""
     if view.state != "connected":
         return f"{view.name}: {view.state}: {view.reason}" if view.reason else f"{view.name}: {view.state}"
     offered = ", ".join(view.tools) or "none of its tools is offered"
@@ -47,10 +47,10 @@ def format_server(view: McpView) -> str:
     return f"{view.name}: {offered}" + (f" ({'; '.join(notes[:3])}{more})" if notes else "")
 
 
-async def look(
+async def check_servers(
     settings: McpSettings, choice: Choice, *, places: Places, env: HostEnv, lookup: Callable[[str], str | None]
 ) -> list[Check]:
-    """Connect to every server once, ask for its tools, end it. Nothing is recorded: no daemon is needed."""
+    """Connect to every server once and list its tools, then stop it. Needs no daemon, and records nothing."""
     if not settings.servers:
         return []
     from governance.irongate.tool import g18_injection
@@ -60,7 +60,7 @@ async def look(
         return None
 
     once = {name: one.model_copy(update={"restarts": 0}) for name, one in settings.servers.items()}
-    wait_s = max(one.connect_timeout_s for one in once.values()) + WAITED_S
+    wait_s = max(one.connect_timeout_s for one in once.values()) + EXTRA_WAIT_S
     servers = McpServers(
         settings=settings.model_copy(update={"servers": once, "start_wait_s": wait_s}),
         places=places,
@@ -79,5 +79,5 @@ async def look(
 
 def _check(view: McpView) -> Check:
     good = view.state == "connected" and not view.left_out and not view.withheld
-    remedy = "" if good else "docs/operations.md says what a server needs."
+    remedy = "" if good else "docs/operations.md describes what a server needs."
     return Check(name=f"mcp {view.name}", ok=good, detail=f"{view.place}: {format_server(view)}", remedy=remedy)

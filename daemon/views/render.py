@@ -1,4 +1,4 @@
-"""Views as blocks of text. Pure: what a person sees of a status, an op, a diff, a list."""
+"""Renders views as blocks of text: status, ops, diffs, costs, health and log entries. Pure."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _QUIET_STATES = (OpOutcome.NOOP,)
 def status_block(view: StatusView) -> Block:
     """``ouro status``."""
     pause = [Span("PAUSED", Role.WARN), Span(" · ")] if view.queue.paused else []
-    lines: list[Line] = [(*pause, *headline(view)), _second(view)]
+    lines: list[Line] = [(*pause, *headline(view)), _state_line(view)]
     lines += [
         labelled(EventLine("degraded" if view.state is Life.DEGRADED else "note", r, Role.WARN)) for r in view.reasons
     ]
-    lines.append(labelled(_suite(view.suite)))
+    lines.append(labelled(_suite_line(view.suite)))
     queue = view.queue
     more = (
         ("held back", queue.held_back),
@@ -48,17 +48,17 @@ def status_block(view: StatusView) -> Block:
     parked = "".join(f", {number} {what}" for what, number in more if number)
     paused = ", paused: `ouro resume` goes on" if queue.paused else ""
     lines.append(labelled(EventLine("queue", f"{queue.queued} queued, {queue.claimed} in work{parked}{paused}")))
-    lines += [labelled(_posture(view.posture))] if view.posture else []
-    lines += [labelled(_server(one)) for one in view.mcp]
+    lines += [labelled(_posture_line(view.posture))] if view.posture else []
+    lines += [labelled(_server_line(one)) for one in view.mcp]
     lines += [labelled(EventLine("note", note)) for note in view.notes]
     for op in view.active:
         lines += [(), *op_lines(op, now=view.at)]
     for op in view.waiting:
-        lines += [(), *op_lines(op, now=view.at), _next(op)]
+        lines += [(), *op_lines(op, now=view.at), _next_step_line(op)]
     return tuple(lines)
 
 
-def _posture(view: PostureView) -> EventLine:
+def _posture_line(view: PostureView) -> EventLine:
     by = "set by the owner" if view.by == "owner" else "inferred"
     brake = f" · emergency brake: {view.brake}" if view.brake else ""
     pressed = f" · no exploration: {view.pressed_by}" if view.pressed_by else ""
@@ -84,14 +84,18 @@ def headline(view: StatusView) -> Line:
     return line(head, dot, f"repo {name}{branch}", dot, Span(kernel, kernel_role), dot, wall, dot, spent)
 
 
-def _second(view: StatusView) -> Line:
+def _state_line(view: StatusView) -> Line:
     role = {Life.ACTIVE: Role.GOOD, Life.FAILED: Role.BAD}.get(view.state, Role.WARN)
     return line(
-        Span(view.state.value, role), " · ", f"watching {count(view.files_watched, 'file')}", " · ", _known(view.suite)
+        Span(view.state.value, role),
+        " · ",
+        f"watching {count(view.files_watched, 'file')}",
+        " · ",
+        _suite_summary(view.suite),
     )
 
 
-def _known(suite: SuiteView) -> str:
+def _suite_summary(suite: SuiteView) -> str:
     if not suite.tests:
         return "tests not seen yet"
     if suite.red:
@@ -99,7 +103,7 @@ def _known(suite: SuiteView) -> str:
     return f"{count(suite.tests, 'test')} known {suite.status}"
 
 
-def _suite(suite: SuiteView) -> EventLine:
+def _suite_line(suite: SuiteView) -> EventLine:
     red = f": {', '.join(suite.red[:3])}" + (f" and {len(suite.red) - 3} more" if len(suite.red) > 3 else "")
     at = f" at {suite.commit[:7]}" if suite.commit else ""
     note = f" · {suite.note}" if suite.note else ""
@@ -107,7 +111,7 @@ def _suite(suite: SuiteView) -> EventLine:
     return EventLine("suite", f"{suite.status}{at}{red if suite.red else ''}{note}", role)
 
 
-def _server(view: McpView) -> EventLine:
+def _server_line(view: McpView) -> EventLine:
     return EventLine("mcp", clean(format_server(view)), Role.PLAIN if view.state == "connected" else Role.WARN)
 
 
@@ -129,25 +133,25 @@ def _subject(op: OpView) -> str:
 
 
 def op_lines(op: OpView, *, now: str = "") -> list[Line]:
-    """Header and state of one op, without its steps: since when, and what it has come to."""
-    age = f" · {duration(_between(op.started_at, now))}" if op.started_at and now else ""
+    """Header and state of one op, without its steps: its age, and what it does or waits for."""
+    age = f" · {duration(_elapsed_ms(op.started_at, now))}" if op.started_at and now else ""
     doing = " · waits for a person" if op.waiting or op.question else f" · {op.doing}" if op.doing else ""
     lines = [op_header(op), labelled(EventLine("state", f"{op.state.value}{age}{doing}", _role(op)))]
     return [*lines, labelled(asked_line(op.question.text, op.question.choices))] if op.question else lines
 
 
-def _between(begun: str, ended: str) -> int:
+def _elapsed_ms(begun: str, ended: str) -> int:
     """Milliseconds from one UTC stamp to another."""
     return max(0, round((unstamp(ended) - unstamp(begun)).total_seconds() * 1000))
 
 
-def _took(op: OpView) -> int:
-    """From its start to its end; while it runs what it has worked so far."""
-    return _between(op.started_at, op.ended_at) if op.started_at and op.ended_at else op.spend.working_ms
+def _duration_ms(op: OpView) -> int:
+    """Milliseconds from start to end of an op; for a running one the time worked so far."""
+    return _elapsed_ms(op.started_at, op.ended_at) if op.started_at and op.ended_at else op.spend.working_ms
 
 
 def _step_text(op: OpView, text: str) -> str:
-    """A step as it reads now: no way to where one is, and no way to take back what was taken back."""
+    """The text of a step, without its hint at ``ouro show`` (this is it), or at ``ouro undo`` of an undone op."""
     text = text.removesuffix(f" · ouro show {op.short}")
     return text.removesuffix(f" · undo: ouro undo {op.short}") if op.undone_by else text
 
@@ -159,21 +163,21 @@ def op_block(op: OpView) -> Block:
         labelled(EventLine(step.label or (step.phase or "").lower(), _step_text(op, step.text))) for step in op.steps
     ]
     lines += diff_lines(op.diff)
-    ended = bool(op.steps) and op.ended  # then the last step says how
+    ended = bool(op.steps) and op.ended  # then the last step contains the outcome
     if not ended:
         reason = f" · {op.reason}" if op.reason else ""
         commit = f" · {op.commit[:7]} on {op.branch or 'a branch'}" if op.commit else ""
         lines.append(labelled(EventLine("state", f"{op.state.value}{reason}{commit}", _role(op))))
     if op.learned:
         lines.append(labelled(EventLine("claims", op.learned)))
-    spent = [duration(_took(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
+    spent = [duration(_duration_ms(op)), money(op.spend.usd_micro), count(op.spend.calls, "model call")]
     lines.append(labelled(EventLine("cost", " · ".join(spent))))
-    lines.append(_next(op))
+    lines.append(_next_step_line(op))
     return tuple(lines)
 
 
-def _next(op: OpView) -> Line:
-    """The next thing that a person can do about an op."""
+def _next_step_line(op: OpView) -> Line:
+    """The commands that a person can use next for an op."""
     if op.question:
         text = f'ouro answer {op.short} "TEXT"' + (f" (until {op.question.until})" if op.question.until else "")
     elif op.waiting:
@@ -196,9 +200,9 @@ def _role(op: OpView) -> Role:
     return Role.PLAIN if op.state in _QUIET_STATES else Role.BAD
 
 
-def labelled(told: EventLine) -> Line:
-    """An indented line with its label in a column of its own."""
-    return line(INDENT, Span(f"{told.label:<{LABEL_WIDTH}} ", Role.DIM), Span(told.text, told.role))
+def labelled(event: EventLine) -> Line:
+    """An indented line, with the label in a column of its own."""
+    return line(INDENT, Span(f"{event.label:<{LABEL_WIDTH}} ", Role.DIM), Span(event.text, event.role))
 
 
 def ops_block(ops: Iterable[OpView]) -> Block:
@@ -217,7 +221,7 @@ def ops_block(ops: Iterable[OpView]) -> Block:
 
 
 def diff_lines(diff: str) -> list[Line]:
-    """A unified diff in the look of an op block: changed lines, numbered; a path line where there are several files."""
+    """A unified diff as lines of an op block: changed lines with their numbers, and a path line if several files."""
     files: list[tuple[str, list[Line]]] = []
     old = new = old_left = new_left = 0
     for raw in diff.split("\n"):
@@ -229,16 +233,16 @@ def diff_lines(diff: str) -> list[Line]:
                 files[-1][1].append(line(INDENT, raw))
             elif raw.startswith("+++ ") or not files:
                 name = raw[4:].removeprefix("b/")
-                if not files or name not in (files[-1][0], "/dev/null"):  # else git's own header named it
+                if not files or name not in (files[-1][0], "/dev/null"):  # else git's header line had the name already
                     files.append((name, []))
             if hunk:
                 old, new = int(hunk[1]), int(hunk[3])
                 old_left, new_left = int(hunk[2] or 1), int(hunk[4] or 1)
         elif raw.startswith("-"):
-            files[-1][1].append(_changed(old, raw, Role.REMOVED))
+            files[-1][1].append(_changed_line(old, raw, Role.REMOVED))
             old, old_left = old + 1, old_left - 1
         elif raw.startswith("+"):
-            files[-1][1].append(_changed(new, raw, Role.ADDED))
+            files[-1][1].append(_changed_line(new, raw, Role.ADDED))
             new, new_left = new + 1, new_left - 1
         elif not raw.startswith("\\"):  # "\ No newline at end of file" is no line
             old, new, old_left, new_left = old + 1, new + 1, old_left - 1, new_left - 1
@@ -247,7 +251,7 @@ def diff_lines(diff: str) -> list[Line]:
     return [one for path, lines in shown for one in ([line(INDENT, Span(path, Role.DIM))] if named else []) + lines]
 
 
-def _changed(number: int, raw: str, role: Role) -> Line:
+def _changed_line(number: int, raw: str, role: Role) -> Line:
     return line(INDENT, Span(f"{number:>6} {raw[0]} {raw[1:]}", role))
 
 
@@ -283,7 +287,7 @@ def cost_block(view: CostView) -> Block:
             )
         )
     for op in view.ops:
-        text = f"{money(op.spend.usd_micro)} · {duration(_took(op))} · {op.state.value} · {_subject(op)}"
+        text = f"{money(op.spend.usd_micro)} · {duration(_duration_ms(op))} · {op.state.value} · {_subject(op)}"
         lines.append(labelled(EventLine(op.short, text, _role(op))))
     return tuple(lines)
 
@@ -296,17 +300,17 @@ def health_block(view: HealthView) -> Block:
         f"{view.resident_peak_kb // 1024} MB · loop lag {view.loop_lag_ms} ms · "
         f"{count(view.open_files, 'open file')} · {count(view.tasks, 'task')} · ledger {view.ledger_seq}"
     )
-    grounded = f"{count(view.collapses, 'answer')} collapsed, looked afresh {count(view.regroundings, 'time')}"
+    grounded = f"{count(view.collapses, 'answer')} collapsed, re-grounded {count(view.regroundings, 'time')}"
     return (
         line(Span(view.state.value, role), " · ", facts),
         *([labelled(EventLine("canary", grounded, Role.WARN))] if view.collapses or view.regroundings else []),
         *(labelled(EventLine("why", r, Role.WARN)) for r in view.reasons),
-        *_machine(view.machine),
+        *_machine_lines(view.machine),
     )
 
 
-def _machine(view: MachineView) -> Block:
-    """Every part of the machine, once it was looked at."""
+def _machine_lines(view: MachineView) -> Block:
+    """One line for the machine's state and one per part; empty before the first measurement."""
     if not view.parts:
         return ()
     role = Role.GOOD if view.score == 100 else Role.WARN
@@ -323,7 +327,7 @@ def _machine(view: MachineView) -> Block:
 
 
 def log_block(view: LogView) -> Block:
-    """``ouro log``: one line an entry."""
+    """``ouro log``: one line per entry."""
     return tuple(log_line(entry) for entry in view.entries) or (line("The ledger has no such entry."),)
 
 

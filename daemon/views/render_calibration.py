@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemon.views.narrate import EventLine
 from daemon.views.render import labelled
 from daemon.views.text import Block, Line, Role, Span, count, line
-from governance.grounding.calibration import BINS, WORST_BP, Bin, Calibration, Share
+from governance.grounding.calibration import BINS, WORST_BP, Bin, Calibration, KindShare
 
 WIDTH = 24
 SIDE, MARGIN = 320, 40
@@ -44,7 +44,7 @@ def _ops(view: Calibration) -> str:
     return f"{view.ops} · {view.incidents_per_hundred or 0} incidents per hundred · {told}{precise}"
 
 
-def _share(share: Share) -> str:
+def _share(share: KindShare) -> str:
     left = f", {share.open} open" if share.open else ""
     sure = f" · brier {brier(share.brier_bp)} over {share.n}" if share.n else ""
     return f"{share.hits} came true, {share.misses} did not, {share.void} void{left}{sure}"

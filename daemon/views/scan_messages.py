@@ -1,6 +1,5 @@
-"""Sentences for a person who asked for work: what a scan did not look at, what is at it already, what cannot be done.
-
-Pure.
+"""Messages about a scan that the owner requested: files that it left out, ops that work on its findings already, and
+what the kernel cannot do. Pure.
 """
 
 from __future__ import annotations
@@ -9,23 +8,23 @@ from collections.abc import Collection, Sequence
 
 from daemon.views.text import count
 
-OURS = ".ouro/"
+SETTINGS_FOLDER = ".ouro/"
 
 
 def uncommitted_notice(dirty: Collection[str], *, eager: bool) -> str:
-    """What a look at a commit leaves out. Empty when nothing is: our own settings folder is no work of the owner's."""
-    theirs = [path for path in dirty if not path.startswith(OURS)]
-    if eager or not theirs:
+    """Notice of uncommitted files, which a scan of a commit leaves out; empty if there are none outside ``.ouro/``."""
+    files = [path for path in dirty if not path.startswith(SETTINGS_FOLDER)]
+    if eager or not files:
         return ""
-    has = "has" if len(theirs) == 1 else "have"
+    has = "has" if len(files) == 1 else "have"
     return (
-        f"{count(len(theirs), 'file')} {has} uncommitted changes, which are not looked at: commit them, or set "
+        f"{count(len(files), 'file')} {has} uncommitted changes, which are not looked at: commit them, or set "
         "test_failure.eager."
     )
 
 
-def name_ops_of_duplicates(ops: Sequence[str]) -> str:
-    """What becomes of a condition that was signalled before: the ``ops`` (short ids) that work on it, or the queue."""
+def duplicate_notice(ops: Sequence[str]) -> str:
+    """Notice that a finding has a signal already: in the queue, or in the ``ops`` (short ids) that work on it."""
     if not ops:
         return "The daemon has it in its queue already."
     return f"The daemon is at it already: {', '.join(f'op-{op}' for op in ops)}."

@@ -1,8 +1,8 @@
-"""The approval inbox: complete requests for the owner's approval, which expire if they are not answered.
+"""The approval inbox: requests for the owner's approval, which expire if they are not answered.
 
-A request is stored in the ledger: it survives a restart and expires to *rejected*. Only the control socket reaches
-:meth:`Inbox.decide`; no signal, webhook or model does. An approval applies what the request's entry names. The table
-only lists the waiting ops; if it differs from the entry, nothing is approved.
+A request is stored in the ledger with all that is needed to resume its op, so it survives a restart. Only the control
+socket calls :meth:`Inbox.decide`; no signal, webhook or model does. What is approved is the content that the request's
+entry names by hash. The table only lists the waiting ops; if it differs from the entry, nothing is approved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from governance.approval.requests import CLOSED, COLUMNS, REMEDY, Asked, fold
 from governance.irongate.op import g08_approval
 from governance.pipeline.dossier import Dossier
 from governance.record import Recorder, clean
-from governance.recordable import words_without_secrets
+from governance.recordable import texts_without_secrets
 from governance.settings import ApprovalSettings
 from ledger.clock import Clock, stamp, unstamp
 from ledger.errors import ControlError, LedgerError
@@ -50,7 +50,7 @@ ANSWERED: Mapping[Answer, type[ApprovalAnswered]] = {
 class ApprovalRequest:
     """A waiting op with everything needed to resume it.
 
-    ``spend`` is its cost before it waited, ``left_ms`` what it had left of its own working time (None: unknown).
+    ``spend`` is its cost so far, ``left_ms`` the rest of its working time (None: unknown).
     """
 
     op: Operation
@@ -63,7 +63,7 @@ class ApprovalRequest:
 
 
 class Inbox:
-    """Stores approval requests durably. The pool does the waiting."""
+    """Stores approval requests durably. The pool waits for the answers."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, settings: ApprovalSettings) -> None:
         self._ledger = ledger
@@ -76,18 +76,18 @@ class Inbox:
         listed = {str(op_id) for (op_id,) in await self._ledger.query("SELECT op_id FROM inbox")}
         for asked in (await self._waiting()).values():
             if asked.op_id not in listed:
-                await self._written_again(asked)
+                await self._restore_row(asked)
             try:
                 await self._read(asked)
             except (ValidationError, LedgerError) as error:
                 await self._expire_unread(asked.op_id, error)
 
-    async def _written_again(self, asked: Asked) -> None:
+    async def _restore_row(self, asked: Asked) -> None:
         """Restore a request's missing row."""
         at = asked.requested_at or stamp(self._clock.now())
         row = (asked.op_id, asked.operation, asked.dossier, at, asked.expires_at, asked.reason)
         await Recorder(self._ledger, op_id=asked.op_id, spend=await self._ledger.spent(asked.op_id)).note(
-            InboxRowRestored(reason="The inbox had lost it."),
+            InboxRowRestored(reason="The inbox table had no row for it."),
             causes=(asked.seq,),
             project=(("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", row),),
         )
@@ -97,7 +97,7 @@ class Inbox:
         waiting: dict[str, Asked] = {}
         entries = await self._ledger.entries(events=(ApprovalRequested, *ANSWERED.values()))
         fold(((entry.seq, entry) for entry in entries), waiting)
-        found = [await self._standing(op_id) for op_id in waiting]  # few, so one query each
+        found = [await self._pending_of(op_id) for op_id in waiting]  # few, so one query each
         return {asked.op_id: asked for asked in found if asked is not None}
 
     async def request(
@@ -111,7 +111,7 @@ class Inbox:
         now = self._clock.now()
         expires = now + timedelta(seconds=self._settings.timeout_s)
         operation = await self._ledger.put_blob(op.model_dump_json().encode())
-        redacted = await asyncio.to_thread(words_without_secrets, dossier)  # edits stay complete: they are applied
+        redacted = await asyncio.to_thread(texts_without_secrets, dossier)  # edits stay complete: they are applied
         stored = await self._ledger.put_blob(redacted.model_dump_json().encode())
         row = (op.id, operation, stored, stamp(now), stamp(expires), clean(reason))
         await record.note(
@@ -140,7 +140,7 @@ class Inbox:
     async def pending(self) -> tuple[ApprovalRequest, ...]:
         """All readable pending requests, oldest first."""
         rows = await self._ledger.query("SELECT op_id FROM inbox ORDER BY requested_at")
-        found = [await self._standing(str(op_id)) for (op_id,) in rows]
+        found = [await self._pending_of(str(op_id)) for (op_id,) in rows]
         requests = []
         for asked in found:
             with suppress(ValidationError, LedgerError):  # unreadable: the next start expires it
@@ -165,23 +165,23 @@ class Inbox:
             left_ms=request.left_ms,
         )
 
-    async def _standing(self, op_id: str) -> Asked | None:
+    async def _pending_of(self, op_id: str) -> Asked | None:
         """An op's pending request, from the entries alone."""
         waiting: dict[str, Asked] = {}
         entries = await self._ledger.entries(op_id=op_id, events=(ApprovalRequested, *CLOSED))
         fold(((entry.seq, entry) for entry in entries), waiting)
         return waiting.get(op_id)
 
-    async def refuse_changed(self, op_id: str) -> None:
-        """Raise ``ControlError`` if the row, the blobs or the entries of the request were altered since it was made."""
-        if why := await self._changed(op_id):
+    async def check_unchanged(self, op_id: str) -> None:
+        """Raise ``ControlError`` if the row, the blobs or the entries of a request were altered after it was made."""
+        if why := await self._find_change(op_id):
             raise ControlError(
-                f"{op_id} is not approved: {why}. It is not what was shown when it was asked for.", remedy=REMEDY
+                f"{op_id} is not approved: {why}. It differs from what the request showed.", remedy=REMEDY
             )
 
-    async def _changed(self, op_id: str) -> str:
+    async def _find_change(self, op_id: str) -> str:
         """What was altered in the request's row, blobs or entries; empty when everything is intact."""
-        asked = await self._standing(op_id)
+        asked = await self._pending_of(op_id)
         rows = await self._ledger.query(f"SELECT {', '.join(COLUMNS)} FROM inbox WHERE op_id = ?", (op_id,))
         if asked is None:
             return "no entry asks for its approval" if rows else ""
@@ -204,14 +204,14 @@ class Inbox:
                 f"{error.title} {where}: {first['msg']}."
             )
         else:
-            reason = f"What was asked for cannot be read any more: {error.message}"
+            reason = f"The content of the request cannot be read any more: {error.message}"
         await Recorder(self._ledger, op_id=op_id, spend=await self._ledger.spent(op_id)).note(
             ApprovalExpired(by="nobody", reason=reason, rule="inbox.unreadable"), project=(self.closing(op_id),)
         )
 
     @staticmethod
     def closing(op_id: str) -> Statement:
-        """Deletes the op's request; to commit together with the entry that gives the reason."""
+        """The statement that deletes an op's row, to be committed together with the entry that has the reason."""
         return ("DELETE FROM inbox WHERE op_id = ?", (op_id,))
 
     def seconds_left(self, request: ApprovalRequest) -> float:
@@ -220,9 +220,9 @@ class Inbox:
     async def decide(
         self, op_id: str, answer: Answer, *, by: str, reason: str = "", when_rejected: tuple[Statement, ...] = ()
     ) -> Answer:
-        """Close a request and return how it was closed. Gate 8 refuses an approval after the expiry.
+        """Close a request; returns how. A late approval (gate 8), or one of altered content, closes it as expired.
 
-        ``when_rejected`` is committed together with a rejection, so that a crash cannot lose what was refused. Raises
+        ``when_rejected`` is committed together with a rejection, so that a crash cannot separate them. Raises
         ``ControlError`` when ``op_id`` has no pending request.
         """
         request = next((r for r in await self.pending() if r.op.id == op_id), None)
@@ -238,8 +238,8 @@ class Inbox:
         )
         rule, why = verdict.rule, verdict.reason
         late = answer == "approved" and verdict.decision is not Decision.ALLOW
-        if answer == "approved" and (changed := await self._changed(op_id)):
-            late, rule, why = True, CHANGED, f"It is not what was shown when it was asked for: {changed}."
+        if answer == "approved" and (changed := await self._find_change(op_id)):
+            late, rule, why = True, CHANGED, f"It differs from what the request showed: {changed}."
         final: Answer = "expired" if late else answer
         closed = (self.closing(op_id),)
         await Recorder(self._ledger, op_id=op_id, spend=request.spend).note(

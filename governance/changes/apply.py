@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from governance.changes.folders import NOT_A_FILE, PathState, look, look_at, missing_folders, open_parent
+from governance.changes.folders import NOT_A_FILE, PathState, missing_folders, open_parent, read_state, read_state_at
 from governance.changes.journal import PART, Journal
 from governance.changes.kit import Kit, change_lock
 from governance.changes.plan import FileChange, plan
@@ -70,7 +70,7 @@ def _write(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> No
 
 def _survey(kit: Kit, record: JournalRecord, changes: Sequence[FileChange]) -> tuple[JournalRecord, dict[str, bytes]]:
     """Check that every file is exactly what was read, before the first effect."""
-    seen = {c.path: look_at(kit.places.repo, c.path) for c in changes}
+    seen = {c.path: read_state_at(kit.places.repo, c.path) for c in changes}
     _refuse(changes, seen)
     slots, images = [], {}
     folders: dict[str, None] = {}
@@ -148,7 +148,7 @@ def _swing_one(kit: Kit, slot: Slot, folder: int, name: str) -> None:
         kit.effects.rename_new(folder, name, slot.stem)
     else:
         kit.effects.exchange(folder, slot.stem, name)
-    if look(folder, slot.stem).sha != slot.before:
+    if read_state(folder, slot.stem).sha != slot.before:
         raise _changed(slot)
 
 

@@ -1,4 +1,4 @@
-"""Opens and inspects files without following symbolic links."""
+"""Reads the state of files in the owner's folder without following symbolic links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_A_FILE = "not-a-file"  # in place of a hash: a link, a folder, a device
 
 @dataclass(frozen=True, slots=True)
 class PathState:
-    """What a name refers to. ``sha``: None for nothing, ``NOT_A_FILE`` for anything but a regular file.
+    """State of a path. ``sha``: the content's hash, None if nothing is there, ``NOT_A_FILE`` if it is no regular file.
 
     ``data`` is empty for files larger than :data:`LARGEST`.
     """
@@ -64,8 +64,8 @@ def open_parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
         os.close(folder)
 
 
-def look(folder: int, name: str) -> PathState:
-    """Read ``name``; never follows a link, never blocks on a pipe."""
+def read_state(folder: int, name: str) -> PathState:
+    """The state of ``name`` in an open folder. Does not follow a link, or block on a pipe."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
@@ -85,11 +85,11 @@ def look(folder: int, name: str) -> PathState:
     return PathState(sha256_hex(data), data, stat.S_IMODE(status.st_mode))
 
 
-def look_at(root: Path, path: str) -> PathState:
-    """:func:`look` at a path inside the repository; a missing folder counts as a missing file."""
+def read_state_at(root: Path, path: str) -> PathState:
+    """:func:`read_state` of a path inside the repository; in a missing folder nothing is there."""
     try:
         with open_parent(root, path) as (folder, name):
-            return look(folder, name)
+            return read_state(folder, name)
     except FileNotFoundError:
         return PathState(None)
 

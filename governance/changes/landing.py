@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from governance.changes.folders import NOT_A_FILE, look_at
+from governance.changes.folders import NOT_A_FILE, read_state_at
 from governance.changes.types import Landing, Mode
 from ledger.errors import ApplyConflict, RepositoryBusy
 from ledger.events.change import LandingCause
@@ -174,10 +174,10 @@ def _unready(git: Git, candidate: Candidate, paths: tuple[str, ...]) -> tuple[tu
         new = edit.path if edit.kind in (EditKind.CREATE, EditKind.RENAME) else None
         old = edit.renamed_from if edit.kind is EditKind.RENAME else edit.path
         try:
-            if new and look_at(git.places.repo, new).sha is not None:
+            if new and read_state_at(git.places.repo, new).sha is not None:
                 found.add(new)
             if old and old != new:
-                on_disk = look_at(git.places.repo, old).sha
+                on_disk = read_state_at(git.places.repo, old).sha
                 if on_disk in (None, NOT_A_FILE):
                     found.add(old)
                 elif on_disk != edit.before and old not in found:

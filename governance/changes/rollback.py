@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Literal
 
 from governance.changes.effects import ASIDE
-from governance.changes.folders import look, missing_folders, open_parent
+from governance.changes.folders import missing_folders, open_parent, read_state
 from governance.changes.journal import PART, Journal
 from governance.changes.kit import Kit
 from governance.changes.types import Rollback, Slot
@@ -72,12 +72,12 @@ def _settle(kit: Kit, journal: Journal, slot: Slot, *, adopted: bool) -> Fate:
         with open_parent(kit.places.repo, slot.path) as (folder, name):
             _tidy(kit, slot, folder)
             _give_back(kit, slot, folder, name)
-            if not adopted and look(folder, name).sha == slot.after:
+            if not adopted and read_state(folder, name).sha == slot.after:
                 _put_back(kit, journal, slot, folder, name)
             for partner in (slot.stem, slot.stem + BACK):
                 _drop(kit, folder, partner)
             kit.effects.sync_folder(folder)
-            return "restored" if look(folder, name).sha == slot.before else "kept"
+            return "restored" if read_state(folder, name).sha == slot.before else "kept"
     except FileNotFoundError:  # no such folder: never made, or removed by the owner
         return "restored" if slot.before is None else "kept"
     except ApplyConflict:  # the owner replaced the folder by a link
@@ -95,9 +95,9 @@ def _tidy(kit: Kit, slot: Slot, folder: int) -> None:
     """Remove partial files; complete or drop an interrupted exchange by hard links."""
     for partner in (slot.stem, slot.stem + BACK):
         _drop(kit, folder, partner + PART)
-        if look(folder, partner + ASIDE).sha is None:
+        if read_state(folder, partner + ASIDE).sha is None:
             continue
-        if look(folder, partner).sha is None:
+        if read_state(folder, partner).sha is None:
             kit.effects.rename(folder, partner + ASIDE, partner)
         else:
             kit.effects.unlink(folder, partner + ASIDE)
@@ -107,11 +107,11 @@ def _give_back(kit: Kit, slot: Slot, folder: int, name: str) -> None:
     """Restore the owner's save that an exchange caught."""
     ours = (slot.before, slot.after)
     for partner in (slot.stem, slot.stem + BACK):
-        if look(folder, partner).sha in (None, *ours):
+        if read_state(folder, partner).sha in (None, *ours):
             continue
-        if look(folder, name).sha in ours:
+        if read_state(folder, name).sha in ours:
             _swap(kit, folder, partner, name)
-            if look(folder, partner).sha not in (None, *ours):  # the owner saved again: the newer version stays
+            if read_state(folder, partner).sha not in (None, *ours):  # the owner saved again: the newer version stays
                 _swap(kit, folder, partner, name)
 
 
@@ -123,7 +123,7 @@ def _put_back(kit: Kit, journal: Journal, slot: Slot, folder: int, name: str) ->
         with suppress(FileNotFoundError):
             kit.effects.rename_new(folder, name, partner)
     else:
-        if look(folder, partner).sha != slot.before:
+        if read_state(folder, partner).sha != slot.before:
             partner = slot.stem + BACK
             _drop(kit, folder, partner)
             kit.effects.write_new(folder, partner + PART, journal.image(slot.image), slot.before_mode)
@@ -135,13 +135,13 @@ def _put_back(kit: Kit, journal: Journal, slot: Slot, folder: int, name: str) ->
 def _swap(kit: Kit, folder: int, partner: str, name: str) -> None:
     """Exchange, or rename if the target is missing; what the owner creates or removes at this moment stays so."""
     with suppress(FileNotFoundError, FileExistsError):
-        if look(folder, name).sha is None:
+        if read_state(folder, name).sha is None:
             kit.effects.rename_new(folder, partner, name)
         else:
             kit.effects.exchange(folder, partner, name)
 
 
 def _drop(kit: Kit, folder: int, name: str) -> None:
-    if look(folder, name).sha is not None:
+    if read_state(folder, name).sha is not None:
         with suppress(IsADirectoryError):  # never ours
             kit.effects.unlink(folder, name)

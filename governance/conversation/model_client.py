@@ -1,4 +1,4 @@
-"""The single path for model calls: budget check before, entries before and after, and the turn's time limit."""
+"""All model calls of ops go through here: budget, a time limit for each turn, and entries of its start and end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from ledger.vocabulary import Draft, Phase
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A complete answer."""
+    """A complete answer; ``finish`` is the reason for its end."""
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -80,7 +80,7 @@ class ResponseBuffer:
         else:
             self.spent = event.usage
         if isinstance(event, Done):
-            self.done, self.fields = event, of_report(event.report)
+            self.done, self.fields = event, report_fields(event.report)
 
     @property
     def text(self) -> str:
@@ -93,8 +93,8 @@ class ResponseBuffer:
         return self.spent or Usage(tokens_in=self.tokens_in, tokens_out=written, estimated=True)
 
 
-def at_most(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> Usage:
-    """Upper estimate of the tokens that infill spans, with the texts in them, may take."""
+def upper_usage(spans: Sequence[InfillSpan], texts: Sequence[str], answers: int) -> Usage:
+    """Upper estimate of the tokens of a request: its infill spans, the texts tried in them, and ``answers`` answers."""
     chars = sum(len(s.prefix) + len(s.suffix) for s in spans) + sum(map(len, texts))
     return Usage(tokens_in=round(chars / CHARS_PER_TOKEN), tokens_out=answers * sum(s.max_tokens for s in spans))
 
@@ -103,7 +103,7 @@ R = TypeVar("R", DivergeRequest, WeighRequest)
 
 
 async def _without_secrets(request: R, timeout_s: float) -> R:
-    """The request with its surroundings and texts redacted, and this time limit."""
+    """The request with this time limit, and secrets removed from its spans and texts."""
 
     def redacted() -> R:
         texts = tuple(redact(text) for text in request.texts)
@@ -116,8 +116,8 @@ async def _without_secrets(request: R, timeout_s: float) -> R:
 class ModelClient:
     """Model client of one op. ``turn_s`` is the route's time limit for one call.
 
-    Every answer's canary report updates ``canary`` and is judged by the policy on ``ground``: a collapsed answer is
-    never returned, even if its provider accepts it. ``posture``: the name used in prompts, recorded with each turn.
+    Every answer's canary report updates ``canary`` and is judged by the policy of ``ground``: a collapsed answer is
+    never returned, even if its provider accepts it. ``posture``: its name in prompts, recorded with each turn.
     """
 
     def __init__(
@@ -170,21 +170,21 @@ class ModelClient:
         clean = await asyncio.to_thread(messages_without_secrets, conversation)
         timeout_s = limits.timeout_s * self.scale_milli / WHOLE_MILLI
         limits = limits.model_copy(update={"timeout_s": min(timeout_s, self._left_s)})
-        heard = ResponseBuffer(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
-        most = Usage(tokens_in=heard.tokens_in, tokens_out=limits.max_tokens)
+        buffer = ResponseBuffer(round(sum(len(m.text) for m in clean) / CHARS_PER_TOKEN))
+        most = Usage(tokens_in=buffer.tokens_in, tokens_out=limits.max_tokens)
         if isinstance(self.provider, Repeater):
             most = self.provider.at_most(clean, tools, limits)
-        at_start = {"posture": self.posture, **careful(limits.caution_milli, limits.temperature)}
-        recorded = self._recorded(phase, purpose, most, heard, limits.timeout_s, at_start)
-        async with self._judged(phase, purpose), recorded:
+        at_start = {"posture": self.posture, **caution_fields(limits.caution_milli, limits.temperature)}
+        recorded = self._record_call(phase, purpose, most, buffer, limits.timeout_s, at_start)
+        async with self._record_judgement(phase, purpose), recorded:
             async with asyncio.timeout(limits.timeout_s):
                 async for event in self.provider.respond(clean, tools, limits):
-                    heard.take(event)
-            if heard.done is None:
+                    buffer.take(event)
+            if buffer.done is None:
                 raise ProviderBadOutput("The answer ended without its end mark.", provider=self.provider.name)
-            heard.confidence_bp = stated_bp(heard.text)
-            self._feel(heard.done.report, heard.usage.tokens_out)
-        return Turn(heard.text, tuple(heard.calls), heard.done.finish, heard.usage)
+            buffer.confidence_bp = stated_bp(buffer.text)
+            self._update_canary(buffer.done.report, buffer.usage.tokens_out)
+        return Turn(buffer.text, tuple(buffer.calls), buffer.done.finish, buffer.usage)
 
     async def infill(self, phase: Phase, purpose: str, request: InfillRequest) -> tuple[Infill, ...]:
         """One batch of infills. Raises as :meth:`turn` does."""
@@ -193,8 +193,8 @@ class ModelClient:
         spans = await asyncio.to_thread(spans_without_secrets, request.spans)
         request = request.model_copy(update={"timeout_s": self._left_s, "spans": spans})
         most, at_start = (
-            at_most(request.spans, (), request.samples),
-            careful(request.caution_milli, request.temperature),
+            upper_usage(request.spans, (), request.samples),
+            caution_fields(request.caution_milli, request.temperature),
         )
         return await self._infills(phase, purpose, most, partial(self.provider.infill, request), at_start)
 
@@ -203,29 +203,32 @@ class ModelClient:
         if not isinstance(self.provider, Diverger):
             return None
         request = await _without_secrets(request, self._left_s)
-        most, at_start = at_most(request.spans, request.texts, request.answers), careful(request.caution_milli, 0.0)
+        most, at_start = (
+            upper_usage(request.spans, request.texts, request.answers),
+            caution_fields(request.caution_milli, 0.0),
+        )
         return await self._infills(phase, purpose, most, partial(self.provider.diverge, request), at_start)
 
     async def _infills(
-        self, phase: Phase, purpose: str, most: Usage, ask: Callable[[], Awaitable[InfillAnswer]], at_start: Fields
+        self, phase: Phase, purpose: str, most: Usage, call: Callable[[], Awaitable[InfillAnswer]], at_start: Fields
     ) -> tuple[Infill, ...]:
-        heard = ResponseBuffer(most.tokens_in)
+        buffer = ResponseBuffer(most.tokens_in)
         async with (
-            self._judged(phase, purpose),
-            self._recorded(phase, purpose, most, heard, self._left_s, at_start),
+            self._record_judgement(phase, purpose),
+            self._record_call(phase, purpose, most, buffer, self._left_s, at_start),
         ):
             try:
-                answer = await ask()
+                answer = await call()
             except CollapseDetected as error:
-                heard.spent = Usage(tokens_in=most.tokens_in, tokens_out=error.tokens, estimated=True)
+                buffer.spent = Usage(tokens_in=most.tokens_in, tokens_out=error.tokens, estimated=True)
                 raise
-            heard.texts.append(f"{len(answer.infills)} infills")
-            heard.spent, heard.fields = answer.usage, of_infills(answer.infills)
-            heard.confidence_bp = likeliest_bp(answer.infills)
-            self._feel(calmest(answer.infills), answer.usage.tokens_out)
-        return sound(answer.infills)
+            buffer.texts.append(f"{len(answer.infills)} infills")
+            buffer.spent, buffer.fields = answer.usage, infill_fields(answer.infills)
+            buffer.confidence_bp = likeliest_bp(answer.infills)
+            self._update_canary(healthiest(answer.infills), answer.usage.tokens_out)
+        return not_collapsed(answer.infills)
 
-    def _feel(self, report: Report | None, tokens: int) -> None:
+    def _update_canary(self, report: Report | None, tokens: int) -> None:
         """Update the canary. Raises ``CollapseDetected`` when the policy discards the answer."""
         near, signal = proximity_of(report), report.signal if report else "none"
         if not self._ground.is_usable(near):
@@ -233,20 +236,20 @@ class ModelClient:
         self._canary.feel(near, signal)
 
     @asynccontextmanager
-    async def _judged(self, phase: Phase, purpose: str) -> AsyncIterator[None]:
-        """Around one call: records the policy's decision on an answer of raised proximity."""
+    async def _record_judgement(self, phase: Phase, purpose: str) -> AsyncIterator[None]:
+        """Context of one call: records the policy's decision if the answer's proximity is raised."""
         before = self._canary.proximity_milli
         try:
             yield
         except CollapseDetected as error:
             near = max(round(1000 * error.proximity), self._ground.settings.alarm_milli)
-            await self._decided(phase, purpose, near, error.signal)
+            await self._note_judgement(phase, purpose, near, error.signal)
             raise
         near = self._canary.proximity_milli
         if near > before and near >= RESTLESS_MILLI:
-            await self._decided(phase, purpose, near, self._canary.signal)
+            await self._note_judgement(phase, purpose, near, self._canary.signal)
 
-    async def _decided(self, phase: Phase, purpose: str, near: int, signal: str) -> None:
+    async def _note_judgement(self, phase: Phase, purpose: str, near: int, signal: str) -> None:
         ground = self._ground
         await self._record.note(
             ProximityJudged(
@@ -268,19 +271,19 @@ class ModelClient:
         if not isinstance(self.provider, Weigher):
             return None
         request = await _without_secrets(request, self._turn_s)
-        most = at_most(request.spans, request.texts, 0)
-        heard = ResponseBuffer(most.tokens_in)
-        async with self._recorded(phase, purpose, most, heard, self._turn_s, {}):
+        most = upper_usage(request.spans, request.texts, 0)
+        buffer = ResponseBuffer(most.tokens_in)
+        async with self._record_call(phase, purpose, most, buffer, self._turn_s, {}):
             answer = await self.provider.weigh(request)
-            heard.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
-            heard.spent = answer.usage
+            buffer.texts.append(f"{len(answer.logprobs_milli)} texts weighed")
+            buffer.spent = answer.usage
         return answer.logprobs_milli
 
     @asynccontextmanager
-    async def _recorded(
-        self, phase: Phase, purpose: str, most: Usage, heard: ResponseBuffer, limit_s: float, at_start: Fields
+    async def _record_call(
+        self, phase: Phase, purpose: str, most: Usage, buffer: ResponseBuffer, limit_s: float, at_start: Fields
     ) -> AsyncIterator[None]:
-        """Around one call: budget reserved before, settled and recorded after, however the call ends.
+        """Context of one call: reserves budget before it; settles and records it afterwards, however it ends.
 
         ``most``: upper estimate of its tokens; ``at_start``: fields for the entry of the call's start.
         """
@@ -299,10 +302,10 @@ class ModelClient:
             problem = CallProblem.CANCELLED
             raise
         except ProviderError as error:
-            problem, heard.fields = problem_of(error), of_collapse(error)
+            problem, buffer.fields = problem_text(error), collapse_fields(error)
             raise
         finally:
-            await self._close(ticket, phase, purpose, heard, started, problem)
+            await self._close(ticket, phase, purpose, buffer, started, problem)
 
     async def _open(self, phase: Phase, purpose: str, most: Usage, at_start: Fields) -> int:
         ticket, verdict = await self._budget.reserve(
@@ -333,16 +336,16 @@ class ModelClient:
         return ticket
 
     async def _close(
-        self, ticket: int, phase: Phase, purpose: str, heard: ResponseBuffer, started: float, problem: str
+        self, ticket: int, phase: Phase, purpose: str, buffer: ResponseBuffer, started: float, problem: str
     ) -> None:
         """Settle and record a call. Cancellation does not interrupt this, so that the cost survives a restart."""
         ms = round((self._clock.monotonic() - started) * 1000)
-        usage = heard.usage
+        usage = buffer.usage
         spend, row = self._budget.settle(ticket, usage, self.provider.price)
         self._record.add(spend)
 
         async def settled() -> None:
-            text = await asyncio.to_thread(redact, heard.text)  # about half a second for megabytes of text
+            text = await asyncio.to_thread(redact, buffer.text)  # about half a second for megabytes of text
             answer = await self._record.ledger.put_blob(text.encode("utf-8", errors="replace"))
             await self._record.note(
                 CallEnded(
@@ -354,18 +357,18 @@ class ModelClient:
                     answer=answer,
                     ms=ms,
                     problem=problem,
-                    **heard.fields,
+                    **buffer.fields,
                 ),
                 phase=phase,
                 project=(row,),
-                also=self._claimed(phase, purpose, answer, heard.confidence_bp),
+                also=self._claim_drafts(phase, purpose, answer, buffer.confidence_bp),
             )
             self._budget.release(ticket)
 
         await run_to_completion(settled())
 
-    def _claimed(self, phase: Phase, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
-        """The convergence record of a reply, up to the op's maximum number of them."""
+    def _claim_drafts(self, phase: Phase, purpose: str, answer: str, confidence_bp: int | None) -> tuple[Draft, ...]:
+        """The claim that a reply makes, for the ledger; none once the op has made its maximum number of claims."""
         if not self._record.may_claim():
             return ()
         claim = reply(
@@ -382,7 +385,7 @@ COLLAPSED = "collapsed"
 Fields = dict[str, Any]  # texts and whole numbers
 
 
-def of_report(report: Report | None) -> Fields:
+def report_fields(report: Report | None) -> Fields:
     """Depth (thousandths), exit reason, proximity and signal of a report; empty without one."""
     if report is None:
         return {}
@@ -395,20 +398,20 @@ def of_report(report: Report | None) -> Fields:
     return fields if report.contraction_milli is None else {**fields, "contraction_milli": report.contraction_milli}
 
 
-def careful(caution_milli: int, temperature: float) -> Fields:
+def caution_fields(caution_milli: int, temperature: float) -> Fields:
     """Caution and temperature of a retry after a collapse; empty for any other call."""
     if not caution_milli:
         return {}
     return {"caution_milli": caution_milli, "temperature_milli": round(1000 * temperature)}
 
 
-def of_infills(infills: Sequence[Infill]) -> Fields:
+def infill_fields(infills: Sequence[Infill]) -> Fields:
     """One combined report: mean depth, most frequent exit reason, and the highest proximity with its signal."""
     reports = [infill.report for infill in infills if infill.report is not None]
     if not reports:
         return {}
     worst = max(reports, key=lambda report: report.proximity_milli)
-    return of_report(
+    return report_fields(
         Report(
             depth_milli=round(sum(report.depth_milli for report in reports) / len(reports)),
             exit=Counter(report.exit for report in reports).most_common(1)[0][0],
@@ -418,7 +421,7 @@ def of_infills(infills: Sequence[Infill]) -> Fields:
     )
 
 
-def calmest(infills: Sequence[Infill]) -> Report | None:
+def healthiest(infills: Sequence[Infill]) -> Report | None:
     """The healthiest report of a batch, since one sound answer is enough; None if any answer has no report."""
     if not all(infill.report is not None for infill in infills):
         return None
@@ -426,18 +429,18 @@ def calmest(infills: Sequence[Infill]) -> Report | None:
     return min(reports, key=lambda report: (report.alarm, report.proximity_milli), default=None)
 
 
-def sound(infills: Sequence[Infill]) -> tuple[Infill, ...]:
-    """The infills that did not collapse; a truncated answer is not worth a test run."""
+def not_collapsed(infills: Sequence[Infill]) -> tuple[Infill, ...]:
+    """The infills that did not collapse: the answer of a collapsed one is cut off, and not worth a test run."""
     return tuple(i for i in infills if i.finish != COLLAPSED and not (i.report is not None and i.report.alarm))
 
 
-def of_collapse(error: Exception) -> Fields:
+def collapse_fields(error: Exception) -> Fields:
     """The canary reading of a collapse; empty for other errors."""
     if not isinstance(error, CollapseDetected):
         return {}
     return {"exit": COLLAPSED, "proximity_milli": round(1000 * error.proximity), "signal": error.signal}
 
 
-def problem_of(error: Exception) -> str:
+def problem_text(error: Exception) -> str:
     """The ``problem`` field of a call that ended with this provider error."""
     return CallProblem.COLLAPSED if isinstance(error, CollapseDetected) else str(error)

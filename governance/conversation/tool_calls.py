@@ -93,7 +93,7 @@ async def run_calls(
             return await call_tool(crew, phase, call.name, call.arguments, context)
 
     outcomes: list[ToolOutcome] = []
-    for batch in batches(calls, crew.shop.toolbox.alone):
+    for batch in batches(calls, crew.shop.toolbox.runs_alone):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(call)) for call in batch]
         outcomes += [task.result() for task in tasks]

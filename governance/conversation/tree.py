@@ -1,9 +1,9 @@
-"""L2 repair with a conversing model: layers of patch, test and diagnosis inside GENERATE, with a time limit of its own.
+"""L2 repair by conversation: a tree of patches inside GENERATE, grown layer by layer within a time limit of its own.
 
-A layer has a few branches, each a patch in its own workspace. The best are continued, and the prompts of the next layer
-contain each branch's patch, verdict and failing tests. With one branch it is a sequence of rounds. Progress is measured
-by the failing tests and their messages. A patch is proposed only if the failing tests pass; it still goes through every
-gate.
+A layer has a few branches, each a patch tested in its own workspace. The best are continued: prompts of the next layer
+contain a branch's patch, its verdict and its failing tests. With one branch it is a sequence of rounds. Progress is
+measured by the failing tests and their messages. A patch is proposed only if the failing tests pass; it still goes
+through every gate.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ UNSTEADY = "With this patch the tests pass now and then: they failed, and passed
 
 
 def classify_failure(run: TestRun, again: TestRun | None = None) -> BranchTrouble:
-    """Kind of failure of a run. ``again``: a rerun of the tests that failed in it. Pure."""
+    """Kind of failure of a test run. ``again``: a rerun of its failed tests. Pure."""
     if run.status is RunStatus.GREEN:
         return BranchTrouble.NONE
     if run.status is RunStatus.TIMEOUT:
@@ -80,16 +80,16 @@ def too_large(candidate: Candidate, originals: Mapping[str, bytes | None], setti
     return ""
 
 
-def measure(run: TestRun) -> frozenset[str]:
+def fingerprint_failures(run: TestRun) -> frozenset[str]:
     """The failing tests with hashes of their messages; the run's status if it has none."""
     return frozenset(f"{r.id}|{sha256_hex(r.message)[:12]}" for r in run.red) or frozenset({run.status.value})
 
 
-async def set_clock(crew: OpContext, box_s: float) -> None:
-    """Start L2's time limit; extends the op's deadline if that would come first. Recorded."""
-    left_s = crew.clock.remaining_s()
-    crew.clock.extend_to(box_s + crew.shop.settings.repair.reserve_s)  # later phases need time as well
-    await crew.record.note(
+async def start_time_limit(context: OpContext, box_s: float) -> None:
+    """Start L2's time limit, and extend the op's deadline if that is earlier. Recorded."""
+    left_s = context.clock.remaining_s()
+    context.clock.extend_to(box_s + context.shop.settings.repair.reserve_s)  # later phases need time as well
+    await context.record.note(
         RepairClockSet(
             repair_s=round(box_s),
             op_left_s=None if math.isinf(left_s) else round(left_s),
@@ -98,22 +98,24 @@ async def set_clock(crew: OpContext, box_s: float) -> None:
     )
 
 
-async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
-    """Add layers until the failing tests pass or a stop condition is met. An entirely collapsed layer means a retry."""
-    settings = crew.shop.settings.repair
-    box_s = crew.shop.settings.clocks.repair_s
-    await set_clock(crew, box_s)
-    state, dossier, key = await begin(op, dossier, crew, failing)
+async def repair_in_layers(
+    op: Operation, dossier: Dossier, context: OpContext, failing: tuple[TestResult, ...]
+) -> Proposal:
+    """Add layers until the failing tests pass, a stop condition is met, or all answers of a layer collapse."""
+    settings = context.shop.settings.repair
+    box_s = context.shop.settings.clocks.repair_s
+    await start_time_limit(context, box_s)
+    state, dossier, key = await load_state(op, dossier, context, failing)
     authors, stop, tried, last = [dossier], RepairStop.ITERATIONS, 0, Proposal(candidate=None, reason="")
     try:
-        async with crew.clock.within(box_s):
+        async with context.clock.within(box_s):
             while state.rounds < settings.l2_rounds:
-                layer = await grow(op, authors, crew, failing)
+                layer = await add_layer(op, authors, context, failing)
                 if all(branch.proposal.rule == COLLAPSE_RULE for branch in layer):
                     return layer[0].proposal
                 tried += sum(branch.proposal.candidate is not None for branch in layer)
                 met = state.after(layer)
-                await crew.record.note(round_event(key, state, layer))
+                await context.record.note(round_event(key, state, layer))
                 good = [branch for branch in layer if branch.trouble is BranchTrouble.NONE]
                 if good:
                     return min(good, key=lambda branch: len(branch.diff)).proposal
@@ -124,7 +126,7 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
                 authors = next_layer(layer, settings.l2_branches)
     except TimeoutError:
         stop = RepairStop.DEADLINE
-    await crew.record.note(RepairStopped(why=stop.value, tried=tried))
+    await context.record.note(RepairStopped(why=stop.value, tried=tried))
     reason = f"L2 repair ended ({stop.value}) without a patch that turns the tests green; {tried} tried"
     return Proposal(
         candidate=None,
@@ -134,72 +136,75 @@ async def tree(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[
     )
 
 
-async def begin(
-    op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]
+async def load_state(
+    op: Operation, dossier: Dossier, context: OpContext, failing: tuple[TestResult, ...]
 ) -> tuple[LayeredRepair, Dossier, str]:
-    """The state, the first author's dossier, and the key of the search.
+    """The state, the dossier to start from, and the key of the search.
 
-    An op that replaces one ended by a crash resumes after that op's rounds.
+    An op that replaces one that a crash ended resumes after that op's rounds.
     """
     tests = "\n".join(result.id for result in failing)
-    key = sha256_hex(f"{op.tree}\n{tests}\n{crew.shop.settings.repair.model_dump_json()}".encode())[:16]
-    earlier = await events_before(crew.record, RepairRoundEnded, key)
+    key = sha256_hex(f"{op.tree}\n{tests}\n{context.shop.settings.repair.model_dump_json()}".encode())[:16]
+    earlier = await events_before(context.record, RepairRoundEnded, key)
     if not earlier:
         return LayeredRepair(), dossier, key
     return *resume_state(earlier[-1], dossier), key
 
 
-async def grow(
-    op: Operation, authors: Sequence[Dossier], crew: OpContext, failing: tuple[TestResult, ...]
+async def add_layer(
+    op: Operation, authors: Sequence[Dossier], context: OpContext, failing: tuple[TestResult, ...]
 ) -> list[Branch]:
-    """One layer: branches are proposed in turn, each with hints about the ones before it, then tested concurrently."""
-    asked: list[Branch] = []
-    for index in range(crew.shop.settings.repair.l2_branches):
+    """One layer: patches are proposed in turn, each knowing the earlier ones of the layer, then tested concurrently."""
+    branches: list[Branch] = []
+    for index in range(context.shop.settings.repair.l2_branches):
         dossier = authors[index % len(authors)]
-        for other in asked:
+        for other in branches:
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
             dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
-        asked.append(await drafted(op, dossier, crew, await converse(op, dossier, crew, failing)))
-    places = asyncio.Semaphore(at_once(crew.shop.settings.repair))
-    async with crew.shop.heavy, asyncio.TaskGroup() as group:
+        branches.append(await make_branch(op, dossier, context, await converse(op, dossier, context, failing)))
+    places = asyncio.Semaphore(at_once(context.shop.settings.repair))
+    async with context.shop.heavy, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(attempt(op, crew, branch, places, f"-b{index}")) for index, branch in enumerate(asked)
+            group.create_task(try_branch(op, context, branch, places, f"-b{index}"))
+            for index, branch in enumerate(branches)
         ]
     return [task.result() for task in tasks]
 
 
-async def drafted(op: Operation, dossier: Dossier, crew: OpContext, proposal: Proposal) -> Branch:
+async def make_branch(op: Operation, dossier: Dossier, context: OpContext, proposal: Proposal) -> Branch:
     """An untested branch, with its patch as text."""
     candidate = proposal.candidate
     branch = Branch(dossier=dossier, proposal=proposal, text=proposal.reason, trouble=BranchTrouble.SYNTAX)
     if candidate is None:
         return branch
-    originals = await crew.originals(op, candidate)
+    originals = await context.originals(op, candidate)
     diff = await asyncio.to_thread(unified, candidate.edits, originals)
-    large = await asyncio.to_thread(too_large, candidate, originals, crew.shop.settings.repair)
+    large = await asyncio.to_thread(too_large, candidate, originals, context.shop.settings.repair)
     return replace(branch, text=large or proposal.reason, diff=diff, fit=candidate.schema_tag == "2b.1" and not large)
 
 
-async def attempt(op: Operation, crew: OpContext, branch: Branch, places: asyncio.Semaphore, suffix: str) -> Branch:
+async def try_branch(
+    op: Operation, context: OpContext, branch: Branch, places: asyncio.Semaphore, suffix: str
+) -> Branch:
     """Test one patch in its own workspace. The caller must hold the heavy slot."""
-    runner, candidate = crew.shop.runner, branch.proposal.candidate
+    runner, candidate = context.shop.runner, branch.proposal.candidate
     if runner is None:
-        return replace(branch, text=crew.shop.runner_problem, trouble=BranchTrouble.ENVIRONMENT)
+        return replace(branch, text=context.shop.runner_problem, trouble=BranchTrouble.ENVIRONMENT)
     if candidate is None or not branch.fit:
         return branch
-    async with places, crew.workspace(op, suffix=suffix) as workspace:
+    async with places, context.workspace(op, suffix=suffix) as workspace:
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
             return replace(branch, text=str(error))
         async with runner.warm(workspace) as tests:
-            limit_s, again = crew.shop.settings.repair.test_limit_s, None
+            limit_s, again = context.shop.settings.repair.test_limit_s, None
             run = await tests.run(op.test_ids, limit_s=limit_s)
             if run.status is RunStatus.RED and all(r.exception != TIME_LIMIT for r in run.red):
                 # Rerun in the same workspace: a test that passes now is flaky.
                 again = await tests.run([r.id for r in run.red], limit_s=limit_s)
     trouble = classify_failure(run, again)
-    found = frozenset[str]() if trouble is BranchTrouble.NONE else measure(run)
+    found = frozenset[str]() if trouble is BranchTrouble.NONE else fingerprint_failures(run)
     text = explain(run, {r.id for r in run.red})
     text = f"{UNSTEADY}\n{text}" if trouble is BranchTrouble.FLAKY else text
     return replace(branch, text=text, trouble=trouble, measure=found)

@@ -1,4 +1,4 @@
-"""How well stated confidence agrees with outcomes over the whole ledger. Integers only.
+"""Calibration: how well the confidence of claims agrees with their outcomes over the whole ledger. Integers only.
 
 Brier score: mean squared distance between confidence and outcome (10000 for true, 0 for false), in basis points of the
 maximum: 0 is perfect, and a constant confidence of one half scores 2500.
@@ -42,23 +42,23 @@ class Bin(Frozen):
         return WORST_BP * self.hits // self.n if self.n else 0
 
 
-class Share(Frozen):
-    """Outcomes of the claims of one kind. ``open``: those of ops still running."""
+class KindShare(Frozen):
+    """Outcomes of the claims of one kind. ``records``: all claims; ``open``: those without an outcome yet."""
 
     about: About
     records: int = 0
     hits: int = 0
     misses: int = 0
     void: int = 0
-    brier_bp: int | None = None  # of those with a confidence
-    n: int = 0  # how many those are
+    brier_bp: int | None = None  # of the claims with a confidence
+    n: int = 0  # number of the claims with a confidence
 
     @property
     def open(self) -> int:
         return max(0, self.records - self.hits - self.misses - self.void)
 
 
-class Trusted(Frozen):
+class TrustRow(Frozen):
     """A trust key with its tally."""
 
     key: str
@@ -68,9 +68,9 @@ class Trusted(Frozen):
 
 
 class Calibration(Frozen):
-    """Calibration figures. ``accepted``: committed changes; ``held``: those neither undone nor refused afterwards.
+    """Calibration figures. ``accepted``: committed changes; ``held``: those neither undone nor rejected later.
 
-    ``agrees``: the trust table matches the ledger.
+    ``agrees``: the stored trust table equals the one computed from the ledger.
     """
 
     records: int = 0
@@ -78,13 +78,13 @@ class Calibration(Frozen):
     beyond: int = 0  # replies without a record of their own
     brier_bp: int | None = None
     n: int = 0
-    shares: tuple[Share, ...] = ()
+    shares: tuple[KindShare, ...] = ()
     bins: tuple[Bin, ...] = ()
     ops: int = 0
     incidents: int = 0
     accepted: int = 0
     held: int = 0
-    trust: tuple[Trusted, ...] = ()
+    trust: tuple[TrustRow, ...] = ()
     agrees: bool = True
 
     @property
@@ -98,7 +98,7 @@ class Calibration(Frozen):
 
 
 class CalibrationCounter:
-    """Accumulates entries into a :class:`Calibration`. Each kind must come in ledger order; kinds in any order."""
+    """Accumulates entries into a :class:`Calibration`. Entries of one kind must come in ledger order."""
 
     def __init__(self) -> None:
         self._records: Counter[About] = Counter()
@@ -141,16 +141,16 @@ class CalibrationCounter:
 
     def _count(self, graded: Graded, outcome: ClaimOutcome, by: int) -> None:
         self._ends[graded.about, outcome] += by
-        said = graded.confidence_bp
-        if said is None or outcome is ClaimOutcome.VOID:
+        confidence_bp = graded.confidence_bp
+        if confidence_bp is None or outcome is ClaimOutcome.VOID:
             return
         is_hit = outcome is ClaimOutcome.HIT
-        place = min(said * BINS // WORST_BP, BINS - 1)
+        place = min(confidence_bp * BINS // WORST_BP, BINS - 1)
         self._n[place] += by
-        self._sums[place] += by * said
+        self._sums[place] += by * confidence_bp
         self._hits[place] += by * is_hit
         self._with[graded.about] += by
-        self._square[graded.about] += by * (said - (WORST_BP if is_hit else 0)) ** 2
+        self._square[graded.about] += by * (confidence_bp - (WORST_BP if is_hit else 0)) ** 2
 
     def result(self, *, agrees: bool = True) -> Calibration:
         shares = tuple(self._share(about) for about in About if self._records[about])
@@ -173,15 +173,15 @@ class CalibrationCounter:
             accepted=self._accepted,
             held=self._held,
             trust=tuple(
-                Trusted(key=str(key), hits=tally.hits, n=tally.n, trust_bp=trust_bp(tally))
+                TrustRow(key=str(key), hits=tally.hits, n=tally.n, trust_bp=trust_bp(tally))
                 for key, tally in sorted(self.trust.tallies.items(), key=lambda row: str(row[0]))
             ),
             agrees=agrees,
         )
 
-    def _share(self, about: About) -> Share:
+    def _share(self, about: About) -> KindShare:
         n = self._with[about]
-        return Share(
+        return KindShare(
             about=about,
             records=self._records[about],
             hits=self._ends[about, ClaimOutcome.HIT],
@@ -194,13 +194,13 @@ class CalibrationCounter:
 
 async def calibration_of(ledger: Ledger) -> Calibration:
     """Calibration over the whole ledger up to now. Some seconds for 100,000 claims, without blocking the event loop."""
-    reckoning = CalibrationCounter()
+    counter = CalibrationCounter()
     upto, table = await read_table(ledger)
     for events in READ:
         after = 0
         while entries := await ledger.entries(events=events, after=after, limit=BATCH):
             after = entries[-1].seq
-            await asyncio.to_thread(reckoning.take, [entry for entry in entries if entry.seq <= upto])
+            await asyncio.to_thread(counter.take, [entry for entry in entries if entry.seq <= upto])
             if after > upto:
                 break
-    return await asyncio.to_thread(reckoning.result, agrees=dict(reckoning.trust.tallies) == table)
+    return await asyncio.to_thread(counter.result, agrees=dict(counter.trust.tallies) == table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from governance.grounding.claim_verdict import THIN, ClaimVerdict, GroundingFacts, judge
+from governance.grounding.claim_verdict import TOO_FEW_SOURCES, ClaimVerdict, GroundingFacts, judge
 from governance.grounding.ground import ground_of
 from governance.grounding.sources import evidence_of, sources_of, stale_of, with_ages
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import Dossier, Feedback, Generation
 from governance.pipeline.phase import PhaseResult, ResultKind
-from governance.recordable import words_without_secrets
+from governance.recordable import texts_without_secrets
 from ledger.events.model import GroundJudged
 from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
@@ -23,7 +23,7 @@ async def judge_candidate(
     ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
     known = evidence_of(op, generation.exploration, generation.reads, generation.failed)
     _, changed = await branch_now(op, crew)
-    evidence = words_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
+    evidence = texts_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
     facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,
@@ -69,9 +69,9 @@ async def send_back(op: Operation, crew: OpContext, stood: ClaimVerdict, generat
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."
     return PhaseResult(
         kind=ResultKind.RETRY,
-        reason=f"{stood.why} ({THIN})",
+        reason=f"{stood.why} ({TOO_FEW_SOURCES})",
         cause=RootCause.NO_CANDIDATE,
         failure=FailureClass.CODE,
-        feedback=Feedback(phase=Phase.GATE, rule=THIN, text=text),
+        feedback=Feedback(phase=Phase.GATE, rule=TOO_FEW_SOURCES, text=text),
         replaced=op.model_copy(update={"base": head}) if is_stale else None,
     )

@@ -1,4 +1,4 @@
-"""The grounding verdict at GATE on a candidate's sources: act, re-ground, or ask. Pure."""
+"""The verdict of GATE on the sources of a candidate: act, re-ground, or require approval. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from governance.grounding.sources import weight_of
 from ledger.events.grounding import Band, weight_bp
 from ledger.vocabulary import Complexity, Frozen, Tier
 
-ONE = weight_bp(Band.NOW)
-THIN = "grounding.sources"
+ONE_SOURCE_BP = weight_bp(Band.NOW)
+TOO_FEW_SOURCES = "grounding.sources"
 """Feedback rule of a candidate with too few sources."""
 
 
@@ -39,6 +39,8 @@ class GroundingFacts(Frozen):
 
 
 class ClaimVerdict(Frozen):
+    """The verdict (``stand``), the number of sources that were needed, and what is lacking."""
+
     stand: GroundingVerdict
     min_sources: int
     why: str
@@ -52,11 +54,13 @@ def format_sources(facts: GroundingFacts) -> str:
 
 
 def judge(facts: GroundingFacts) -> ClaimVerdict:
-    """Too few sources or a collapsed answer: re-ground first, then ask. Too little trust: ask."""
-    asked = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
+    """Too few sources or a collapsed answer: re-ground once, then require approval. Too little trust: require it."""
+    needed = grounding(facts.risk, facts.complexity, facts.trust_bp, facts.proximity_milli, facts.settings)
     lacking, have = [], weight_of(facts.sources, facts.stale)
-    if have < ONE * asked.min_sources:
-        lacking.append(f"{have / ONE:g} of {asked.min_sources} independent sources ({format_sources(facts)})")
+    if have < ONE_SOURCE_BP * needed.min_sources:
+        lacking.append(
+            f"{have / ONE_SOURCE_BP:g} of {needed.min_sources} independent sources ({format_sources(facts)})"
+        )
     if facts.proximity_milli >= facts.settings.alarm_milli:
         lacking.append(f"its answer had collapsed (canary {facts.proximity_milli / 1000:.2f})")
     trust = required_trust(facts.risk, facts.settings)
@@ -68,4 +72,4 @@ def judge(facts: GroundingFacts) -> ClaimVerdict:
         stand = GroundingVerdict.ACT
     if facts.trust_bp < trust:
         lacking.append(f"trust {facts.trust_bp / 10_000:.2f} of {trust / 10_000:.2f} for {facts.risk.name}")
-    return ClaimVerdict(stand=stand, min_sources=asked.min_sources, why="; ".join(lacking))
+    return ClaimVerdict(stand=stand, min_sources=needed.min_sources, why="; ".join(lacking))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from governance.grounding.claim_verdict import THIN
+from governance.grounding.claim_verdict import TOO_FEW_SOURCES
 from governance.grounding.policy import PolicyInputs
 from governance.grounding.trust_lookup import least_bp
 from governance.pipeline.context import OpContext, Services
@@ -21,6 +21,6 @@ def ground_of(shop: Services, op: Operation, dossier: Dossier, *, strategy: str 
 def depth_of(crew: OpContext, op: Operation, dossier: Dossier) -> Complexity:
     """Complexity class for exploration: one higher when the policy asks for depth or GATE found too few sources."""
     near = crew.holdings.regrounding.caution_milli
-    thin = bool(dossier.feedback) and dossier.feedback[-1].rule == THIN
+    thin = bool(dossier.feedback) and dossier.feedback[-1].rule == TOO_FEW_SOURCES
     deep = thin or ground_of(crew.shop, op, dossier).at(near).deep
     return Complexity(min(dossier.complexity + deep, Complexity.ARCHITECTURAL))

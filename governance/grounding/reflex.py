@@ -13,7 +13,7 @@ from governance.conversation.exploration import context_of
 from governance.conversation.exploration_cache import ExplorationCache
 from governance.conversation.injection_screen import screen_text, warning
 from governance.conversation.tool_calls import call_tool
-from governance.grounding.claim_verdict import THIN
+from governance.grounding.claim_verdict import TOO_FEW_SOURCES
 from governance.grounding.sources import evidence_of, sources_of
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext, Regrounding
@@ -28,7 +28,7 @@ from tools.workspace import Workspace
 PATHS = 6
 COMMITS = 5
 TOLD_LINES, TOLD_CHARS = 3, 140
-AGAIN = frozenset({COLLAPSE_RULE, THIN})
+AGAIN = frozenset({COLLAPSE_RULE, TOO_FEW_SOURCES})
 """Feedback rules after which the next attempt is re-grounded."""
 MEMORY = "memory"
 UNSTEADY = "the failing tests have passed when they were run again at the same commit: they fail at times only"

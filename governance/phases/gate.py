@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from governance.grounding.candidate_grounding import judge_candidate, send_back
-from governance.grounding.claim_verdict import THIN, GroundingVerdict
+from governance.grounding.claim_verdict import TOO_FEW_SOURCES, GroundingVerdict
 from governance.grounding.trust_lookup import doubts, lookup_tallies
 from governance.irongate.candidate_gates import decide
 from governance.irongate.paths import is_code, is_test_path
@@ -166,8 +166,8 @@ def extra_floors(
 
 def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
     """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
-    thin = Feedback(phase=Phase.GATE, rule=THIN, text="")
-    known = any(feedback.rule == THIN for feedback in dossier.feedback)
+    thin = Feedback(phase=Phase.GATE, rule=TOO_FEW_SOURCES, text="")
+    known = any(feedback.rule == TOO_FEW_SOURCES for feedback in dossier.feedback)
     return not known and may_return(SPEC, dossier.with_feedback(thin), crew.shop.settings)
 
 

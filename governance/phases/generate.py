@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from governance.conversation.conversation import converse, propose_after_collapse
 from governance.conversation.exploration import context_of, explore, nearest_first
-from governance.conversation.injection_screen import screen_texts, texts_of_failures
+from governance.conversation.injection_screen import failure_texts, screen_texts
 from governance.conversation.prompts import FEEDBACK_SHOWN
-from governance.conversation.tree import tree
+from governance.conversation.tree import repair_in_layers
 from governance.grounding.claims import change
 from governance.grounding.ground import depth_of
 from governance.grounding.reflex import leave_evidence, reground
@@ -23,7 +23,7 @@ from governance.pipeline.diff_text import unified
 from governance.pipeline.dossier import COLLAPSE_RULE, WAITED_RULE, Dossier, Generation
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
 from governance.pipeline.retries import wants_repair
-from governance.recordable import without_secrets
+from governance.recordable import candidate_without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.failure_context import FailureContext
 from governance.repair.proposal import Proposal
@@ -110,7 +110,7 @@ async def make_candidate(
         if loads is not None and not infills:
             await loads
     before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
-    await screen_texts(crew, Phase.GENERATE, (*texts_of_failures(failing), *before))
+    await screen_texts(crew, Phase.GENERATE, (*failure_texts(failing), *before))
     health = await crew.asker.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
@@ -179,7 +179,7 @@ async def propose(
             return propose_after_collapse(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
     if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
-        return await tree(op, dossier, crew, failing)
+        return await repair_in_layers(op, dossier, crew, failing)
     return await converse(op, dossier, crew, failing)
 
 
@@ -231,7 +231,7 @@ async def accept(
         return PhaseResult(
             kind=ResultKind.NO_CHANGE, reason=f"the repair is what HEAD already has: undo your edit of {lines}"
         )
-    blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
+    blob = await crew.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
     originals = await crew.originals(op, candidate)
     # Not its level: that stands for what tests have proven, and none has run yet. GATE records it.
     rests_on = evidence(proposal.repaired, proposal.shown).why if op.test_ids else ""

@@ -23,7 +23,7 @@ from governance.repair.failure_context import read_original, sources_of
 from governance.risk.codebase import read_python
 from governance.verification import closure_checks
 from governance.verification.reach import reach_of
-from governance.verification.test_runs import Measured, measure_runs
+from governance.verification.test_runs import RunsResult, measure_runs
 from ledger.errors import StaleBase
 from ledger.events.check import CandidateTested, GatesJudged
 from ledger.python_source import parse_or_why
@@ -213,7 +213,7 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
             return send_back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         stand = partial(workspace.apply, candidate.edits)
         reach = await asyncio.to_thread(reach_of, candidate.edits, before)
-        measured = await measure_runs(op, crew, workspace, stand=stand, changed=candidate.paths, reach=reach)
+        measured = await measure_runs(op, crew, workspace, apply_change=stand, changed=candidate.paths, reach=reach)
         answer = await closure_of(op, crew, workspace, candidate)
         anyway = () if measured.problem else await find_passing_anyway(generation, crew, workspace)
     await record_runs(crew, Phase.VALIDATE, measured)
@@ -236,7 +236,7 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
     return PhaseResult(output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
-async def record_runs(crew: OpContext, phase: Phase, measured: Measured) -> None:
+async def record_runs(crew: OpContext, phase: Phase, measured: RunsResult) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
         await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)

@@ -14,10 +14,10 @@ from governance.pipeline.commit_message import compose
 from governance.pipeline.context import OpContext
 from governance.pipeline.dossier import Application, Dossier, Generation, Verification
 from governance.pipeline.phase import PhaseResult, PhaseSpec, ResultKind, failed, retry
-from governance.recordable import without_secrets
+from governance.recordable import candidate_without_secrets
 from governance.verification import closure_checks
 from governance.verification.evidence import claim_floors
-from governance.verification.test_runs import Measured, measure_runs
+from governance.verification.test_runs import RunsResult, measure_runs
 from ledger.errors import HookRefused
 from ledger.events.change import ChangeRollingBack, CommitIntended, CommitMade
 from ledger.events.check import ClosureChecked
@@ -118,7 +118,7 @@ async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResul
 
 async def check_applied(
     op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, head: str
-) -> PhaseResult | tuple[Measured, str]:
+) -> PhaseResult | tuple[RunsResult, str]:
     """The test runs on ``head`` with the change, and why the signal is gone; or what ends this attempt."""
     candidate, lands_on_branch = change.candidate, change.receipt.landing.mode == "branch"
     tree = head if lands_on_branch else op.tree
@@ -128,7 +128,7 @@ async def check_applied(
         owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
         brought = partial(bring_to_tree, crew, workspace, change)
         measured = await measure_runs(
-            op, crew, workspace, stand=brought, changed=candidate.paths, same_tests=not owners
+            op, crew, workspace, apply_change=brought, changed=candidate.paths, same_tests=not owners
         )
         if measured.problem and owners:
             measured = await clear_owner_failures(op, crew, workspace, candidate, measured)
@@ -150,14 +150,14 @@ async def check_applied(
     return measured, answer.reason
 
 
-def unforeseen_floor(dossier: Dossier, measured: Measured) -> str:
+def unforeseen_floor(dossier: Dossier, measured: RunsResult) -> str:
     """The reason for a floor above the op's tier that only these runs revealed; empty when there is none. Pure."""
     return next((why for tier, why in claim_floors(measured.reports) if tier > dossier.tier), "")
 
 
 async def clear_owner_failures(
-    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: Measured
-) -> Measured:
+    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: RunsResult
+) -> RunsResult:
     """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
@@ -167,7 +167,7 @@ async def clear_owner_failures(
     if blamed or closing:
         return measured
     reports = tuple(r.model_copy(update={"newly_red": ()}) for r in measured.reports)
-    return Measured(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
+    return RunsResult(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
 
 
 async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str, cause: RootCause) -> PhaseResult:
@@ -185,7 +185,7 @@ async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str
 
 async def record_dry_run(crew: OpContext, candidate: Candidate) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
-    blob = await crew.record.ledger.put_blob(without_secrets(candidate).model_dump_json().encode())
+    blob = await crew.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
     await crew.record.note(DryRunKept(candidate=blob))
     return PhaseResult(
         kind=ResultKind.NO_CHANGE, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed"
@@ -201,7 +201,7 @@ def pending_review(op: Operation, change: AppliedChange, committed: Committed) -
 
 
 async def commit(
-    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, measured: Measured, reason: str
+    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, measured: RunsResult, reason: str
 ) -> PhaseResult:
     """Hooks, the intent entry, then the commit; not interruptible from the intent on."""
     shop, receipt = crew.shop, change.receipt

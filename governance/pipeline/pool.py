@@ -26,7 +26,7 @@ from ledger.vocabulary import Operation, OpOutcome, RootCause
 
 log = logging.getLogger(__name__)
 
-TAKING_UP_S = 10.0
+RESTORE_LIMIT_S = 10.0
 Reply = tuple[Answer | Literal["cancelled"], str, str]
 """The decision on a parked op, who made it, and the reason."""
 
@@ -63,8 +63,8 @@ class Pool:
         self._working = 0
         self.stopped = asyncio.Event()
         """Set once ``run`` is over."""
-        self._taken_up = asyncio.Event()  # set once the ops parked before the start are parked again
-        self._poor = 0  # workers waiting for budget
+        self._restored = asyncio.Event()  # set once the ops that were parked before a restart are parked again
+        self._waiting_for_budget = 0  # number of workers
 
     async def run(self) -> None:
         """Serve until stopped. Ops that were waiting for approval before a restart are parked first."""
@@ -75,7 +75,7 @@ class Pool:
                     self._waiting[request.op.id] = asyncio.get_running_loop().create_future()
                     await self._source.park(request.op.id)
                     group.create_task(self._wait_for_person(request), name=f"parked {request.op.id}")
-                self._taken_up.set()
+                self._restored.set()
                 workers = [group.create_task(self._worker(), name=f"worker {n}") for n in range(self._workers)]
                 await self._stopping.wait()
                 for worker in workers:
@@ -102,13 +102,13 @@ class Pool:
 
     async def decide(self, op_id: str, answer: Answer, *, by: str, reason: str = "") -> None:
         """Apply the owner's decision to a parked op. Raises ``ControlError`` when the op is not waiting."""
-        await self._until_taken_up()
+        await self._until_restored()
         self._reply(op_id, (answer, by, reason))
 
-    async def _until_taken_up(self) -> None:
-        """Wait (bounded) until the ops that were parked before the start are parked again."""
+    async def _until_restored(self) -> None:
+        """Wait (bounded) until the ops that were parked before a restart are parked again."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._taken_up.wait(), TAKING_UP_S)
+            await asyncio.wait_for(self._restored.wait(), RESTORE_LIMIT_S)
 
     def _reply(self, op_id: str, reply: Reply) -> None:
         future = self._waiting.get(op_id)
@@ -118,37 +118,37 @@ class Pool:
 
     async def cancel(self, op_id: str, reason: str) -> None:
         """Cancel an op for the owner, whether running or parked."""
-        await self._until_taken_up()
+        await self._until_restored()
         if op_id in self._waiting:
             self._reply(op_id, ("cancelled", "owner", reason))
             return
         self._orchestrator.cancel(op_id, RootCause.CANCELLED_BY_OWNER, reason)
 
     async def _worker(self) -> None:
-        me = asyncio.current_task()
-        while not self._stopping.is_set() and me is not None:
-            self._idle_workers.add(me)
+        this_worker = asyncio.current_task()
+        while not self._stopping.is_set() and this_worker is not None:
+            self._idle_workers.add(this_worker)
             if await self._budget.exhausted():
-                await self._wait_for_money()
+                await self._wait_for_budget()
                 continue
             op = await self._source.next()
-            self._idle_workers.discard(me)
+            self._idle_workers.discard(this_worker)
             self._working += 1
             try:
                 await self._work(op)
             except LeaseLost as error:  # the router decides about its signals; the other workers are not affected
                 log.warning("op %s: %s", op.id, error)
             finally:
-                self._rest()
+                self._end_work()
 
     async def _work(self, op: Operation) -> None:
         if await self._budget.exhausted():  # hours may have passed in next()
             await self._source.finish(op.id, OpOutcome.CANCELLED, cause=RootCause.BUDGET_EXHAUSTED, retry=True)
             return
         await self._source.started(op.id)
-        await self._settle(await self._alive(op, self._orchestrator.run(op)))
+        await self._settle(await self._run_with_lease(op, self._orchestrator.run(op)))
 
-    async def _alive(self, op: Operation, work: Coroutine[Any, Any, Ending]) -> Ending:
+    async def _run_with_lease(self, op: Operation, work: Coroutine[Any, Any, Ending]) -> Ending:
         """Run ``work`` in this task and renew the op's lease meanwhile."""
         over = asyncio.Event()
         beat = asyncio.create_task(self._beat(op.id, over), name=f"lease {op.id}")
@@ -164,26 +164,26 @@ class Pool:
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), self._beat_s)
 
-    async def _wait_for_money(self) -> None:
+    async def _wait_for_budget(self) -> None:
         await Recorder(self._ledger).note(DayBudgetSpent())
         log.warning("budget.day_spent: no op begins until midnight UTC")
-        self._poor += 1
+        self._waiting_for_budget += 1
         try:
-            self._look_for_money()
+            self._report_budget()
             await self._budget.refilled()  # an idle worker is cancelled when the pool stops
         finally:
-            self._poor -= 1
-            self._look_for_money()
+            self._waiting_for_budget -= 1
+            self._report_budget()
 
-    def _rest(self) -> None:
+    def _end_work(self) -> None:
         self._working -= 1
-        self._look_for_money()
+        self._report_budget()
 
-    def _look_for_money(self) -> None:
-        if self._poor and not self._working:
-            self._reports.penniless.set()
+    def _report_budget(self) -> None:
+        if self._waiting_for_budget and not self._working:
+            self._reports.out_of_budget.set()
         else:
-            self._reports.penniless.clear()
+            self._reports.out_of_budget.clear()
 
     async def _settle(self, ending: Ending) -> None:
         if ending.request is not None:
@@ -205,18 +205,18 @@ class Pool:
         try:
             reply = await asyncio.wait_for(future, max(0.0, self._inbox.seconds_left(request)))
         except TimeoutError:
-            reply = ("expired", "nobody", "nobody answered in time")
+            reply = ("expired", "nobody", "no answer in time")
         except asyncio.CancelledError:
-            return  # stopping: it stays parked in the ledger
+            return  # the pool stops: the op stays parked in the ledger
         finally:
             del self._waiting[op.id]
         self._working += 1
         try:
-            await self._settle(await self._answered(request, reply))
+            await self._settle(await self._apply_decision(request, reply))
         finally:
-            self._rest()
+            self._end_work()
 
-    async def _answered(self, request: ApprovalRequest, reply: Reply) -> Ending:
+    async def _apply_decision(self, request: ApprovalRequest, reply: Reply) -> Ending:
         op, generation = request.op, request.dossier.generation
         answer, by, reason = reply
         if answer == "cancelled":  # no judgement of the diff; the terminal entry also removes the request
@@ -230,6 +230,6 @@ class Pool:
         if final == "approved":
             await self._source.unpark(op.id)
             approval = Approval(decision="approved", by=by, at=stamp(self._clock.now()))
-            return await self._alive(op, self._orchestrator.resume(request, approval))
+            return await self._run_with_lease(op, self._orchestrator.resume(request, approval))
         cause = RootCause.APPROVAL_REJECTED if final == "rejected" else RootCause.APPROVAL_EXPIRED
         return await self._orchestrator.reject(request, cause=cause, reason=reason or f"{final} by {by}")

@@ -14,12 +14,12 @@ KEPT_ENDINGS = 64
 class WorkReports:
     """``ended``: the newest endings of ops; when full, the oldest is dropped.
 
-    ``penniless`` is set while no op runs because the day's budget is spent.
+    ``out_of_budget`` is set while no op runs because the day's budget is spent.
     """
 
     def __init__(self) -> None:
         self.ended: asyncio.Queue[Ending] = asyncio.Queue(KEPT_ENDINGS)
-        self.penniless = asyncio.Event()
+        self.out_of_budget = asyncio.Event()
 
     def add(self, ending: Ending) -> None:
         """Report how an op ended."""

@@ -17,7 +17,7 @@ from ledger.errors import PolicyRefused
 from ledger.ids import sha256_hex
 from ledger.vocabulary import Edit, EditKind, TestResult, TestRun
 from tools.edits.diffs import HUNK
-from tools.testing.localisation.missing import classes_of, files_of, members, modules_of
+from tools.testing.localisation.missing import classes_of, files_of, member_names, modules_of
 from tools.testing.localisation.ranking import Suspicion, rank
 from tools.testing.report.verdict import IMPORT_TIME
 from tools.workspace import Workspace
@@ -199,7 +199,7 @@ def offered_by(
     texts = [decode(data) for path in sorted(paths) if (data := read_original(workspace, path)) is not None]
     found = [name for text in texts if text is not None for name in module_names(ParsedFile(text))]
     trees = [source.tree for source in sources.values() if source.tree is not None] if classes else []
-    return tuple(dict.fromkeys([*found, *(name for tree in trees for name in members(tree, classes))]))
+    return tuple(dict.fromkeys([*found, *(name for tree in trees for name in member_names(tree, classes))]))
 
 
 def read_context(

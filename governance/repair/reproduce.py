@@ -10,7 +10,7 @@ from governance.repair.failure_context import FailureContext, changed_lines, rea
 from ledger.events.repair import FailureReproduced, FaultLocalised
 from ledger.vocabulary import Operation, RunStatus, TestResult, TestRun
 from tools.testing.runner import TestRunner
-from tools.testing.selection.names import stands_for
+from tools.testing.selection.names import includes_test
 from tools.workspace import Workspace
 
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
@@ -18,7 +18,7 @@ VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 def tests_without_result(op: Operation, run: TestRun) -> tuple[str, ...]:
     """The op's tests that have no result in a run. Pure."""
-    return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
+    return tuple(test for test in op.test_ids if not any(includes_test(test, result.id) for result in run.results))
 
 
 async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
@@ -40,7 +40,7 @@ async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[
                 run = await shop.runner.run(workspace, op.test_ids, coverage=traced, limit_s=limit)
             if run.status in VERDICTS:
                 break
-    failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
+    failing = tuple(r for r in run.red if any(includes_test(test, r.id) for test in op.test_ids))
     first = failing[0] if failing else None
     gone = run.status in VERDICTS and not failing and not tests_without_result(op, run)  # other red tests do not matter
     await crew.record.note(
@@ -83,7 +83,7 @@ async def localise_failure(
     recent = await recent_changes(op, crew, frozenset(executed) if known else None)
     ranked = crew.shop.settings.repair.localised
     ran = tuple(r.id for r in base.results)
-    narrow = all(any(stands_for(test, one) for test in op.test_ids) for one in ran)
+    narrow = all(any(includes_test(test, one) for test in op.test_ids) for one in ran)
     scene = await asyncio.to_thread(
         read_context, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
     )

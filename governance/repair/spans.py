@@ -1,4 +1,4 @@
-"""Holes for a model: spans of the source around suspicious lines. Pure."""
+"""Spans of source text around suspicious lines, which a model fills or a move replaces. Pure."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def lines_of(text: str) -> list[str]:
 
 
 class ParsedFile:
-    """A parsed Python file with character offsets. ``tree`` is None when it does not parse.
+    """A Python file with its syntax tree (None when it does not parse) and character offsets.
 
-    ``ran``: the tests' Python has run it. That may be newer than ours, so that a file we cannot parse may be valid.
+    ``ran``: the tests ran it, so it is valid, even if it does not parse here: their Python may be newer.
     """
 
     def __init__(self, text: str, *, ran: bool = False) -> None:
@@ -92,13 +92,13 @@ class ParsedFile:
         for line in self.lines:
             self._starts.append(self._starts[-1] + len(line))
         self.tree = parse(text)
-        self._shapes: dict[int, str] = {}  # syntax of functions by start offset; -1: of the file
+        self._shapes: dict[int, str] = {}  # syntax of functions by start offset; -1: the whole file
 
     def line_start(self, line: int) -> int:
         return self._starts[line - 1]
 
     def line_at(self, offset: int) -> int:
-        """The line that holds a character."""
+        """The line that contains the character at ``offset``."""
         return max(1, bisect_right(self._starts, offset, hi=len(self.lines)))
 
     def line_end(self, line: int) -> int:
@@ -111,7 +111,7 @@ class ParsedFile:
         return raw[: len(raw) - len(raw.lstrip(" \t"))]
 
     def offset(self, line: int, byte_column: int) -> int:
-        """``ast`` columns are UTF-8 bytes; offsets here are characters."""
+        """Character offset of a position in the syntax tree, whose columns count UTF-8 bytes."""
         raw = self.lines[line - 1].encode("utf-8")[:byte_column]
         return self._starts[line - 1] + len(raw.decode("utf-8", errors="ignore"))
 
@@ -138,41 +138,41 @@ class ParsedFile:
         return tuple((first_line(node), node.end_lineno or node.lineno) for node in self.outermost)
 
     def whole_function(self, span: Span) -> tuple[int, int] | None:
-        """First and last line of the outermost function that holds ``span``, decorators included."""
+        """First and last line of the outermost function that contains ``span``, decorators included."""
         for first, last in self._bounds:
             if self.line_start(first) <= span.start and span.end <= self.line_end(last):
                 return first, last
         return None
 
     def shape_with(self, span: Span, text: str) -> str:
-        """Identity of this file with ``text`` in ``span``: equal where only the layout differs.
+        """A key of this file with ``text`` in ``span``; changes that differ only in layout have the same key.
 
-        It is the syntax tree of the changed function, or of the file outside of functions; empty when that does not
+        It is the syntax tree of the changed function, or of the whole file for other code; empty when that does not
         parse or is unchanged. For a file in a newer Python it is the text.
         """
         if self._ran and self.tree is None:
-            filled = _plain(span.fill(self.text, text))
-            return filled if filled != _plain(self.text) else ""
+            filled = _strip_line_ends(span.fill(self.text, text))
+            return filled if filled != _strip_line_ends(self.text) else ""
         lines = self.whole_function(span)
         start, end = (self.line_start(lines[0]), self.line_end(lines[1])) if lines else (0, len(self.text))
         key = start if lines else -1
         if key not in self._shapes:
-            self._shapes[key] = _shape(self.text[start:end])
-        shape = _shape(f"{self.text[start : span.start]}{span.lead}{text}{span.tail}{self.text[span.end : end]}")
+            self._shapes[key] = _syntax_key(self.text[start:end])
+        shape = _syntax_key(f"{self.text[start : span.start]}{span.lead}{text}{span.tail}{self.text[span.end : end]}")
         return f"{start}:{shape}" if shape and shape != self._shapes[key] else ""
 
     def function_at(self, line: int) -> Function | None:
-        """The innermost function whose lines hold ``line``."""
+        """The innermost function that contains ``line``."""
         best: Function | None = None
         for node in self.statements:
-            if not isinstance(node, Function) or not _holds(node, line):
+            if not isinstance(node, Function) or not _contains_line(node, line):
                 continue
             if best is None or node.lineno >= best.lineno:
                 best = node
         return best
 
     def statement_at(self, line: int) -> tuple[int, int]:
-        """First and last line of the simple statement, or of the header of the compound one, that holds ``line``."""
+        """First and last line of the simple statement, or of the compound statement's header, at ``line``."""
         best = (line, line)
         size = len(self.lines) + 1
         for node in self.statements:
@@ -189,7 +189,7 @@ class ParsedFile:
         return best
 
 
-def _holds(node: ast.stmt, line: int) -> bool:
+def _contains_line(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
@@ -200,13 +200,14 @@ def replace_line(source: ParsedFile, line: int) -> Span:
 
 
 def insert_before(source: ParsedFile, line: int) -> Span:
+    """A new line before the statement at ``line``."""
     first, _ = source.statement_at(line)
     at = source.line_start(first)
     return Span(at, at, line, Move.BEFORE, lead=source.indent(first), tail="\n")
 
 
 def insert_after(source: ParsedFile, line: int) -> Span:
-    """After the statement; after the header of a compound statement, indented as its body."""
+    """A new line after the statement at ``line``; after a compound statement's header, indented as its body."""
     _, last = source.statement_at(line)
     at = source.line_end(last)
     following = source.indent(last + 1) if last < len(source.lines) and source.lines[last].strip() else ""
@@ -231,7 +232,7 @@ def insert_import(source: ParsedFile, line: int) -> Span:
 
 
 def replace_block(source: ParsedFile, line: int, count: int) -> Span | None:
-    """``count`` lines from the statement at ``line`` on, when they stay inside its function."""
+    """``count`` lines from the statement at ``line`` on; None if they reach beyond its function."""
     first, _ = source.statement_at(line)
     last = first + count - 1
     function = source.function_at(line)
@@ -258,7 +259,7 @@ def function_body(source: ParsedFile, line: int) -> Span | None:
 def expressions(source: ParsedFile, line: int) -> Iterator[Span]:
     """Single-line expressions on ``line``, larger ones first; at most :data:`MAX_EXPRESSIONS`."""
     found: dict[tuple[int, int], Span] = {}
-    for node in (node for top in _at(source, line) for node in ast.walk(top)):
+    for node in (node for top in _statements_at(source, line) for node in ast.walk(top)):
         if not isinstance(node, EXPRESSIONS) or node.lineno != line or node.end_lineno != line:
             continue
         if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Tuple) and isinstance(node.ctx, ast.Store):
@@ -268,19 +269,19 @@ def expressions(source: ParsedFile, line: int) -> Iterator[Span]:
     yield from sorted(found.values(), key=lambda s: (s.start - s.end, s.start))[:MAX_EXPRESSIONS]
 
 
-def _at(source: ParsedFile, line: int) -> Iterator[ast.stmt]:
-    """Statements of the module that hold ``line``."""
+def _statements_at(source: ParsedFile, line: int) -> Iterator[ast.stmt]:
+    """Top-level statements that contain ``line``."""
     return (
         node for node in (source.tree.body if source.tree else ()) if first_line(node) <= line <= (node.end_lineno or 0)
     )
 
 
-def _plain(text: str) -> str:
+def _strip_line_ends(text: str) -> str:
     """``text`` without trailing whitespace."""
     return "\n".join(line.rstrip() for line in lines_of(text.rstrip()))
 
 
-def _shape(text: str) -> str:
-    """The syntax tree as text; empty when it does not parse. Indented text is taken as a method."""
+def _syntax_key(text: str) -> str:
+    """The syntax tree as text; empty when it does not parse. Indented text is parsed as a block."""
     tree = parse(f"if 1:\n{text}" if text[:1] in (" ", "\t") else text)
     return (dump(tree) if tree is not None else None) or ""

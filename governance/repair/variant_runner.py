@@ -14,7 +14,7 @@ from governance.repair.settings import RepairSettings
 from ledger.vocabulary import Outcome, ProbeAnswer, RunStatus, TestResult, TestRun
 from tools.testing.report.verdict import IMPORT_TIME, TIME_LIMIT
 from tools.testing.runner import Changes, Functions, WarmTests
-from tools.testing.selection.names import stands_for
+from tools.testing.selection.names import includes_test
 from tools.workspace import Workspace
 
 FIRST_IDS, FIRST_MS = 4, 500
@@ -47,7 +47,7 @@ def passes(test: str, run: TestRun) -> bool:
     """Whether a test passed. A file's id (it was not collected) passes with all of its tests, at least one. Pure."""
     if "::" in test:
         return any(r.id == test and r.outcome is Outcome.PASSED for r in run.results)
-    own = [r for r in run.results if stands_for(test, r.id)]
+    own = [r for r in run.results if includes_test(test, r.id)]
     return bool(own) and not any(r.outcome.red for r in own) and any(r.outcome is Outcome.PASSED for r in own)
 
 

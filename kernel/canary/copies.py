@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-GRAM = 4  # tokens; runs of three repeat in any code, runs of five find the shortest cycles late
+GRAM = 4  # tokens; three repeat in any code, and with five the shortest cycles are found late
 MODULUS = (1 << 61) - 1
 BASE = 1_000_003
 LEAVING = pow(BASE, GRAM, MODULUS)
-SEAM = GRAM - 1  # tokens not matched where one copy ends and the next begins directly after it
+SEAM = GRAM - 1  # tokens without a match between one copy and the next that directly follows
 
 
 class CopyTracker:
-    """The copy that the end of the answer belongs to.
+    """Tracks whether the end of the answer is a copy of earlier tokens.
 
-    ``run``: its length in tokens of the answer (0 without one). ``own``: its original is in the answer, not in the
-    prompt. ``seen``: the last ``GRAM`` tokens occurred earlier in the answer. ``stale``: tokens of the run added since
-    the cycle closed, that is, since everything after the original was itself a copy. A prompt that ends inside a copy
-    (an answer already begun) is continued. The tables hold at most one entry a token.
+    ``run``: length of the copy in tokens of the answer (0 if there is none). ``own``: its original is in the answer,
+    not in the prompt. ``seen``: the last ``GRAM`` tokens occurred earlier in the answer. ``stale``: how many tokens ago
+    the answer became a cycle, that is, everything between the original and its copy is itself a copy. A copy may begin
+    in the prompt (an answer already begun). The tables hold at most one entry per token.
     """
 
     def __init__(self, prompt: Sequence[int] = ()) -> None:
         self._stream: list[int] = []
         self._prompt_grams: dict[int, int] = {}
         self._answer_grams: dict[int, int] = self._prompt_grams  # the prompt is read as if it were an answer
-        self._hash = self._length = self._barren = self._gap = 0
-        self._at = -1  # position of the token that would continue the copy
+        self._hash = self._length = self._copied = self._gap = 0
+        self._next = -1  # position of the token that would continue the copy
         self._prompt_length = 0  # set after the prompt is read
         for token in prompt:
             self.push(token)
@@ -46,30 +46,30 @@ class CopyTracker:
 
     def push(self, token: int) -> None:
         """Adds the next token of the stream."""
-        continues = self._at >= 0 and self._stream[self._at] == token
+        continues = self._next >= 0 and self._stream[self._next] == token
         key = self._roll(token)
         here = len(self._stream)
         if continues:
             self._length += 1
-            self._at += 1
+            self._next += 1
         else:
-            self._at = -1 if key is None else self._answer_grams.get(key, self._prompt_grams.get(key, -1))
-            self._length = GRAM if self._at >= 0 else 0
-        self._count_barren()
+            self._next = -1 if key is None else self._answer_grams.get(key, self._prompt_grams.get(key, -1))
+            self._length = GRAM if self._next >= 0 else 0
+        self._update_copied()
         self.seen = key in self._answer_grams
-        self.own = self._at > self._prompt_length
+        self.own = self._next > self._prompt_length
         self.run = min(self._length, here - self._prompt_length)
-        self.stale = max(min(self.run, self._barren - (here - self._at)), 0) if self.run else 0
+        self.stale = max(min(self.run, self._copied - (here - self._next)), 0) if self.run else 0
         if key is not None:
             self._answer_grams[key] = here
 
-    def _count_barren(self) -> None:
-        """Updates ``_barren``, the length of the stretch up to here that consists of copies only."""
+    def _update_copied(self) -> None:
+        """Updates ``_copied``, the number of latest tokens that consist of copies only."""
         self._gap = 0 if self._length else self._gap + 1
         if self._gap > SEAM:
-            self._barren = 0
+            self._copied = 0
         else:
-            self._barren = max(self._barren + 1, self._length)
+            self._copied = max(self._copied + 1, self._length)
 
     def _roll(self, token: int) -> int | None:
         """Hash of the last ``GRAM`` tokens including this one; None before there are that many."""

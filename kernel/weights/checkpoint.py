@@ -1,4 +1,4 @@
-"""Published weights of any kind: tensor names and shapes, and the interface that the converter reads."""
+"""Published weights in any file format: the expected tensors, and the interface from which the converter reads them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SHOWN = 3
 
 
 def published_shapes(config: LoopConfig) -> Shapes:
-    """Every tensor of a checkpoint of this decoder, outermost dimension first.
+    """Names and shapes of all tensors in a checkpoint of this decoder, named as in Hugging Face's classes.
 
-    A tied head has no tensor of its own. The names are those of the Hugging Face classes.
+    An output head that is tied to the embedding has no tensor of its own.
     """
     shapes: Shapes = {EMBEDDING: (config.vocabulary, config.width), FINAL_NORM: (config.width,)}
     for layer in range(config.layers):
@@ -53,18 +53,14 @@ def _layer_shapes(config: LoopConfig) -> Shapes:
 
 
 def expected_parameters(config: LoopConfig) -> int | None:
-    """Number of parameters of the published Ouro of this depth; None for any other decoder."""
+    """Number of parameters of the published Ouro model with this many layers; None for any other decoder."""
     if (config.family, config.width, config.vocabulary) != ("ouro", OURO_WIDTH, OURO_VOCABULARY):
         return None
     return OURO_PARAMETERS.get(config.layers)
 
 
 class Checkpoint(Protocol):
-    """Published weights under their published names, read by slices of rows; a vector of n numbers is one row of n
-    columns.
-
-    Reading is safe from several threads.
-    """
+    """Published weights, read by slices of rows; a vector is a single row. Reading is thread-safe."""
 
     @property
     def config(self) -> LoopConfig: ...
@@ -74,7 +70,7 @@ class Checkpoint(Protocol):
         """Shapes of the stored tensors, by published name."""
 
     def rows(self, name: str, first: int, count: int) -> Floats:
-        """Rows (count, columns) with exactly the stored numbers."""
+        """The stored numbers of some rows, without rounding: (count, columns)."""
 
     def codes(self, name: str, first: int, count: int) -> FourBitCodes | None:
         """The same rows as their stored four-bit codes; None when they are stored in another form."""
@@ -88,7 +84,7 @@ def check_tensors(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     expected = published_shapes(config)
     for problem, names in (
         ("The weights lack", expected.keys() - shapes.keys()),
-        ("The weights hold what the decoder does not have:", shapes.keys() - expected.keys()),
+        ("The weights have tensors that are not part of the decoder:", shapes.keys() - expected.keys()),
     ):
         if names:
             shown = sorted(names)
@@ -100,12 +96,12 @@ def check_tensors(config: LoopConfig, shapes: Mapping[str, tuple[int, ...]]) -> 
     for name, shape in expected.items():
         if shapes[name] != shape:
             raise OuroError(
-                f"The tensor {name} has the shape {list(shapes[name])}; the configuration says {list(shape)}.",
+                f"The tensor {name} has the shape {list(shapes[name])}; by the configuration it is {list(shape)}.",
                 remedy="The configuration belongs to other weights, or the file is damaged.",
             )
     wanted, found = expected_parameters(config), sum(map(prod, shapes.values()))
     if wanted is not None and found != wanted:
         raise OuroError(
-            f"The weights have {found:,} numbers; the published Ouro of {config.layers} layers has {wanted:,}.",
+            f"The weights have {found:,} parameters; the published Ouro of {config.layers} layers has {wanted:,}.",
             remedy="They are not the published ones: check their source.",
         )

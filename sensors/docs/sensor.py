@@ -1,4 +1,4 @@
-"""Missing docstrings, docstrings with outdated parameters, and pages that name removed code."""
+"""Sensor of stale documentation: missing docstrings, docstrings with outdated parameters, pages about removed code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sensors.python_source.syntax import is_own_python, is_test
 
 
 class DocStaleness(ChangedFiles[DocStalenessSettings]):
-    """What had no docstring when the sensor looked for the first time is left alone until its code changes."""
+    """Symbols without a docstring at the sensor's first look give no signal until their code changes."""
 
     spec = SPEC
     checks: ClassVar = {
@@ -35,7 +35,7 @@ class DocStaleness(ChangedFiles[DocStalenessSettings]):
         return is_page(path) or _is_public(path)
 
     async def find(self, look: Look) -> LookResult:
-        code, gone = await asyncio.to_thread(_of_code, look)
+        code, gone = await asyncio.to_thread(_split_code, look)
         found = await asyncio.to_thread(_find, code, self._settings.least_lines)
         if gone and self._settings.pages:
             await self._stale_pages(look, gone, found)
@@ -48,7 +48,7 @@ class DocStaleness(ChangedFiles[DocStalenessSettings]):
         small = [path for path, size in sizes.items() if size <= self._settings.largest_bytes]
         python = [path for path in small if path.endswith(".py")]
         if len(python) > self._settings.most_files:
-            found.problem = f"Pages are not looked at: there are more than {self._settings.most_files} Python files."
+            found.problem = f"Pages are not checked: there are more than {self._settings.most_files} Python files."
             return
         code = await files.read_many(python)
         pages = await files.read_many([path for path in small if is_page(path) and path not in look.compared])
@@ -60,8 +60,8 @@ def _is_public(path: str) -> bool:
     return is_own_python(path) and not is_test(path) and not any(part.startswith("_") for part in parts)
 
 
-def _of_code(look: Look) -> tuple[Look, list[Gone]]:
-    """Pure: the look without pages, and what is gone in it."""
+def _split_code(look: Look) -> tuple[Look, list[Gone]]:
+    """The part of the look that is public code, and the names that were removed from it. Pure."""
     now = {path: data for path, data in look.now.items() if _is_public(path)}
     before = {path: data for path, data in look.before.items() if _is_public(path)}
     compared = frozenset(filter(_is_public, look.compared))
@@ -69,7 +69,7 @@ def _of_code(look: Look) -> tuple[Look, list[Gone]]:
 
 
 def _find(look: Look, least_lines: int) -> LookResult:
-    """Pure. A symbol is unchanged when one of that name and code was in any of the files before."""
+    """Findings in public code. A symbol is unchanged if any earlier file had one of that name and code. Pure."""
     before = {(s.name, s.body) for data in look.before.values() for s in public_symbols(data)}
     names = {(path, s.name) for path, data in look.before.items() for s in public_symbols(data)}
     changed = {path: data for path, data in look.now.items() if path in look.compared}

@@ -1,7 +1,7 @@
-"""From samples to levels, states and a score. Pure.
+"""The machine's health from samples: a level for each part, a condition and a score. Pure.
 
-A level rises as soon as a number passes its ``enter`` and falls only when it is back past ``leave``: a number that
-trembles around a limit does not make the state flap.
+A level begins above its ``enter`` and ends below its ``leave`` (hysteresis), so that a value near a limit does not make
+the level flap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sensors.intake.pressure import Level, Pressure
 
 
 class Part(StrEnum):
-    """What is looked at."""
+    """Parts of the machine that are measured."""
 
     MEMORY = "memory"
     PROCESSOR = "processor"
@@ -30,7 +30,7 @@ class Part(StrEnum):
 
 
 class Condition(StrEnum):
-    """The named states: that of the part which is worst."""
+    """Condition of the machine, by the worst level of its parts."""
 
     HEALTHY = "HEALTHY"
     STRAINED = "STRAINED"
@@ -38,52 +38,52 @@ class Condition(StrEnum):
     CRITICAL = "CRITICAL"
 
 
-class LevelChange(NamedTuple):
-    """``level`` begins beyond ``enter`` and ends at ``leave``."""
+class LevelLimits(NamedTuple):
+    """Limits of a level: it begins above ``enter`` and ends at ``leave``."""
 
     level: Level
     enter: int
     leave: int
 
 
-Steps = tuple[LevelChange, ...]
+Limits = tuple[LevelLimits, ...]
 
-USED_BP: Final[Steps] = (
-    LevelChange(Level.ELEVATED, 8_500, 8_200),
-    LevelChange(Level.HIGH, 9_300, 9_000),
-    LevelChange(Level.CRITICAL, 9_700, 9_500),
+USED_BP: Final[Limits] = (
+    LevelLimits(Level.ELEVATED, 8_500, 8_200),
+    LevelLimits(Level.HIGH, 9_300, 9_000),
+    LevelLimits(Level.CRITICAL, 9_700, 9_500),
 )
-MEMORY_STALLED_BP: Final[Steps] = (
-    LevelChange(Level.ELEVATED, 1_000, 800),
-    LevelChange(Level.HIGH, 2_000, 1_500),
-    LevelChange(Level.CRITICAL, 4_000, 3_000),
+MEMORY_STALLED_BP: Final[Limits] = (
+    LevelLimits(Level.ELEVATED, 1_000, 800),
+    LevelLimits(Level.HIGH, 2_000, 1_500),
+    LevelLimits(Level.CRITICAL, 4_000, 3_000),
 )
-CPU_STALLED_BP: Final[Steps] = (
-    LevelChange(Level.ELEVATED, 4_000, 3_000),
-    LevelChange(Level.HIGH, 6_000, 4_500),
-    LevelChange(Level.CRITICAL, 9_500, 9_000),
+CPU_STALLED_BP: Final[Limits] = (
+    LevelLimits(Level.ELEVATED, 4_000, 3_000),
+    LevelLimits(Level.HIGH, 6_000, 4_500),
+    LevelLimits(Level.CRITICAL, 9_500, 9_000),
 )
 DISK_SHORT_MB: Final = 2_048
-"""With more free space than this nothing is short; what is missing to it is what the next steps count."""
-DISK_MISSING_MB: Final[Steps] = (
-    LevelChange(Level.ELEVATED, 0, -512),
-    LevelChange(Level.HIGH, 1_536, 1_280),
-    LevelChange(Level.CRITICAL, 1_948, 1_792),
+"""Enough free space; the limits below are for how much is missing to it."""
+DISK_MISSING_MB: Final[Limits] = (
+    LevelLimits(Level.ELEVATED, 0, -512),
+    LevelLimits(Level.HIGH, 1_536, 1_280),
+    LevelLimits(Level.CRITICAL, 1_948, 1_792),
 )
-DRAINED_BP: Final[Steps] = (LevelChange(Level.HIGH, 8_000, 7_500), LevelChange(Level.CRITICAL, 9_200, 9_000))
-LAG_MS: Final[Steps] = (
-    LevelChange(Level.ELEVATED, 50, 30),
-    LevelChange(Level.HIGH, 250, 150),
-    LevelChange(Level.CRITICAL, 1_000, 500),
+DRAINED_BP: Final[Limits] = (LevelLimits(Level.HIGH, 8_000, 7_500), LevelLimits(Level.CRITICAL, 9_200, 9_000))
+LAG_MS: Final[Limits] = (
+    LevelLimits(Level.ELEVATED, 50, 30),
+    LevelLimits(Level.HIGH, 250, 150),
+    LevelLimits(Level.CRITICAL, 1_000, 500),
 )
 COSTS: Final = MappingProxyType({Level.NORMAL: 0, Level.ELEVATED: 10, Level.HIGH: 30, Level.CRITICAL: 60})
-WELL: Final = MappingProxyType(dict.fromkeys(Part, Level.NORMAL))
+ALL_NORMAL: Final = MappingProxyType(dict.fromkeys(Part, Level.NORMAL))
 
 
 class Vitals(Frozen):
-    """What a sample comes to, with what was before it. ``score``: 100 where nothing presses, 0 is the least."""
+    """The levels of all parts. ``score``: from 100 (all normal) down to 0."""
 
-    levels: dict[Part, Level] = Field(default_factory=lambda: dict(WELL))
+    levels: dict[Part, Level] = Field(default_factory=lambda: dict(ALL_NORMAL))
 
     @property
     def worst(self) -> Level:
@@ -98,7 +98,7 @@ class Vitals(Frozen):
         return max(0, 100 - sum(COSTS[level] for level in self.levels.values()))
 
     def surroundings(self, *, burn_bp: int = 0) -> Pressure:
-        """What the governor goes by."""
+        """The input of the governor of intake. ``burn_bp``: share of the day's budget that is spent."""
         return Pressure(
             memory=self.levels[Part.MEMORY],
             cpu_pressed=self.levels[Part.PROCESSOR] >= Level.HIGH,
@@ -107,14 +107,14 @@ class Vitals(Frozen):
         )
 
 
-def level_of(value: int, before: Level, steps: Steps) -> Level:
-    """The highest level that ``value`` has entered, or that was there before and that it has not left."""
+def level_of(value: int, before: Level, steps: Limits) -> Level:
+    """The highest level that ``value`` enters, or that was reached before and is not left yet."""
     held = (s.level for s in steps if value > s.enter or (before >= s.level and value > s.leave))
     return max(held, default=Level.NORMAL)
 
 
-def judge_levels(sample: Sample, before: Mapping[Part, Level] = WELL) -> Vitals:
-    """The levels of a sample, after those of the one before it."""
+def judge_levels(sample: Sample, before: Mapping[Part, Level] = ALL_NORMAL) -> Vitals:
+    """The levels of a sample, given those of the sample before."""
     memory = before[Part.MEMORY]
     return Vitals(
         levels={
@@ -136,14 +136,14 @@ def _disk(free_mb: int | None, before: Level) -> Level:
 
 
 def _battery(sample: Sample, before: Level) -> Level:
-    """What is plugged in is well, however empty."""
+    """Normal while the machine is plugged in, however low the charge."""
     if not sample.charge.draining:
         return Level.NORMAL
     return max(Level.ELEVATED, level_of(WHOLE_BP - sample.charge.left_bp, before, DRAINED_BP))
 
 
 def describe_level(sample: Sample, part: Part) -> str:
-    """What was seen of a part, in words."""
+    """The measured values of a part as text."""
     return {
         Part.MEMORY: f"{_percent(sample.memory_left_bp)} left, waited for in {_percent(sample.memory_stalled_bp)}"
         " of the last minute",
@@ -151,7 +151,7 @@ def describe_level(sample: Sample, part: Part) -> str:
         Part.DISK: "not known" if sample.disk_free_mb is None else f"{sample.disk_free_mb} MB free",
         Part.BATTERY: f"drains, {_percent(sample.charge.left_bp)} left" if sample.charge.draining else "not in use",
         Part.LOOP: f"{sample.lag_ms} ms late",
-        Part.PROVIDER: sample.provider or "can be asked",
+        Part.PROVIDER: sample.provider or "available",
     }[part]
 
 

@@ -1,4 +1,4 @@
-"""The goals that are in force: read from HEAD whenever it is another commit, and recorded where they are used."""
+"""The owner's declared goals: read from the file in HEAD whenever HEAD moves, and recorded with decisions on them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NONE = Goals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoalsFile:
-    """An alignment for the record: ``fields`` of the decision, and the blob of goals that they name."""
+class AlignmentRecord:
+    """An alignment for the ledger: ``fields`` of the decision's entry, and the blob of goals that they name by hash."""
 
     points: int
     blob: bytes
@@ -28,7 +28,9 @@ class GoalsFile:
 
 
 class DeclaredGoals:
-    """A file that cannot be read declares nothing; :attr:`problem` has the reason."""
+    """The goals of the latest commit, and how far signals serve them. An unreadable file counts as no goals;
+    :attr:`problem` has the reason.
+    """
 
     def __init__(self, *, files: CommittedFilesPort | None, clock: Clock, redact: Redact = str) -> None:
         self.problem = ""
@@ -40,7 +42,7 @@ class DeclaredGoals:
         self._day: date | None = None
 
     async def refresh(self, head: str | None) -> bool:
-        """Read what HEAD declares. True when signals may be aligned otherwise than before: other goals, another day."""
+        """Read the goals at HEAD. True when alignments may have changed: other goals, or another day."""
         before, day = self._goals, self._today()
         if head is not None and head != self._read_at and self._files is not None:
             await self._read(self._files, head)
@@ -51,31 +53,31 @@ class DeclaredGoals:
     async def _read(self, files: CommittedFilesPort, head: str) -> None:
         try:
             data = (await files.read_many(head, [PATH])).get(PATH)
-        except OuroError as error:  # asked again at the next commit
+        except OuroError as error:  # read again at the next commit
             self._goals, self.problem = NONE, f"{PATH} cannot be read: {error}"
         else:
-            await asyncio.to_thread(self._take, data)
+            await asyncio.to_thread(self._parse, data)
         self._read_at = head
 
-    def _take(self, data: bytes | None) -> None:
+    def _parse(self, data: bytes | None) -> None:
         try:
             self._goals, self.problem = (goals_of(data, self._redact) if data is not None else NONE), ""
         except BadGoals as error:
-            self._goals, self.problem = NONE, f"{PATH} declares nothing: {error}"
+            self._goals, self.problem = NONE, f"{PATH} is ignored: {error}"
 
     def align(self, signal: Signal) -> Alignment:
-        """How far a signal serves what is declared, as of the last look."""
+        """How far a signal serves the goals, as of the last ``refresh``."""
         return alignment(self._goals, self._facts(signal)) if self._goals != NONE else Alignment()
 
-    def fields_for(self, signal: Signal) -> GoalsFile | None:
-        """What a decision keeps, so that its alignment can be made again; None where nothing is declared."""
+    def fields_for(self, signal: Signal) -> AlignmentRecord | None:
+        """What is recorded with a decision, so that its alignment can be replayed; None without goals."""
         if self._goals == NONE:
             return None
         goals, facts = self._goals, self._facts(signal)
         found = alignment(goals, facts)
         blob = canonical(goals.model_dump(mode="json"))
         fields = {"facts": facts.model_dump(mode="json"), "goals": sha256_hex(blob), "why": found.why}
-        return GoalsFile(points=found.points, blob=blob, fields=fields)
+        return AlignmentRecord(points=found.points, blob=blob, fields=fields)
 
     def _facts(self, signal: Signal) -> GoalFacts:
         return GoalFacts.of(signal, self._day or self._today())

@@ -18,7 +18,7 @@ from ledger.ids import new_op_id
 from ledger.tasks import run_to_completion
 from ledger.vocabulary import Decision, Operation, RootCause, Spend, State
 from sensors.intake.coalesce import companions, merge
-from sensors.intake.declared_goals import DeclaredGoals, GoalsFile
+from sensors.intake.declared_goals import AlignmentRecord, DeclaredGoals
 from sensors.intake.ending import after_end, after_unstarted, quarantined
 from sensors.intake.priority import priority
 from sensors.intake.queue import CLAIMED, NOTHING, QUARANTINED, DurableQueue, step
@@ -100,7 +100,12 @@ class LeaseManager:
         return old, new, lease
 
     async def _write_claim(
-        self, old: tuple[Item, ...], new: list[Item], lease: Lease, decided: PriorityDecided, told: GoalsFile | None
+        self,
+        old: tuple[Item, ...],
+        new: list[Item],
+        lease: Lease,
+        decided: PriorityDecided,
+        told: AlignmentRecord | None,
     ) -> None:
         decision = decided.draft(op_id=lease.op_id)
         try:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ledger.ids import sha256_hex
-from sensors.python_source.unreachable import Unreached, find_unreached, has_closed_branch
+from sensors.python_source.unreachable import UnreachableCode, find_unreachable, has_switched_off_branch
 
 AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 NAMED = AnyFunction | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
@@ -34,7 +34,7 @@ class Defined:
     nodes: int
     shape: str
     decorators: tuple[str, ...]
-    unreached: tuple[Unreached, ...]
+    unreached: tuple[UnreachableCode, ...]
     switched_off: bool
 
 
@@ -133,8 +133,8 @@ def _defined(name: str, node: AnyFunction, names: Mapping[str, str], path: str) 
         nodes=sum(1 for _ in ast.walk(node)),
         shape="" if written.implicit else sha256_hex("\n".join(written.parts)),
         decorators=tuple(map(last_name, node.decorator_list)),
-        unreached=find_unreached(node),
-        switched_off=has_closed_branch(node),
+        unreached=find_unreachable(node),
+        switched_off=has_switched_off_branch(node),
     )
 
 

@@ -1,4 +1,4 @@
-"""Statements that can never be carried out, whatever the values are. Pure."""
+"""Finds statements that can never run, such as those after a ``return``. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unreached:
-    """Statements after the end of their block: where they begin and end, what precedes them, their size."""
+class UnreachableCode:
+    """The rest of a block after a statement that ends it: first and last line, that statement's kind (``after``), and
+    the number of syntax nodes.
+    """
 
     line: int
     last: int
@@ -20,13 +22,13 @@ class Unreached:
     nodes: int
 
 
-def find_unreached(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Unreached, ...]:
-    """The dead ends of a function, in order, without those that a person leaves on purpose."""
-    return tuple(found for block in _blocks(function) if (found := _behind(block)) is not None)
+def find_unreachable(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[UnreachableCode, ...]:
+    """The unreachable code of a function in source order, without code that was disabled on purpose."""
+    return tuple(found for block in _blocks(function) if (found := _find_in_block(block)) is not None)
 
 
-def has_closed_branch(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether it holds a branch that a constant closes: ``if False:``."""
+def has_switched_off_branch(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether the function has a branch with a constant false condition: ``if False:``."""
     return any(isinstance(node, ast.If | ast.While) and _constant(node.test) is False for node in ast.walk(function))
 
 
@@ -39,13 +41,13 @@ def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
                 yield from _blocks(child)
 
 
-def _behind(block: list[ast.stmt]) -> Unreached | None:
+def _find_in_block(block: list[ast.stmt]) -> UnreachableCode | None:
     for at, statement in enumerate(block[:-1]):
         if _ends(statement):
             rest = block[at + 1 :]
-            if _parked(statement) or all(map(_on_purpose, rest)) or any(map(_makes_generator, rest)):
+            if _disables_rest(statement) or all(map(_is_marker, rest)) or any(map(_makes_generator, rest)):
                 return None
-            return Unreached(
+            return UnreachableCode(
                 line=rest[0].lineno,
                 last=rest[-1].end_lineno or rest[-1].lineno,
                 after=type(statement).__name__.lower(),
@@ -59,9 +61,11 @@ def _ends(statement: ast.stmt) -> bool:
     if isinstance(statement, JUMPS):
         return True
     if isinstance(statement, ast.If):
-        said = _constant(statement.test)
+        constant = _constant(statement.test)
         branches = (
-            [statement.body if said else statement.orelse] if said is not None else [statement.body, statement.orelse]
+            [statement.body if constant else statement.orelse]
+            if constant is not None
+            else [statement.body, statement.orelse]
         )
         return all(any(map(_ends, branch)) for branch in branches)
     if isinstance(statement, ast.While):
@@ -70,7 +74,7 @@ def _ends(statement: ast.stmt) -> bool:
 
 
 def _breaks(node: ast.AST) -> bool:
-    """Whether a ``break`` in it ends the loop around it."""
+    """Whether ``node`` has a ``break`` that ends the loop around ``node``."""
     if isinstance(node, ast.Break):
         return True
     if isinstance(node, SCOPES):
@@ -84,16 +88,16 @@ def _constant(test: ast.expr) -> bool | None:
     return bool(test.value) if isinstance(test, ast.Constant) else None
 
 
-def _parked(statement: ast.stmt) -> bool:
-    """``raise NotImplementedError`` and the like before code: somebody has put it aside knowingly."""
+def _disables_rest(statement: ast.stmt) -> bool:
+    """``raise NotImplementedError`` or ``AssertionError``: the code after it was disabled on purpose."""
     if not isinstance(statement, ast.Raise) or statement.exc is None:
         return False
     raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
     return isinstance(raised, ast.Name) and raised.id in ("NotImplementedError", "AssertionError")
 
 
-def _on_purpose(statement: ast.stmt) -> bool:
-    """A mark for readers and type checkers: nothing that anybody expects to be carried out."""
+def _is_marker(statement: ast.stmt) -> bool:
+    """A statement for readers or type checkers, which is not expected to run."""
     if isinstance(statement, ast.Pass | ast.Raise | ast.Assert):
         return True
     if isinstance(statement, ast.Return):
@@ -107,5 +111,5 @@ def _on_purpose(statement: ast.stmt) -> bool:
 
 
 def _makes_generator(statement: ast.stmt) -> bool:
-    """``return`` and then ``yield``: that is how an empty generator is written."""
+    """Has a ``yield``: after a ``return`` that makes the function an empty generator."""
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(statement))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.base import hoist
+from daemon.cli.base import move_global_options
 from daemon.control.messages import SubmitRequest, Submitted
 from daemon.control.server import ControlServer
 from daemon.control.token import renew
@@ -213,7 +213,7 @@ def test_every_command_shows_an_example() -> None:
     ],
 )
 def test_global_options_anywhere(words: list[str], front: list[str]) -> None:
-    assert hoist(words) == front
+    assert move_global_options(words) == front
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.lifecycle.initialise import InitStep, Wishes, initialise
+from daemon.lifecycle.initialise import InitOptions, InitStep, initialise
 from governance.changes.settings import ChangeSettings
 from governance.changes.signing import ensure_identity
 from ledger.errors import ConfigError
@@ -30,16 +30,16 @@ class Owner:
         return self.answer
 
 
-NO_WISH = Wishes()
+NO_OPTIONS = InitOptions()
 
 
 def init(
-    places: Places, site: Path | None = None, wishes: Wishes = NO_WISH, ask: Owner | None = None
+    places: Places, site: Path | None = None, options: InitOptions = NO_OPTIONS, ask: Owner | None = None
 ) -> list[InitStep]:
     def keys() -> Path:
         return ensure_identity(places, ChangeSettings()).key
 
-    return list(initialise(places, make_keys=keys, site_packages=site, wishes=wishes, ask=ask))
+    return list(initialise(places, make_keys=keys, site_packages=site, options=options, ask=ask))
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -71,18 +71,18 @@ def test_what_is_to_be_committed_is_not_hidden(places: Places, name: str) -> Non
 
 def test_nobody_to_ask_is_no_no(places: Places, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
-    assert "nobody to ask; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text
-    assert "as you wish" in init(places, tmp_path / "site", Wishes(plugin=False))[-1].text
+    assert "no terminal to ask at; `ouro init --yes`" in init(places, tmp_path / "site")[-1].text
+    assert "as you wish" in init(places, tmp_path / "site", InitOptions(plugin=False))[-1].text
     assert "as you wish" in init(places, tmp_path / "site", ask=Owner(False))[-1].text
 
 
 def test_again_changes_nothing(places: Places, tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
-    init(places, site, Wishes(plugin=True))
+    init(places, site, InitOptions(plugin=True))
     (places.repo / ".ouro" / "config.toml").write_text("# mine\n")
     before = listing(tmp_path)
-    steps = init(places, site, Wishes(plugin=True))
+    steps = init(places, site, InitOptions(plugin=True))
     assert not any(step.done for step in steps)
     assert listing(tmp_path) == before
 
@@ -103,7 +103,7 @@ def test_the_wake_up_needs_a_yes(
     site = tmp_path / "site"
     site.mkdir()
     owner = None if answer is None else Owner(answer)
-    init(places, site, Wishes(plugin=wish), owner)
+    init(places, site, InitOptions(plugin=wish), owner)
     assert bool(list(site.iterdir())) is written
     assert len(owner.questions if owner else []) == asked
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from daemon.record.optable import count_grades
 from daemon.views.render_calibration import calibration_block, picture, reliability
 from daemon.views.text import show
-from governance.grounding.calibration import Bin, Calibration, Share, Trusted
+from governance.grounding.calibration import Bin, Calibration, KindShare, TrustRow
 from ledger.events.grounding import About, ClaimOutcome, ClaimsGraded, Graded
 
 VIEW = Calibration(
@@ -15,13 +15,13 @@ VIEW = Calibration(
     closed=9,
     brier_bp=812,
     n=6,
-    shares=(Share(about=About.CONDITION, records=10, hits=6, misses=2, void=1, brier_bp=812, n=6),),
+    shares=(KindShare(about=About.CONDITION, records=10, hits=6, misses=2, void=1, brier_bp=812, n=6),),
     bins=(Bin(low_bp=2_000, n=2, mean_bp=2_500, hits=1), Bin(low_bp=9_000, n=4, mean_bp=9_900, hits=4)),
     ops=8,
     incidents=1,
     accepted=4,
     held=3,
-    trust=(Trusted(key="source test_failure", hits=6, n=8, trust_bp=7_000),),
+    trust=(TrustRow(key="source test_failure", hits=6, n=8, trust_bp=7_000),),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.lifecycle.service import waiting_for
-from daemon.views.scan_messages import name_ops_of_duplicates, uncommitted_notice
+from daemon.views.scan_messages import duplicate_notice, uncommitted_notice
 from kernel.provider import Capabilities
 from tests.daemon.scripted_api import OP
 
@@ -26,8 +26,8 @@ def test_what_is_not_looked_at(dirty: tuple[str, ...], eager: bool, told: str) -
 
 
 def test_a_duplicate_is_said_for_a_person() -> None:
-    assert name_ops_of_duplicates(("1c7f3a",)) == "The daemon is at it already: op-1c7f3a."
-    assert name_ops_of_duplicates(()) == "The daemon has it in its queue already."
+    assert duplicate_notice(("1c7f3a",)) == "The daemon is at it already: op-1c7f3a."
+    assert duplicate_notice(()) == "The daemon has it in its queue already."
 
 
 def test_who_takes_a_goal_in_words() -> None:

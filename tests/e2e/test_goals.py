@@ -27,7 +27,7 @@ async def test_goals_order_the_queue_and_the_posture_stands_in_the_prompt(tmp_pa
     assert {each.value for each in Posture} == set(prompts.POSTURES)
     async with served(config_for(tmp_path, repo, **QUICK), model, watch=True) as (service, api):
         notes = (await api.status()).notes
-        assert any(note.startswith(f"{GOALS} declares nothing: goal.0") for note in notes), notes
+        assert any(note.startswith(f"{GOALS} is ignored: goal.0") for note in notes), notes
         await api.posture(PostureRequest(action="set", name=Posture.HARDEN, hours=1, why=ORDER))
         asked = commit(repo, "Speed up totals", {CART: PLUS, GOALS: DECLARED})
         ending = await ended(service.core)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.control.messages import OpRef
 from daemon.record.replay import replay
-from governance.grounding.claim_verdict import THIN
+from governance.grounding.claim_verdict import TOO_FEW_SOURCES
 from governance.pipeline.dossier import COLLAPSE_RULE
 from kernel.canary import CollapseDetected
 from kernel.provider import Done, Event, InfillAnswer, InfillRequest, Limits, Message, Report, ToolSchema
@@ -127,7 +127,7 @@ async def test_a_restless_answer_stands_on_more_or_is_asked_about(tmp_path: Path
         assert ending.state is OpOutcome.COMPLETE, ending.reason
     assert [(j["stand"], j["min_sources"]) for j in judged] == [("reground", 10), ("ask", 10)]
     assert {d["asked"]["budget_scale_milli"] for d in decided if d["purpose"] == "generate"} == {507}
-    assert (entry.payload["why"], entry.payload["number"]) == (THIN, 0)
+    assert (entry.payload["why"], entry.payload["number"]) == (TOO_FEW_SOURCES, 0)
     assert len(judged[1]["facts"]["sources"]) > len(judged[0]["facts"]["sources"]), "the second look found the history"
     assert "a person is asked" in told and "it stands on too little" in " ".join(waiting.dossier.gating.reasons)  # type: ignore[union-attr]
 

@@ -139,10 +139,10 @@ BOUND = """
 import sys
 from pathlib import Path
 from ledger.places import HostEnv
-from ledger.programs import find_program, identities
+from ledger.programs import find_program, folder_identities
 repo, point = map(Path, sys.argv[1:])
 print(find_program("tool", HostEnv(variables={}, path=str(point))))
-print(find_program("tool", HostEnv(variables={}, path=str(point), repository=identities([repo]))))
+print(find_program("tool", HostEnv(variables={}, path=str(point), repository=folder_identities([repo]))))
 """
 
 

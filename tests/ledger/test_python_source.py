@@ -99,8 +99,8 @@ def test_whoever_reads_python_reads_any(shape: str, tmp_path: Path) -> None:
     tree = parse(data)
     if tree is not None:
         find_test_skips(None, tree)
-    for look in (ranking.assignments, ranking.at_import, ranking.functions):
-        look(ranking._parsed(data))
+    for look in (ranking.assignments, ranking.lines_at_import, ranking.functions):
+        look(ranking._parse_or_empty(data))
     assert (parse_python(data) is None) == (tree is None)
     required_assertions({"t.py": tree}, "t.py::test_x", {"t.py": (1,)})
     _parses("python", text)

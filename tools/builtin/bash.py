@@ -98,7 +98,7 @@ class Bash(Tool[BashArguments]):
         context, settings = call.context, self._settings
         return Aftermath(
             context.workspace,
-            judged=call.judged,
+            judged=call.judge_write,
             known=lambda path: path in context.reads or path in context.written,
             written=context.written,
             mounts=runner.mounted(context.workspace),

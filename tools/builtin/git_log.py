@@ -1,4 +1,4 @@
-"""git_log: recent commits of the op's base, of one file where a path is given."""
+"""git_log: recent commits up to the op's base, of the whole repository or one path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN_FILES = 8
 class GitLogArguments(Arguments):
     """Arguments of git_log."""
 
-    path: RepoPath = Field("", description="file or folder; the whole repository when left out")
+    path: RepoPath = Field("", description="file or folder; default: the whole repository")
     limit: int = Field(10, ge=1, le=50, description="how many commits")
 
 
@@ -41,12 +41,12 @@ class GitLog(Tool[GitLogArguments]):
 
     async def run(self, arguments: GitLogArguments, call: Call) -> str:
         git, commit = call.context.git, call.context.workspace.commit
-        rows = await asyncio.to_thread(_walk, git, commit, arguments, call.visible)
+        rows = await asyncio.to_thread(_log_rows, git, commit, arguments, call.visible)
         return "\n".join(rows) or Nothing(f"No commit touched {arguments.path or 'anything'}.")
 
 
-def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
-    """Rows of the log; blocks. Opens and closes the repository: GitPython keeps child processes while it is open."""
+def _log_rows(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[str], bool]) -> list[str]:
+    """Rows of the log. Blocking. The repository is closed again, since an open one keeps git processes alive."""
     rows = []
     with git.opened() as opened:
         from git.exc import GitError  # only now: `opened` imports GitPython safely
@@ -63,7 +63,7 @@ def _walk(git: Git, commit: str, arguments: GitLogArguments, visible: Callable[[
 
 
 def _date_of(commit: Commit) -> str:
-    """The commit's time in UTC; git stores any number, even one beyond the calendar."""
+    """The commit's time in UTC, if it is valid: git stores any number."""
     try:
         return stamp(commit.committed_datetime.astimezone(UTC))
     except (ValueError, OverflowError, OSError):

@@ -51,7 +51,7 @@ class WebFetch(Tool[WebFetchArguments]):
         return (target_of(arguments.url).netloc,)
 
     async def run(self, arguments: WebFetchArguments, call: Call) -> str:
-        page = await self._fetcher.get(target_of(arguments.url), call.reachable)
+        page = await self._fetcher.get(target_of(arguments.url), call.judge_host)
         text = await asyncio.to_thread(readable, page.data, page.kind, page.charset)
         shown = text[arguments.start : arguments.start + SHOWN_CHARS]
         end = arguments.start + len(shown)
@@ -97,7 +97,7 @@ class WebSearch(Tool[WebSearchArguments]):
         return target_of(f"{self._endpoint}{joint}{urlencode({'q': arguments.query, 'format': 'json'})}")
 
     async def run(self, arguments: WebSearchArguments, call: Call) -> str:
-        page = await self._fetcher.get(self._target(arguments), call.reachable)
+        page = await self._fetcher.get(self._target(arguments), call.judge_host)
         rows = await asyncio.to_thread(read_results, page)
         blocks = [_block(number, row) for number, row in enumerate(rows[: self._results], 1)]
         return "\n".join(blocks) or "Nothing was found."

@@ -15,7 +15,7 @@ class WriteFileArguments(Arguments):
     """Arguments of write_file."""
 
     path: RepoPath = Field(min_length=1, description="file, relative to the top of the repository")
-    content: str = Field(description="all lines of the file; the last one is ended for you")
+    content: str = Field(description="the whole content; a newline is added at its end if missing")
 
 
 class WriteFile(Tool[WriteFileArguments]):

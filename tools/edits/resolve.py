@@ -1,4 +1,4 @@
-"""From parsed edits to checked ones: each search text must match exactly once in the file that was read."""
+"""Applies parsed edits to file contents in memory. The search text of an edit must match exactly once in its file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_PAIRS = 1_000_000  # of old and new lines that difflib may compare
 
 
 class _Refused(Exception):
-    """Carries a problem out of nested calls; ends one part."""
+    """A problem that makes one part of the edits invalid."""
 
     def __init__(self, rule: str, text: str) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class _Refused(Exception):
 
 @dataclass
 class _State:
-    """Files before any part (``first``) and after the parts so far (``now``). None: there is no such file."""
+    """File contents before all parts (``first``) and after the parts so far (``now``). None: no such file."""
 
     read: Read
     first: dict[str, bytes | None] = field(default_factory=dict)
@@ -77,15 +77,19 @@ def resolve(
     problems = list(parsed.problems)
     for part in parsed.parts:
         try:
-            _contained(part)
+            _check_path(part)
             _apply(part, state)
         except _Refused as refused:
             problems.append(EditProblem(path=part.path, rule=refused.rule, text=refused.text))
     if problems:
         return EditProblems(problems=tuple(problems))
-    edits = _edits(state, modes or {}, rationale)
+    edits = _changed_files(state, modes or {}, rationale)
     if not edits:
-        empty = "the answer holds no edit." if not parsed.parts else "the edits change nothing: the files stand so."
+        empty = (
+            "the answer holds no edit."
+            if not parsed.parts
+            else "the edits change nothing: the files already have this text."
+        )
         return EditProblems(problems=(EditProblem(path="", rule="edits.nothing", text=empty),))
     return edits
 
@@ -101,7 +105,7 @@ def make_edit(
     return Edit(path=path, kind=kind, before=seen, after=after, mode=mode, rationale=rationale)
 
 
-def _edits(state: _State, modes: Mapping[str, int], rationale: str) -> tuple[Edit, ...]:
+def _changed_files(state: _State, modes: Mapping[str, int], rationale: str) -> tuple[Edit, ...]:
     edits = []
     moved_away = set(state.renamed.values())
     for path, after in state.now.items():
@@ -129,24 +133,24 @@ def _edits(state: _State, modes: Mapping[str, int], rationale: str) -> tuple[Edi
     return tuple(edits)
 
 
-def _contained(part: Part) -> None:
+def _check_path(part: Part) -> None:
     """Raises ``_Refused`` for a path outside the repository, before anything is read."""
     names = [part.old, part.new] if isinstance(part, FileDiff) else [part.path]
     for name in names:
         if name is not None and (not name or name.startswith("/") or ".." in name.split("/") or "\0" in name):
-            raise _Refused("outside", "the path is not one inside the repository.")
+            raise _Refused("outside", "the path is not inside the repository.")
 
 
 def _apply(part: Part, state: _State) -> None:
     if isinstance(part, WholeFile):
-        _whole(part, state)
+        _apply_whole(part, state)
     elif isinstance(part, Replacement):
-        _replacement(part, state)
+        _apply_replacement(part, state)
     else:
-        _diff(part, state)
+        _apply_diff(part, state)
 
 
-def _whole(part: WholeFile, state: _State) -> None:
+def _apply_whole(part: WholeFile, state: _State) -> None:
     lines = tuple(Line(body, "\n") for body in part.lines)
     if state.get(part.path) is None:
         state.put(part.path, FileText(lines))
@@ -156,7 +160,7 @@ def _whole(part: WholeFile, state: _State) -> None:
     state.put(part.path, text.with_lines(tuple(Line(line.body, newline) for line in lines)))
 
 
-def _replacement(part: Replacement, state: _State) -> None:
+def _apply_replacement(part: Replacement, state: _State) -> None:
     reading = part.readings[0]
     if not any(line.strip() for line in reading.search) and not state.get(part.path):
         state.put(part.path, FileText(tuple(Line(body, "\n") for body in reading.replace)))
@@ -167,7 +171,7 @@ def _replacement(part: Replacement, state: _State) -> None:
     hits = [(split, find(text.bodies, split.search)) for split in part.readings]
     single = [(split, found[0]) for split, found in hits if len(found) == 1]
     if single:
-        # A search text with a divider line that still matches is no accident: the longest reading is meant.
+        # A search text that contains a divider line and matches all the same is intended: take the longest reading.
         split, found = max(single, key=lambda hit: len(hit[0].search))
         state.put(part.path, _splice(text, found, split))
         return
@@ -177,13 +181,13 @@ def _replacement(part: Replacement, state: _State) -> None:
     raise _Refused("not_found", not_found(text.bodies, reading.search))
 
 
-def _diff(part: FileDiff, state: _State) -> None:
+def _apply_diff(part: FileDiff, state: _State) -> None:
     if part.old is None:
         if state.get(part.path) is not None:
             raise _Refused("exists", "the diff creates the file, but it exists already.")
         bodies = [line for hunk in part.hunks for line in hunk.new]
         bare = bool(part.hunks) and part.hunks[-1].new_ends_bare
-        state.put(part.path, FileText(_ended(bodies, bare)))
+        state.put(part.path, FileText(_with_newlines(bodies, bare)))
         return
     if part.new is None:
         state.text(part.old)
@@ -201,7 +205,7 @@ def _diff(part: FileDiff, state: _State) -> None:
     state.put(part.new, text)
 
 
-def _ended(bodies: Sequence[str], bare: bool) -> tuple[Line, ...]:
+def _with_newlines(bodies: Sequence[str], bare: bool) -> tuple[Line, ...]:
     lines = [Line(body, "\n") for body in bodies]
     if lines and bare:
         lines[-1] = Line(lines[-1].body, "")
@@ -213,7 +217,7 @@ def _apply_hunk(text: FileText, hunk: Hunk, moved: int) -> tuple[FileText, int]:
     if not hunk.old:
         if text.lines:
             raise _Refused("no_context", "a hunk has no context lines; quote at least one line around the insertion.")
-        return text.with_lines(_ended(hunk.new, hunk.new_ends_bare)), moved + len(hunk.new)
+        return text.with_lines(_with_newlines(hunk.new, hunk.new_ends_bare)), moved + len(hunk.new)
     found = find(text.bodies, hunk.old)
     if not found:
         raise _Refused("not_found", not_found(text.bodies, hunk.old))
@@ -241,18 +245,18 @@ def _splice(text: FileText, found: BlockMatch, split: Split) -> FileText:
             continue
         for offset, body in enumerate(split.replace[b0:b1]):
             replaced = old[a0 + offset].end if a0 + offset < a1 else ""
-            lines.append(Line(_moved(body, found.shift), replaced or newline))
+            lines.append(Line(_reindented(body, found.shift), replaced or newline))
     if old and not old[-1].end and lines:
         lines = [*(Line(line.body, line.end or newline) for line in lines[:-1]), Line(lines[-1].body, "")]
     return text.with_lines(text.lines[: found.start] + tuple(lines) + text.lines[found.start + len(old) :])
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
-    """Opcodes as difflib's. With more than ``MOST_PAIRS`` only common head and tail match: difflib is quadratic."""
+    """Opcodes of difflib, which is quadratic: above ``MOST_PAIRS`` only the common head and tail are matched."""
     if len(old) * len(new) <= MOST_PAIRS:
         return difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    head = _alike(old, new)
-    tail = _alike(old[head:][::-1], new[head:][::-1])
+    head = _common_head(old, new)
+    tail = _common_head(old[head:][::-1], new[head:][::-1])
     return [
         ("equal", 0, head, 0, head),
         ("replace", head, len(old) - tail, head, len(new) - tail),
@@ -260,13 +264,13 @@ def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int,
     ]
 
 
-def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+def _common_head(one: Sequence[str], other: Sequence[str]) -> int:
     """Number of equal lines at the start of both."""
     least = min(len(one), len(other))
     return next((at for at in range(least) if one[at] != other[at]), least)
 
 
-def _moved(body: str, shift: Shift) -> str:
+def _reindented(body: str, shift: Shift) -> str:
     moved = shift.apply(body)
     if moved is None:
         raise _Refused("indent", f"the new line {body!r} is indented less than the shift of the search text allows.")

@@ -1,4 +1,4 @@
-"""Removal of malformed tools from a server's list before the SDK parses it: one such tool makes it reject the list.
+"""Removes malformed tools from a server's list before the SDK parses it, which rejects the whole list for one of them.
 
 Of each tool only the validated members are kept: name, description and argument schema.
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 KEPT = ("name", "description", "inputSchema")
 STRICTEST = "2025-11-25"
-"""Of the protocol's versions the one that asks most of a tool."""
-AT_ONCE, A_SECOND = 1000, 100
-"""Messages that are read as fast as they come; then no more of them than this."""
+"""The protocol version with the strictest schema of a tool."""
+BURST, PER_SECOND = 1000, 100
+"""Rate limit of a server's messages."""
 
 
 def split_malformed(tools: list[Any]) -> tuple[list[dict[str, Any]], list[ListedTool]]:
@@ -49,18 +49,18 @@ def split_malformed(tools: list[Any]) -> tuple[list[dict[str, Any]], list[Listed
 def _why(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(visible(str(part), 40) for part in first["loc"][2:])  # after "tools" and its index
-    return visible(f"it is not told as MCP tells a tool: {f'{place}: ' if place else ''}{first['msg']}", 200)
+    return visible(f"it does not match MCP's schema of a tool: {f'{place}: ' if place else ''}{first['msg']}", 200)
 
 
 class Pace:
-    """Lets through ``at_once`` units as fast as they come, then ``a_second`` of them."""
+    """Token bucket: lets ``burst`` units through at once, then ``per_second``."""
 
-    def __init__(self, at_once: int, a_second: int) -> None:
-        self._most, self._rate = at_once, a_second
-        self._left, self._at = float(at_once), 0.0
+    def __init__(self, burst: int, per_second: int) -> None:
+        self._most, self._rate = burst, per_second
+        self._left, self._at = float(burst), 0.0
 
     async def keep(self, units: int = 1) -> None:
-        """Account for ``units``, and wait while more were taken than the pace allows."""
+        """Account for ``units``; waits when they exceed the rate."""
         now = asyncio.get_running_loop().time()
         self._left = min(self._most, self._left + (now - self._at) * self._rate) - units
         self._at = now
@@ -69,16 +69,16 @@ class Pace:
 
 
 class ListFilter:
-    """A transport that removes malformed tools from lists. ``take`` returns those removed since its last call."""
+    """A transport that removes malformed tools from lists, and keeps at most ``most`` of them for ``take``."""
 
     def __init__(self, transport: Transport, most: int) -> None:
         self._transport, self._most = transport, most
         self._stack = AsyncExitStack()
         self._out: list[ListedTool] = []
-        self._pace = Pace(AT_ONCE, A_SECOND)
+        self._pace = Pace(BURST, PER_SECOND)
 
     def take(self) -> list[ListedTool]:
-        """The removed tools, at most ``most``."""
+        """The tools removed since the last call."""
         out, self._out = self._out, []
         return out
 
@@ -92,7 +92,7 @@ class ListFilter:
         return await self._stack.__aexit__(kind, error, trace)
 
     async def filter_message(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
-        """Take out of an answer that lists tools what is no tool. A server that floods has to wait."""
+        """Remove malformed tools from an answer that lists tools. Waits when the server sends too fast."""
         await self._pace.keep()
         answer = message.message if isinstance(message, SessionMessage) else None
         tools = answer.result.get("tools") if isinstance(answer, JSONRPCResponse) else None

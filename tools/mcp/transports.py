@@ -1,4 +1,4 @@
-"""Transports to a server: a child in the sandbox, or a URL. A new one for every connection."""
+"""Transports to an MCP server: a child process in the sandbox, or a URL. Every connection gets a new one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mcp.client import Transport
 
 INSTALL = "In the clone of Ouroboros: `.venv/bin/pip install -c constraints/core.txt -e '.[mcp]'`."
-NO_SANDBOX = "No sandbox holds here, and a server that is a child of the daemon runs in one only."
+NO_SANDBOX = "No sandbox works on this machine, and a server is started as a child only in a sandbox."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTransport:
-    """A transport. ``reason`` returns why it ended, as far as it knows; ``secrets`` are those that the server gets."""
+    """A transport. ``reason`` returns why it ended, or "" if unknown; ``secrets`` are those that the server gets."""
 
     transport: Transport
     secrets: tuple[str, ...] = ()
@@ -45,14 +45,14 @@ class TransportFactory:
     bounds: McpSettings
     sandbox: Sandbox | None
 
-    async def open(self, settings: ServerSettings, over: Callable[[], None]) -> ServerTransport:
-        """A new transport to a server; ``over`` is called when the other side has gone.
+    async def open(self, settings: ServerSettings, on_end: Callable[[], None]) -> ServerTransport:
+        """A new transport to a server; ``on_end`` is called when a child process has ended.
 
         Raises ``ConfigError`` and ``SandboxMissing`` for faults that only the owner can fix.
         """
         if util.find_spec("mcp") is None:
             raise ConfigError("The MCP SDK is not installed.", remedy=INSTALL)
-        return await (self._http(settings) if settings.url else self._stdio(settings, over))
+        return await (self._http(settings) if settings.url else self._stdio(settings, on_end))
 
     async def _http(self, settings: ServerSettings) -> ServerTransport:
         headers = await asyncio.to_thread(headers_for, settings, self.lookup)
@@ -66,26 +66,26 @@ class TransportFactory:
         )
         return ServerTransport(transport=transport, secrets=secrets_in(settings, headers))
 
-    async def _stdio(self, settings: ServerSettings, over: Callable[[], None]) -> ServerTransport:
+    async def _stdio(self, settings: ServerSettings, on_end: Callable[[], None]) -> ServerTransport:
         sandbox = self.sandbox
         if sandbox is None:
             raise SandboxMissing(NO_SANDBOX, remedy="`ouro doctor` says what is missing.")
         secrets = variables_for(settings, self.lookup)
-        program, mounts = await asyncio.to_thread(self._seen, settings)
+        program, mounts = await asyncio.to_thread(self._program_and_mounts, settings)
         stdio: Any = await asyncio.to_thread(import_module, "tools.mcp.stdio")
 
         def job(talk: Talk) -> Job:
             return _job(settings, program, mounts, secrets, talk)
 
         transport = stdio.StdioTransport(
-            sandbox=sandbox, job=job, message_bytes=self.bounds.message_bytes, stop_s=self.bounds.stop_s, over=over
+            sandbox=sandbox, job=job, message_bytes=self.bounds.message_bytes, stop_s=self.bounds.stop_s, over=on_end
         )
         return ServerTransport(
             transport=transport, secrets=tuple(secrets.values()), reason=lambda: str(transport.reason)
         )
 
-    def _seen(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
-        """The program, and the folders that it sees besides the system's. Raises ``ConfigError``."""
+    def _program_and_mounts(self, settings: ServerSettings) -> tuple[str, tuple[Mount, ...]]:
+        """The program's path, and the mounts that it needs besides the system's. Raises ``ConfigError``."""
         try:
             program = find_program(settings.command, self.env)
         except ProgramMissing as error:
@@ -97,9 +97,9 @@ class TransportFactory:
         ours = self.places.own_folders
         wanted = [Path(path) for path in (*settings.readable, *((settings.cwd,) if settings.cwd else ()))]
         for path in wanted:
-            _refuse(path, ours, below_only=True)
+            _check_not_reserved(path, ours, below_only=True)
         for name in settings.writable:
-            _refuse(Path(name), (*ours, self.places.repo, self.places.common_dir, self.places.git_dir))
+            _check_not_reserved(Path(name), (*ours, self.places.repo, self.places.common_dir, self.places.git_dir))
         mounts = [Mount(source=path, target=path) for path in dict.fromkeys((*_needed_by(program), *wanted))]
         mounts += [Mount(source=Path(name), target=Path(name), writable=True) for name in settings.writable]
         return str(program), tuple(mounts)
@@ -140,12 +140,12 @@ def _is_python(prefix: Path) -> bool:
     return any(prefix.glob("lib/python3.*/os.py"))
 
 
-def _refuse(path: Path, kept: tuple[Path, ...], *, below_only: bool = False) -> None:
-    """Raises ``ConfigError`` for one of ``kept``, a folder in one, or (unless ``below_only``) a folder around one."""
+def _check_not_reserved(path: Path, reserved: tuple[Path, ...], *, below_only: bool = False) -> None:
+    """Raises ``ConfigError`` if ``path`` is one of ``reserved``, in one, or (unless ``below_only``) above one."""
     real = path.resolve()
-    for one in (place.resolve() for place in kept):
+    for one in (place.resolve() for place in reserved):
         if one in (real, *real.parents) or (not below_only and real in one.parents):
             raise ConfigError(
-                f"A server may not be given {str(path)!r}: the daemon keeps {str(one)!r} for itself.",
+                f"A server gets no access to {str(path)!r}: {str(one)!r} is reserved for the daemon.",
                 remedy="Name another folder in tools.mcp.servers.",
             )

@@ -1,4 +1,4 @@
-"""Runs one command through ``launcher.py``, which ends all that the command started, also when the daemon dies."""
+"""Runs one command through ``launcher.py``, which ends all processes of the command, even if the daemon dies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tools.sandbox.settings import SandboxSettings
 from tools.sandbox.types import Job
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-COMPILED = 16  # bytes of the head of a compiled module: magic number, flags, and when and how large the source was
+HEADER_BYTES = 16  # header of a compiled module: magic number, flags, and the source's time and size
 
 
 def folders_of_runs(runs: Path) -> tuple[Path, ...]:
@@ -42,19 +42,19 @@ def _remove_dead(runs: Path) -> None:
 
 @lru_cache
 def launcher() -> Path:
-    """The launcher as the interpreter keeps it compiled, where that is up to date: to compile it takes a while."""
+    """The launcher's compiled file if it is up to date, else its source, which takes longer to start."""
     compiled = Path(cache_from_source(str(LAUNCHER)))
     source = LAUNCHER.stat()
     wanted = MAGIC_NUMBER + struct.pack("<III", 0, int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
     try:
         with compiled.open("rb") as file:
-            return compiled if file.read(COMPILED) == wanted else LAUNCHER
+            return compiled if file.read(HEADER_BYTES) == wanted else LAUNCHER
     except OSError:
         return LAUNCHER
 
 
 def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSettings) -> Command:
-    """The launcher's own command line. The daemon's variables are not seen, but for the secrets of the job."""
+    """The command line of the launcher. Its environment has the secrets of the job only."""
     argv = [str(python), "-I", "-S", str(launcher()), encode_plan(plan)]
     if job.report_env is not None:
         argv += [job.report_env, REPORT_FD]
@@ -63,7 +63,7 @@ def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSe
         cwd=Path("/"),
         env=job.secrets,
         timeout_s=job.timeout_s,
-        grace_s=settings.gone_s,  # it is ours, and kills at once; killed itself it would leave who has left its group
+        grace_s=settings.gone_s,  # for the launcher to kill all: it finds also what left its group
         stdin=job.stdin,
         talk=job.talk,
         spool=job.spool,
@@ -77,9 +77,9 @@ def launch_command(job: Job, plan: RunPlan, *, python: Path, settings: SandboxSe
 
 
 async def launch(command: Callable[[int], Command], runs: Path) -> Finished:
-    """Run what ``command`` makes of a status descriptor. Raises ``SandboxError`` when it never came to the job.
+    """Run ``command``, built for a status descriptor. Raises ``SandboxError`` if the job was never started.
 
-    ``runs`` is how the path of its folder begins: a launcher that had to be killed has not removed it.
+    ``runs``: prefix of the paths of folders of runs; those of launchers that were killed are removed afterwards.
     """
     try:
         with status_pipe() as status:
@@ -88,9 +88,9 @@ async def launch(command: Callable[[int], Command], runs: Path) -> Finished:
     finally:
         await asyncio.to_thread(_remove_dead, runs)
     if not ready and not (finished.timed_out or finished.flooded):
-        said = finished.output.decode("utf-8", errors="replace").strip().splitlines()
+        lines = finished.output.decode("utf-8", errors="replace").strip().splitlines()
         raise SandboxError(
-            f"The sandbox could not be built: {said[-1] if said else f'exit code {finished.code}'}.",
+            f"The sandbox could not be built: {lines[-1] if lines else f'exit code {finished.code}'}.",
             remedy="`ouro doctor` shows which walls hold here.",
         )
     return finished

@@ -1,4 +1,5 @@
-"""Proves a sandbox on this machine: its production command line runs the attacks, and damage is looked for outside."""
+"""Tests a sandbox on this machine: runs attacks with the command line that is used in production, and looks for their
+damage from outside."""
 
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ from tools.sandbox.types import Job, Mount, Proof, Sandbox, Wall
 
 
 def interpreter() -> tuple[Path, tuple[Mount, ...]]:
-    """An interpreter that code inside can start, and the read-only mounts that it needs.
+    """A Python interpreter that can be started in the sandbox, and the read-only mounts that it needs.
 
-    It is the base of the daemon's own (a virtual environment's ``python`` is only a link to it). What lies below the
-    system folders is seen anyway.
+    It is the base of the daemon's interpreter (in a virtual environment ``python`` is only a link to it). System
+    folders are always mounted.
     """
     program = Path(os.path.realpath(sys.executable))
     needed = dict.fromkeys((Path(os.path.realpath(sys.base_prefix)), Path(os.path.realpath(sys.base_exec_prefix))))
@@ -36,7 +37,7 @@ def interpreter() -> tuple[Path, tuple[Mount, ...]]:
 
 
 async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> tuple[Proof, ...]:
-    """Attack every wall of ``sandbox``. Raises ``SandboxError`` or ``ChildFailed`` when the attacks cannot be run."""
+    """The result of an attack on each wall. Raises ``SandboxError`` or ``ChildFailed`` when attacks cannot be run."""
     program, mounts = interpreter()
     code = Path(attacks.__file__).read_text(encoding="utf-8")
     with prepare_bait(settings, places, program, mounts) as bait:
@@ -52,30 +53,30 @@ async def prove(sandbox: Sandbox, settings: SandboxSettings, places: Places) -> 
             report_env=REPORT,
         )
         finished = await sandbox.run(job)
-        damage = bait.damage()  # at once: surviving processes end soon
+        damage = bait.damage()  # immediately, because surviving processes end soon
         report = _report(sandbox, finished)
         damage = {**bait.visible_files(report["made"]), **damage}
-        # Sockets that others have where a mount shows them: a job with such a mount is confined otherwise.
-        beside = Mount(source=bait.served, target=bait.served, ours=True)
-        only = replace(job, argv=(*job.argv, Wall.UNIX_SOCKETS.value), mounts=(*job.mounts, beside))
-        served = _report(sandbox, await sandbox.run(only))
+        # Again for sockets in a mounted folder: a job with such a mount is confined by other means.
+        sockets = Mount(source=bait.served, target=bait.served, ours=True)
+        only_sockets = replace(job, argv=(*job.argv, Wall.UNIX_SOCKETS.value), mounts=(*job.mounts, sockets))
+        served = _report(sandbox, await sandbox.run(only_sockets))
         if served["answers"][Wall.UNIX_SOCKETS][0]:
             report["answers"][Wall.UNIX_SOCKETS] = served["answers"][Wall.UNIX_SOCKETS]
         return tuple(_judge(wall, report["answers"][wall], damage.get(wall)) for wall in Wall)
 
 
 def _report(sandbox: Sandbox, finished: Finished) -> dict[str, Any]:
-    """The report that the attacks have written."""
+    """The attacks' report. Raises ``SandboxError`` if there is none."""
     try:
         report: dict[str, Any] = read_json(finished.report)
     except ValueError:
-        said = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
-        why = "they did not end in time" if finished.timed_out else (said or [f"exit code {finished.code}"])[0]
-        raise SandboxError(f"The walls of {sandbox.name} could not be tried: {why}.") from None
+        last_line = finished.output.decode("utf-8", errors="replace").strip().splitlines()[-1:]
+        why = "they did not end in time" if finished.timed_out else (last_line or [f"exit code {finished.code}"])[0]
+        raise SandboxError(f"The walls of {sandbox.name} could not be tested: {why}.") from None
     return report
 
 
 def _judge(wall: Wall, answer: tuple[bool, str], damage: str | None) -> Proof:
-    """What was found outside counts more than what was seen inside."""
+    """The result for one wall; damage that was found outside outweighs the report of the attack inside."""
     broken, detail = answer
     return Proof(wall, False, damage) if damage else Proof(wall, not broken, detail)

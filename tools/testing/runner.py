@@ -29,7 +29,7 @@ from tools.testing.environment.detection import TestEnvironment
 from tools.testing.report.events import BASIC, BESIDES
 from tools.testing.report.verdict import TIME_LIMIT, join_runs, judge
 from tools.testing.report.watch import UNWATCHED, Watch, watch
-from tools.testing.selection.names import place_of
+from tools.testing.selection.names import pytest_argument
 from tools.testing.settings import TestSettings
 from tools.testing.warm import Ended, WarmProcess
 from tools.workspace import Workspace
@@ -519,7 +519,7 @@ def _text(name: str) -> str:
 
 def _placed(ids: Sequence[str]) -> tuple[str, ...] | None:
     """pytest's arguments; None for everything (all tests need a conftest at the top)."""
-    places = tuple(dict.fromkeys(place_of(test) for test in ids))
+    places = tuple(dict.fromkeys(pytest_argument(test) for test in ids))
     return places if all(places) else None
 
 

@@ -1,4 +1,4 @@
-"""Placeholders that a model wrote in place of existing code, and functions whose body was removed."""
+"""Finds placeholders that a model wrote in place of existing code, and functions whose body was removed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _REST = (
     r"(?:remains?|stays?|is|are)\s+(?:the\s+same|unchanged|as\s+before)|(?:code|lines)\s+(?:omitted|truncated|elided)"
 )
 COMMENT = r"(?:#|//|/\*|\*|--|;|<!--|%|\"\"\"|\{/\*)"
-# A comment with dots and words of leaving out, or one that is nothing but such words.
+# A comment with dots and words for omitted code ("... existing code"), or a comment of such words alone.
 MARKED = re.compile(rf"(?i){COMMENT}[^\n]{{0,40}}?(?:\.{{3}}|…|\(|\[)[^\n]{{0,40}}?(?:{_REST})")
-PURE = re.compile(
+ONLY_WORDS = re.compile(
     rf"(?i){COMMENT}\s*(?:keep\s+|the\s+)*(?:{_REST})"
     r"(?:\s+(?:here|goes here|below|above|remains?|unchanged|stays?|as is))*\s*[.…)\]]*\s*(?:\*/|-->)?\s*$"
 )
 BRACKETED = re.compile(rf"(?i)^\s*[\[(<{{]*\s*(?:\.{{3}}|…)?\s*(?:{_REST})[^\n]{{0,30}}?(?:\.{{3}}|…|[\])>}}])\s*$")
 DOTS = re.compile(r"^\s*(?:#|//|/\*|<!--|--)?\s*(?:\.{3}|…)\s*(?:\*/|-->)?\s*$")
-JUDGED_CHARS = 300  # such a mark is short; the patterns are not made for very long lines
+JUDGED_CHARS = 300  # a placeholder is short; the patterns are slow on very long lines
 DATA_DOTS = (".yml", ".yaml", ".md", ".rst", ".txt", ".pyi")
 ABSTRACT = frozenset({"overload", "abstractmethod"})
 
@@ -47,7 +47,7 @@ def find_elided_lines(path: str, before: bytes | None, after: bytes) -> tuple[in
 
 def _is_placeholder(line: str) -> bool:
     line = line.strip()[:JUDGED_CHARS]
-    return bool(MARKED.search(line) or PURE.search(line) or BRACKETED.match(line))
+    return bool(MARKED.search(line) or ONLY_WORDS.search(line) or BRACKETED.match(line))
 
 
 def _find_ellipses(tree: ast.Module, before: bytes | None, lines: tuple[AddedLine, ...]) -> set[int]:
@@ -96,14 +96,14 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _is_abstract(node: Function, owner: ast.ClassDef | None) -> bool:
-    """Whether a function may have no body: of a protocol, an overload, abstract."""
+    """Whether a function needs no body: it is abstract, an overload, or part of a protocol."""
     if any(_last_name(decorator) in ABSTRACT for decorator in node.decorator_list):
         return True
     return owner is not None and any(_last_name(base) == "Protocol" for base in owner.bases)
 
 
 def _is_dots(body: list[ast.stmt]) -> bool:
-    """A docstring at most, then ``...``."""
+    """True for a body of ``...``, with or without a docstring."""
     rest = [s for s in body if not _is_constant(s, str)]
     return len(rest) == 1 and _is_constant(rest[0], type(...))
 
@@ -113,7 +113,7 @@ def _is_constant(node: ast.stmt, kind: type) -> bool:
 
 
 def _is_hollow(node: Function) -> bool:
-    """True for a body of a docstring, ``pass``, ``...`` or a "not implemented" error alone."""
+    """True for a body of nothing but docstrings, ``pass``, ``...`` and "not implemented" errors."""
     return all(
         isinstance(s, ast.Pass)
         or _is_constant(s, str)

@@ -1,11 +1,11 @@
-"""Gate 20, the allow-list of unattended changes: all else needs an approval.
+"""Gate 20, the allow-list of unattended changes: any other change needs an approval; none is refused.
 
-Listed are small repairs of functions that are there: values of the function, computed from values of the function by
-operators, plain builtins, methods of builtin types and functions of the repository that reach nothing; conditions, and
-the errors that the file raises. Outside of functions: imports of harmless names, and plain data. What a function calls
-that may reach out, checks, keeps and catches has to stay; the daemon's own search may give what a function calls other
-arguments and conditions. Documentation and test data are NOTIFY_APPLY, and need an approval where passing tests
-complete the op: a test may read them. The gate refuses nothing.
+On the list are small repairs of existing functions. They may compute new values, but only from values that the function
+already has, with operators, plain builtins, methods of builtin types, and functions of the repository without effects;
+they may change conditions, and raise errors that the file raises already. What has to stay: calls with effects, checks,
+stores into objects, and ``except`` clauses; the daemon's own search may change the arguments and conditions of calls.
+Outside of functions the list has imports of harmless names and plain data. Documentation and test data are
+NOTIFY_APPLY, or need an approval where passing tests complete the op, because a test may read them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DIRECTIVE = re.compile(
     r"\.\.[ \t]+(?!(?:version(?:added|changed)|deprecated|note|warning|seealso)::)[\w:|-]+::|:\w[\w:]*:`|```"
     r"|\{[{%!]|>>>"
 )
-"""What makes a builder of documentation do something; the listed ones show text."""
+"""Markup that makes a documentation builder or doctest run something; the directives listed in it only show text."""
 
 
 class UnattendedFacts(Frozen):
@@ -56,7 +56,7 @@ class UnattendedFacts(Frozen):
 
 
 def check(facts: UnattendedFacts) -> Verdict:
-    """Raise the tier for the first thing that is not listed; the evidence names all."""
+    """Require approval for the first thing that is not on the list; the evidence contains every one."""
     kind = kind_of(facts.path)
     if facts.before == facts.after and facts.kind is EditKind.MODIFY and not facts.runs:
         return passed(NUMBER)
@@ -106,13 +106,14 @@ def _find_problems(facts: UnattendedFacts, after: bytes, kind: FileKind) -> Iter
         if facts.by_search:
             yield from (("text", what) for what in raw.commented(before, after))
         change = Change(facts.path, without_docstrings(old), without_docstrings(new))
-        told = revealed_values(facts.tests, facts.said)
-        yield from change.problems(told, frozenset(facts.known), by_search=facts.by_search)
+        revealed = revealed_values(facts.tests, facts.said)
+        yield from change.problems(revealed, frozenset(facts.known), by_search=facts.by_search)
 
 
 def _find_documentation_problems(old: ast.Module, new: ast.Module, *, by_search: bool) -> Iterator[Found]:
-    """What a file says of itself is run and read by some: examples, directives, and where the file asks for it. What
-    the search fills in is said by nobody who could be asked."""
+    """Changed documentation that tools execute (examples, directives) or that the file's code reads as ``__doc__``; of
+    the search's own changes every change of documentation.
+    """
     had, has = (set(_docstrings(tree)) for tree in (old, new))
     fresh = has - had
     names = (node for node in ast.walk(new) if isinstance(node, ast.Attribute | ast.Name))
@@ -136,7 +137,7 @@ def _docstrings(tree: ast.Module) -> Iterator[str]:
 
 
 def questions_about(path: str, before: bytes | None, after: bytes | None) -> tuple[str, ...]:
-    """What the gate would ask of the repository: whether what a changed function calls reaches nothing."""
+    """Questions about the rest of the repository: whether what a changed function calls has no effects."""
     old, new = (parse(data) if data is not None else None for data in (before, after))
     if old is None or new is None or kind_of(path) is not FileKind.SOURCE:
         return ()
@@ -147,7 +148,7 @@ def questions_about(path: str, before: bytes | None, after: bytes | None) -> tup
 
 
 def questions_about_candidate(candidate: Candidate, originals: Mapping[str, bytes | None]) -> frozenset[str]:
-    """What the gate has to know of the repository's other files: use of the imports and attributes that are new."""
+    """The questions about all edits of a candidate."""
     return frozenset(
         question
         for edit in candidate.edits
@@ -202,7 +203,7 @@ EXAMPLES: tuple[tuple[UnattendedFacts, Decision | Tier], ...] = (
 GATE = Gate(
     number=NUMBER,
     name="unattended changes",
-    summary="raises: whatever is not on the list of what may land with nobody there",
+    summary="raises: every change that is not on the list of unattended changes",
     subjects=(Subject.CANDIDATE,),
     facts=UnattendedFacts,
     check=check,

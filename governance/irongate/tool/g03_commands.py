@@ -1,9 +1,9 @@
-"""Gate 3, commands: a shell command is read to its last word, and every simple command in it must pass.
+"""Gate 3, commands: a shell command is parsed completely, and every simple command in it must pass.
 
-Denied: what cannot be read; what is only known when it runs, where that decides; rights of others; writing outside of
+Denied are: what cannot be parsed; deciding words that are computed at run time; other users' privileges; writes outside
 the workspace or to protected paths; and the classes destructive, network, git history, package install and process
-control. Only the classes can be allowed by the owner, for single commands. The sandbox is the wall; this gate gives an
-honest model an early answer, and leaves a hostile one less to try.
+control. The owner can allow only the classes, for single commands. The sandbox enforces all this; the gate gives an
+honest model an early answer, and a hostile one less to try.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from ledger.vocabulary import Decision, Frozen, Verdict
 
 NUMBER = 3
 ORDER = ("unparsable", "daemon", "privilege", "computed", "environment", "outside", "protected", *CLASSES)
-"""The rule that is named where several deny: those that cannot be lifted come first."""
+"""Precedence of rules when several deny; those that the owner cannot override come first."""
 
 
 class CommandFacts(Frozen):
-    """A command, the workspace's names, what was found on the way to the files that it writes, and the owner's word.
+    """A command, with the facts about files that it writes or names, and the owner's settings.
 
-    ``roots`` are absolute folders under which a command sees the workspace. ``allowed`` are patterns of single commands
-    that no class rule denies.
+    ``roots``: absolute folders at which the command sees the workspace. ``owner``, ``own``: protected path patterns of
+    the owner and of the daemon. ``allowed``: the owner's patterns of single commands that no class may deny.
     """
 
     command: str
     roots: tuple[str, ...] = ()
-    found: tuple[ContainmentFacts, ...] = ()  # of paths that are written
-    there: tuple[str, ...] = ()  # protected paths that are named and exist
+    found: tuple[ContainmentFacts, ...] = ()  # links on the way to written paths
+    there: tuple[str, ...] = ()  # protected paths in the command that exist
     owner: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
 
 
 def check(facts: CommandFacts) -> Verdict:
-    """Deny a command of which a part may not run; the verdict names the rule and the part."""
+    """Deny a command if any part of it may not run; the verdict has the rule and the part."""
     reading = read(facts.command)
     against = [finding for finding in reading.findings if not _is_allowed(finding, reading, facts)]
     against += _find_misplaced(reading, facts)
@@ -65,7 +65,7 @@ def gather(
     own: tuple[str, ...] = (),
     allowed: tuple[str, ...] = (),
 ) -> CommandFacts:
-    """Look at the files that the command writes or names. Blocks for a few status calls."""
+    """The facts about a command, with the state of the files that it writes or names. Does blocking file access."""
     roots = tuple(dict.fromkeys(place for place in (seen_at, root) if place))
     facts = CommandFacts(command=command, roots=roots, owner=owner, own=own, allowed=allowed)
     if not root:
@@ -79,12 +79,12 @@ def gather(
 
 
 def segments(command: str) -> tuple[str, ...]:
-    """The simple commands of ``command``, as the owner's patterns are compared with them."""
+    """The simple commands in ``command``, in the form that the owner's patterns match."""
     return tuple(read(command).segments)
 
 
 def spellings(command: str) -> tuple[str, ...]:
-    """The same, and of programs that are named by their place also as if they were named alone."""
+    """The :func:`segments`, and those with a program's path also with its bare name (``rm`` for ``/bin/rm``)."""
     reading = read(command)
     bare = [
         shown.replace(words[0].shown, words[0].text.rpartition("/")[2], 1)
@@ -94,18 +94,18 @@ def spellings(command: str) -> tuple[str, ...]:
     return (*reading.segments, *bare)
 
 
-def named(facts: CommandFacts) -> tuple[str, ...]:
-    """Words of the command that may be files, as paths in the workspace."""
+def named_paths(facts: CommandFacts) -> tuple[str, ...]:
+    """Words of the command that may be file names, as paths relative to the workspace."""
     return tuple(dict.fromkeys(path for target in read(facts.command).named for path in _paths(target, facts)))
 
 
-def written(facts: CommandFacts) -> tuple[str, ...]:
+def written_paths(facts: CommandFacts) -> tuple[str, ...]:
     """Paths that the command is known to write, relative to the workspace where they lie in it."""
     return tuple(dict.fromkeys(path for target in read(facts.command).written for path in _paths(target, facts)))
 
 
 def _is_allowed(finding: CommandFinding, reading: CommandReading, facts: CommandFacts) -> bool:
-    """Only a class, and only for a simple command of which every word is known."""
+    """Whether the owner allows it: only for a class rule, and a simple command without computed words."""
     if finding.rule not in CLASSES or finding.segment not in reading.segments:
         return False
     certain = reading.certain[reading.segments.index(finding.segment)]
@@ -113,7 +113,7 @@ def _is_allowed(finding: CommandFinding, reading: CommandReading, facts: Command
 
 
 def _find_misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[CommandFinding]:
-    """Files outside and protected ones, by the rules of gates 1 and 2."""
+    """Written files outside the workspace, and protected files, by gates 1 and 2."""
     looked = {found.path: found for found in facts.found}
     for target in reading.written:
         for path in _paths(target, facts):
@@ -135,7 +135,9 @@ def _find_misplaced(reading: CommandReading, facts: CommandFacts) -> Iterator[Co
 
 
 def _paths(target: FileTarget, facts: CommandFacts) -> Iterator[str]:
-    """What a name may mean: relative to the workspace where it lies in it, from each folder that was gone to."""
+    """The paths that a name may refer to, one for each folder that ``cd`` may have entered; relative if inside the
+    workspace.
+    """
     path = target.path
     for root in facts.roots:
         if path == root or path.startswith(root.rstrip("/") + "/"):
@@ -155,20 +157,20 @@ def _normalise(path: str) -> str:
 def _is_protected(path: str, facts: CommandFacts) -> bool:
     if "\0" in path or len(path) > g01_containment.LONGEST_PATH:
         return False
-    return g02_protected.covering(path, owner=facts.owner, own=()) is not None  # our own code may be read
+    return g02_protected.covering(path, owner=facts.owner, own=()) is not None  # the daemon's own code may be read
 
 
-def _no(command: str) -> tuple[CommandFacts, Decision]:
+def _denied_example(command: str) -> tuple[CommandFacts, Decision]:
     return CommandFacts(command=command), Decision.DENY
 
 
-def _yes(command: str) -> tuple[CommandFacts, Decision]:
+def _allowed_example(command: str) -> tuple[CommandFacts, Decision]:
     return CommandFacts(command=command), Decision.ALLOW
 
 
 EXAMPLES: tuple[tuple[CommandFacts, Decision], ...] = (
-    *(_yes(command) for command in ALLOWED),
-    *(_no(command) for commands in DENIED.values() for command in commands),
+    *(_allowed_example(command) for command in ALLOWED),
+    *(_denied_example(command) for commands in DENIED.values() for command in commands),
     (CommandFacts(command="cat .env", there=(".env",)), Decision.DENY),
     (CommandFacts(command="touch /w/a.py", roots=("/w",)), Decision.ALLOW),
     (CommandFacts(command="touch /w/../a.py", roots=("/w",)), Decision.DENY),

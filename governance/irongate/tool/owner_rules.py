@@ -1,8 +1,8 @@
-"""What the owner decides about tools; his rules carry examples, which are checked when they are loaded.
+"""The owner's settings and rules for tools. Rules have examples, which are checked when they are loaded.
 
-A rule denies, or it allows a command that a class of gate 3 (destructive, network, git history, package install,
-process control) would deny. Nothing else can be allowed: not what leaves the workspace, touches protected paths, asks
-for rights, reaches the daemon, or cannot be read.
+A rule denies a call, or allows a command that a class of gate 3 (destructive, network, git history, package install,
+process control) would deny. Nothing else can be allowed: no writes outside the workspace or to protected paths, no
+other privileges, no access to the daemon, and no command that gate 3 cannot parse.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ class OwnerRule(Frozen):
     not_match: tuple[str, ...] = Field(min_length=1)
 
     def applies(self, text: str) -> bool:
-        """Whether the rule is about this tool name, command or path."""
+        """Whether the rule matches this tool name, command or path, whichever it is ``about``."""
         if self.about == "path":
             return g02_protected.matches(self.pattern, text)
         if self.about == "tool":
             return fnmatchcase(text, self.pattern)
-        from governance.irongate.tool import g03_commands  # settings are read by every command; few have such a rule
+        from governance.irongate.tool import g03_commands  # slow to import, and few settings have such a rule
 
-        if self.action == "allow":  # of several commands, each asks for itself
+        if self.action == "allow":  # several commands in one line cannot be allowed together
             parts = g03_commands.segments(text)
             return len(parts) == 1 and fnmatchcase(parts[0], self.pattern)
         return any(fnmatchcase(part, self.pattern) for part in (*g03_commands.spellings(text), text.strip()))
 
     @model_validator(mode="after")
-    def _holds(self) -> Self:
+    def _check_examples(self) -> Self:
         if self.action == "allow" and self.about != "command":
-            raise self._broken(f"allows a {self.about}: only commands can be allowed")
+            raise self._invalid(f"allows a {self.about}: only commands can be allowed")
         for example in self.match:
             if not self.applies(example):
-                raise self._broken(f"does not match {example!r}, which stands under match")
+                raise self._invalid(f"does not match {example!r}, which is listed under match")
             if self.action == "allow":
-                self._lifts(example)
+                self._check_allows(example)
         for example in self.not_match:
             if self.applies(example):
-                raise self._broken(f"matches {example!r}, which stands under not_match")
+                raise self._invalid(f"matches {example!r}, which is listed under not_match")
         return self
 
-    def _lifts(self, example: str) -> None:
-        """What is to be allowed must be denied without the rule, by a class, and not be denied with it."""
+    def _check_allows(self, example: str) -> None:
+        """Raises ``ConfigError`` unless the example is denied without this rule, and allowed with it."""
         from governance.irongate.tool import g03_commands
 
         before = g03_commands.check(g03_commands.CommandFacts(command=example))
         if before.decision is Decision.ALLOW:
-            raise self._broken(f"allows {example!r}, which nothing denies")
+            raise self._invalid(f"allows {example!r}, which nothing denies")
         after = g03_commands.check(g03_commands.CommandFacts(command=example, allowed=(self.pattern,)))
         if after.decision is not Decision.ALLOW:
-            raise self._broken(f"cannot allow {example!r}: {after.rule} denies it whatever the owner says")
+            raise self._invalid(f"cannot allow {example!r}: {after.rule} denies it, and no rule can change that")
 
-    def _broken(self, what: str) -> ConfigError:
+    def _invalid(self, what: str) -> ConfigError:
         return ConfigError(
             f"The owner's rule {self.name!r} (tool_policy.rules) {what}.",
             remedy="Correct the pattern or the example; docs/operations.md shows how rules are written.",
@@ -74,15 +74,15 @@ class OwnerRule(Frozen):
 
 
 class ToolPolicySettings(Frozen):
-    """What the owner decides about tools."""
+    """The owner's settings for tools, and rules about them."""
 
     off: tuple[str, ...] = Field((), description="tools that are switched off")
     writes: bool = Field(True, description="tools may write to an op's workspace")
-    concurrency: int = Field(2, ge=1, description="calls of one op that may run at once")
-    rate_per_minute: int = Field(60, ge=1, description="calls of one tool that an op may make in a minute")
+    concurrency: int = Field(2, ge=1, description="concurrent calls of one op")
+    rate_per_minute: int = Field(60, ge=1, description="calls of one tool by one op in a minute")
     rates: dict[str, int] = Field({}, description="other rates, by tool name")
     domains: Domains = Field(
-        (), description="machines that web tools may ask: `docs.python.org`, `*.example.org`, `localhost:8888`"
+        (), description="hosts that web tools may contact: `docs.python.org`, `*.example.org`, `localhost:8888`"
     )
     protected: tuple[str, ...] = Field((), description="further protected path patterns; built-in ones always hold")
     rules: tuple[OwnerRule, ...] = Field(

@@ -132,9 +132,9 @@ def _touched_paths(root: str, facts: g03_commands.CommandFacts | None) -> Iterat
     """Paths that a command writes, and those that it names and that are there."""
     if facts is None:
         return
-    yield from g03_commands.written(facts)
+    yield from g03_commands.written_paths(facts)
     if root:
-        yield from (path for path in g03_commands.named(facts) if _is_there(root, path))
+        yield from (path for path in g03_commands.named_paths(facts) if _is_there(root, path))
 
 
 def _is_there(root: str, path: str) -> bool:

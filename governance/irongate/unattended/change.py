@@ -1,6 +1,7 @@
-"""One file before and after a change: what of it differs, function by function, and what has to be known to judge it.
+"""Compares one file before and after a change, function by function, for gate 20: the problems that the gate reports,
+and the questions about the rest of the repository whose answers it needs.
 
-Pure. Documentation is taken away before.
+Pure. Docstrings are removed beforehand.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from governance.irongate.unattended.units import Found, Unit, fingerprint, funct
 from governance.irongate.unattended.values import RevealedValues
 
 MOST_PLACES = 8
-"""Functions, classes and modules that a small repair changes."""
+"""Largest number of scopes (functions, classes, the module) that a small repair changes."""
 MOST_STEPS, MOST_PARTS, MOST_NUMBERS = 200, 4000, 3
-"""Statements of a function that are compared, parts of them, and numbers that a change may add: many spell a value."""
+"""Bounds: statements of a scope that are compared, their syntax nodes, and the numbers that a change may add (with many
+it could compute any value)."""
 
 
 class Change:
-    """One file before and after, without its documentation: what of it differs, by function."""
+    """One file before and after, without docstrings; ``differing`` are the scopes that differ ("" for the module)."""
 
     def __init__(self, path: str, old: ast.Module, new: ast.Module) -> None:
         self._path, self._tree, self._old, self._new = path, old, units(old), units(new)
@@ -40,7 +42,7 @@ class Change:
         self.differing = [one for one in scopes if _keys(self._old.get(one, [])) != _keys(self._new.get(one, []))]
 
     def problems(self, revealed: RevealedValues, known: frozenset[str], *, by_search: bool) -> Iterator[Found]:
-        """Everything in the change that is not listed. ``known``: questions that the repository answers with yes."""
+        """Everything in the change that is not on gate 20's list. ``known``: questions that were answered with yes."""
         if len(self.differing) > MOST_PLACES:
             yield "size", f"changes {len(self.differing)} functions and classes, more than {MOST_PLACES}"
             return
@@ -65,7 +67,7 @@ class Change:
             deciding = IMPLICIT_METHODS.intersection(scope.split("."))
             if deciding:
                 yield "special_method", f"changes {', '.join(sorted(deciding))}"
-            own = self._fields if by_search else self._own
+            own = self._fields if by_search else self._assigned
             steps = Steps(old, new, before, after, errors=self._errors, own=own, by_search=by_search)
             yield from steps.problems(expressions)
             added += [part for unit in steps.added for part in unit.parts()]
@@ -74,7 +76,7 @@ class Change:
             yield "value", "adds many numbers"
 
     def questions(self) -> Iterator[str]:
-        """What has to be known of the calls in what differs: whether these reach nothing."""
+        """Questions about new imports, calls and attributes in the differing scopes: whether they have no effects."""
         for scope in self.differing if len(self.differing) <= MOST_PLACES else ():
             had, has = (outside.imported_targets(every.get(scope, ())) for every in (self._old, self._new))
             yield from (f"-{self._path}|{target}" for target, _ in had - has)
@@ -107,15 +109,15 @@ class Change:
 
     @cached_property
     def _arguments(self) -> dict[str, frozenset[str]]:
-        """By function: what it is handed."""
+        """Names of parameters, by function."""
         return {
             name: frozenset(one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)) - {"self", "cls"}
             for name, node in functions(self._tree)
         }
 
     @cached_property
-    def _own(self) -> frozenset[str]:
-        """Attributes that methods of this file give to their objects."""
+    def _assigned(self) -> frozenset[str]:
+        """Attributes that the file sets on ``self``."""
         return frozenset(
             node.attr
             for node in ast.walk(self._tree)
@@ -137,7 +139,7 @@ class Change:
 
     @cached_property
     def _fields(self) -> frozenset[str]:
-        """Attributes that the file reads or gives values to."""
+        """Attributes that the file reads or sets, without called ones."""
         called = {id(node.func) for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
         return frozenset(
             node.attr for node in ast.walk(self._tree) if isinstance(node, ast.Attribute) and id(node) not in called
@@ -145,28 +147,28 @@ class Change:
 
     @cached_property
     def _classes(self) -> frozenset[str]:
-        """Names that the file tests objects for, catches, raises, or builds classes on."""
+        """Names that the file uses as classes: in ``isinstance``, ``except`` and ``raise``, or as a base."""
         found = set(self._errors)
         for node in ast.walk(self._tree):
-            said: list[ast.expr] = []
+            classes: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
-                said = node.args[1:2]
+                classes = node.args[1:2]
             elif isinstance(node, ast.ExceptHandler) and node.type is not None:
-                said = [node.type]
+                classes = [node.type]
             elif isinstance(node, ast.ClassDef):
-                said = node.bases
-            found |= {name for one in said for part in ast.walk(one) if (name := chain(part))}
+                classes = node.bases
+            found |= {name for one in classes for part in ast.walk(one) if (name := chain(part))}
         return frozenset(found)
 
     @cached_property
     def _errors(self) -> frozenset[str]:
-        """What the file raises, as written."""
+        """Names of the exceptions that the file raises."""
         raised = (node.exc for node in ast.walk(self._tree) if isinstance(node, ast.Raise) and node.exc is not None)
         return frozenset(chain(one.func if isinstance(one, ast.Call) else one) for one in raised) - {""}
 
     @cached_property
     def _patterns(self) -> frozenset[str]:
-        """Values of the module that are compiled patterns, and nothing else anywhere."""
+        """Names of the module that are only ever assigned a compiled pattern."""
         given: dict[str, bool] = {}
         for unit in self._old[""]:
             node = unit.node

@@ -1,7 +1,8 @@
-"""What a change does to one function: which statements it adds, and what of the function stays as it is. Pure.
+"""Judges the change of one function for gate 20: the statements that it adds, and what it has to leave in place. Pure.
 
-What stays: what it calls that may reach out, and with what; what it raises and checks, keeps in objects, opens and
-catches; its head, its functions inside. What may come: values of the function computed from values of the function.
+To be left: open calls (not known to be free of effects) and their arguments, errors and checks, stores into objects,
+``with`` and ``except``, the function's head, and its inner functions. What may be added: values computed from values
+that the function already has.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from governance.irongate.unattended.names import NameKind, chain, root_of
 from governance.irongate.unattended.tables import ERRORS
 from governance.irongate.unattended.units import Found, Unit
 
-MAY_COME = (
+ALLOWED_STATEMENTS = (
     ast.Expr,
     ast.Assign,
     ast.AugAssign,
@@ -34,14 +35,14 @@ MAY_COME = (
     ast.Continue,
     ast.Assert,
 )
-WAITS_FOR_OTHERS = (ast.Await, ast.Yield, ast.YieldFrom)
+SUSPENSIONS = (ast.Await, ast.Yield, ast.YieldFrom)
 
 
 class Steps:
-    """One function before and after: its statements, those of functions inside apart.
+    """One function before and after, as statements; those of inner functions are not included.
 
-    ``errors``: what the file raises. ``own``: attributes that its methods may give to their objects. ``by_search``: the
-    daemon's own search made the change, of which only what acts has to stay in its place.
+    ``errors``: exceptions that the file raises. ``own``: attributes of ``self`` that may be set. ``by_search``: the
+    daemon's own search made the change; then only calls with known effects have to stay in place.
     """
 
     def __init__(
@@ -63,27 +64,27 @@ class Steps:
         self.gone = [unit for unit in old if not _take(left, unit.key)]
 
     def problems(self, expressions: Expressions) -> Iterator[Found]:
-        """Everything in the change of this function that is not listed."""
-        yield from self._shape()
+        """Everything in the change of this function that is not on gate 20's list."""
+        yield from self._find_statement_problems()
         old, new = (
             Anchors(every, calls, by_search=self._by_search)
             for every, calls in ((self._old, self._before), (self._new, self._after))
         )
         yield from anchors.find_problems(old, new)
-        yield from self._names()
-        yield from self._keeps()
-        yield from self._dead()
+        yield from self._find_hidden_names()
+        yield from self._find_state_problems()
+        yield from self._find_dead_code()
         for unit in self.added:
-            yield from self._added(unit.node, expressions)
+            yield from self._find_added_problems(unit.node, expressions)
 
-    def _shape(self) -> Iterator[Found]:
+    def _find_statement_problems(self) -> Iterator[Found]:
         for unit in (*self.added, *self.gone):
-            if not isinstance(unit.node, MAY_COME):
+            if not isinstance(unit.node, ALLOWED_STATEMENTS):
                 yield "syntax", f"adds, changes or takes away {type(unit.node).__name__} in {self._scope}"
         had, has = (sum(isinstance(unit.node, ast.While) for unit in every) for every in (self._old, self._new))
         if had != has:
             yield "syntax", f"adds or takes away While in {self._scope}"
-        for other in WAITS_FOR_OTHERS:
+        for other in SUSPENSIONS:
             had, has = (
                 sum(isinstance(node, other) for unit in every for part in unit.parts() for node in ast.walk(part))
                 for every in (self._old, self._new)
@@ -91,14 +92,14 @@ class Steps:
             if bool(had) != bool(has) or (other is not ast.Yield and had != has):
                 yield "async", f"adds or takes away {other.__name__} in {self._scope}"
 
-    def _names(self) -> Iterator[Found]:
-        """A name that is new in the function meant nothing there before: else what stays would mean something else."""
+    def _find_hidden_names(self) -> Iterator[Found]:
+        """New local names that hide a name with a meaning: statements that stay would then mean something else."""
         for name in self._after.names.bound_in(self._scope) - self._before.names.bound_in(self._scope):
             if self._before.meaning(name).kind is not NameKind.UNKNOWN or name.startswith("__"):
                 yield "name", f"gives {name} another meaning"
 
-    def _kept_in(self, every: Sequence[Unit], judge: Calls) -> set[str]:
-        """What is given to attributes and items, as written; but for items of what the function itself has made."""
+    def _stores_in(self, every: Sequence[Unit], judge: Calls) -> set[str]:
+        """Source text of attributes and items that are set, except items of containers that the function created."""
         targets = (
             node.value if isinstance(node, ast.Subscript) else node
             for unit in every
@@ -108,8 +109,8 @@ class Steps:
         )
         return {source(one)[:200] for one in targets if not (isinstance(one, ast.Name) and one.id in judge.flow.fresh)}
 
-    def _keeps(self) -> Iterator[Found]:
-        old, new = self._kept_in(self._old, self._before), self._kept_in(self._new, self._after)
+    def _find_state_problems(self) -> Iterator[Found]:
+        old, new = self._stores_in(self._old, self._before), self._stores_in(self._new, self._after)
         for one in new - old:
             of_self = one.removeprefix("self.")
             if of_self == one or of_self not in self._own:
@@ -121,8 +122,8 @@ class Steps:
             if is_switch and any(isinstance(one, ast.Attribute | ast.Subscript) for one in unit.node.targets):  # type: ignore[attr-defined]
                 yield "state", f"sets {source(unit.node)[:60]}"
 
-    def _dead(self) -> Iterator[Found]:
-        """Unreachable steps after one that ends their block, and conditions that are constant."""
+    def _find_dead_code(self) -> Iterator[Found]:
+        """Unreachable statements, and conditions that are constant."""
         for unit in self._new:
             for field in ("body", "orelse", "finalbody"):
                 block = getattr(unit.node, field, None)
@@ -138,7 +139,7 @@ class Steps:
             if any(not any(isinstance(node, ast.Name) for node in ast.walk(part)) for part in parts):
                 yield "dead", "asks for nothing"
 
-    def _added(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
+    def _find_added_problems(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
         if isinstance(node, ast.Expr):
             yield from self._expression_alone(node.value, expressions)
         elif isinstance(node, ast.Raise):
@@ -160,7 +161,7 @@ class Steps:
             yield from expressions.problems(node.value)
 
     def _expression_alone(self, node: ast.expr, expressions: Expressions) -> Iterator[Found]:
-        """A call that changes a container, or what a generator gives out."""
+        """Problems of a statement that is an expression: a call that changes a container, a ``yield``, or any other."""
         if isinstance(node, ast.Yield):
             yield from expressions.problems(node.value) if node.value is not None else ()
         elif isinstance(node, ast.Call) and self._after.keeps(node) is not None:
@@ -170,15 +171,15 @@ class Steps:
 
     def _raise(self, node: ast.Raise, expressions: Expressions) -> Iterator[Found]:
         made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        said = chain(made) if made is not None else ""
+        name = chain(made) if made is not None else ""
         is_imported = self._before.dotted(made) != "" if made is not None else False
-        is_error = is_imported and said.endswith(("Error", "Exception"))
-        if made is not None and said not in ERRORS and said not in self._errors and not is_error:
-            yield "raises", f"raises {said or 'something'}, which this file does not raise"
+        is_error = is_imported and name.endswith(("Error", "Exception"))
+        if made is not None and name not in ERRORS and name not in self._errors and not is_error:
+            yield "raises", f"raises {name or 'something'}, which this file does not raise"
         elif self._after.is_function(node.exc):
-            yield "raises", f"raises what {said} gives"
-        elif said in ERRORS and self._after.meaning(said).kind is not NameKind.BUILTIN:
-            yield "raises", f"raises {said}, which is another here"
+            yield "raises", f"raises what {name} gives"
+        elif name in ERRORS and self._after.meaning(name).kind is not NameKind.BUILTIN:
+            yield "raises", f"raises {name}, which is another here"
         catches = any(isinstance(unit.node, ast.ExceptHandler) for unit in self._new)
         if isinstance(node.exc, ast.Call):
             for arg in (*node.exc.args, *(word.value for word in node.exc.keywords)):
@@ -187,14 +188,14 @@ class Steps:
             yield "raises", "computes the cause of an error"
 
     def _grows(self, node: ast.AugAssign) -> Iterator[Found]:
-        """What is added to changes a container where it is one: it has to be the function's own, or no container."""
+        """``+=`` changes a container in place: the target has to be the function's own container, or not be one."""
         name, flow = chain(node.target), self._after.flow
         is_plain = isinstance(node.value, ast.Constant) or not isinstance(node.target, ast.Name)
         if name in flow.holders or (name not in flow.fresh | flow.numbers and not is_plain):
             yield "state", f"adds to {name or 'something'}, which may be somebody else's"
 
     def _target(self, node: ast.AST, expressions: Expressions) -> Iterator[Found]:
-        """What is given a value: names of the function, and what the function gave values to before."""
+        """Problems of an assignment's target: only local names, and attributes and items of theirs, may be set."""
         if isinstance(node, ast.Tuple | ast.List):
             for one in node.elts:
                 yield from self._target(one, expressions)

@@ -1,7 +1,7 @@
-"""Groups rows for computation. Pure: works on token numbers only.
+"""Groups prompts (rows) for computation, and finds the prefix that they share. Pure: works on token ids only.
 
-Spans of one function share the code before them. The longest prefix is computed once as the *trunk*; every row uses the
-part of the trunk that it agrees with and computes only the rest of its own prompt.
+Prompts for spans of one function share the code before the span. The longest such prefix is computed once as the
+*trunk*; a row reuses as much of the trunk as its own prompt begins with, and computes only the rest.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-MIN_SHARED = 16  # a shorter common prefix is not worth a pass of its own
+MIN_SHARED = 16  # tokens; a shorter common prefix is not worth a forward pass
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One prompt. Its first ``shared`` tokens come from the trunk; the others are its own (at least one)."""
+    """One prompt. Its first ``shared`` tokens come from the trunk; the others (at least one) are computed for it."""
 
     span: int
     numbers: tuple[int, ...]
@@ -38,31 +38,33 @@ def common_prefix_length(left: Sequence[int], right: Sequence[int]) -> int:
 def share_prefix(
     prompts: Sequence[Sequence[int]], prefixes: Sequence[int], limits: Sequence[int], *, again: bool = False
 ) -> tuple[list[int], list[Row]]:
-    """The trunk (empty when nothing is saved) and the rows in the order of the prompts.
+    """The trunk (empty when it would save nothing) and the rows in the order of the prompts.
 
-    ``again``: later requests will have the same prefix, so a trunk is made even where it saves nothing now.
+    ``prefixes``: length in tokens of each prompt's part before the span. ``again``: later requests will have the same
+    prefix, so a trunk is made even if it saves nothing now.
     """
     longest = max(range(len(prompts)), key=lambda i: prefixes[i])
     trunk = list(prompts[longest][: prefixes[longest]])
-    agreed = [min(common_prefix_length(trunk, prompt), len(prompt) - 1) for prompt in prompts]
-    agreed = [n if n >= MIN_SHARED else 0 for n in agreed]
-    if not any(agreed) or (sum(agreed) <= len(trunk) and not again):
-        trunk, agreed = [], [0] * len(prompts)
-    rows = [Row(i, tuple(p), n, m) for i, (p, n, m) in enumerate(zip(prompts, agreed, limits, strict=True))]
+    shared_lengths = [min(common_prefix_length(trunk, prompt), len(prompt) - 1) for prompt in prompts]
+    shared_lengths = [n if n >= MIN_SHARED else 0 for n in shared_lengths]
+    if not any(shared_lengths) or (sum(shared_lengths) <= len(trunk) and not again):
+        trunk, shared_lengths = [], [0] * len(prompts)
+    rows = [Row(i, tuple(p), n, m) for i, (p, n, m) in enumerate(zip(prompts, shared_lengths, limits, strict=True))]
     return trunk, rows
 
 
 def split_batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_rows: int) -> Iterator[list[Row]]:
-    """Rows to decode together: at most ``max_rows`` answers and ``cache_tokens`` places, at least one row.
+    """Batches of rows to decode together: at most ``max_rows`` answers and ``cache_tokens`` cached tokens, but at least
+    one row.
 
-    A row's own prompt is stored once, its answers ``copies`` times. Rows of similar length are grouped to reduce
-    padding.
+    A row's own prompt is cached once, each of its ``copies`` answers as well. Rows of similar length are grouped to
+    reduce padding.
     """
     batch: list[Row] = []
     for row in sorted(rows, key=lambda r: (r.rest, r.max_tokens)):
-        together = [*batch, row]
-        places = len(together) * (row.rest + copies * max(r.max_tokens for r in together))
-        if batch and (len(together) * copies > max_rows or places > cache_tokens):
+        candidate_batch = [*batch, row]
+        places = len(candidate_batch) * (row.rest + copies * max(r.max_tokens for r in candidate_batch))
+        if batch and (len(candidate_batch) * copies > max_rows or places > cache_tokens):
             yield batch
             batch = []
         batch.append(row)
@@ -71,7 +73,7 @@ def split_batches(rows: Sequence[Row], *, copies: int, cache_tokens: int, max_ro
 
 
 def split_prefill(batch: Sequence[Row], *, tokens: int) -> Iterator[list[Row]]:
-    """Groups of rows whose own tokens are computed in one pass of at most ``tokens`` tokens, at least one row."""
+    """Groups of rows whose prompts are computed in one pass of at most ``tokens`` tokens, but at least one row."""
     group: list[Row] = []
     for row in sorted(batch, key=lambda r: r.rest):
         if group and (len(group) + 1) * row.rest > tokens:

@@ -1,8 +1,8 @@
-"""Inner loop of the product with four-bit weights: four rows of weights by one, two or four tokens.
+"""Inner loop of a matrix product with four-bit weights: four rows of weights by one, two or four tokens.
 
-Weights are stored in blocks of 4 rows by 64 columns (``kernel.weights.four_bits``). Codes are multiplied with the
-tokens' numbers as integers, 64 columns at once; the sums become floats when they are scaled per 32 columns. A token's
-numbers are int8 with a scale per 32 columns of their own.
+Weights are stored in blocks of 4 rows by 64 columns (``kernel.weights.four_bits``): four-bit codes, with a scale and a
+zero point for each group of 32 columns. A token's activations are int8 numbers, with a scale for each such group. Both
+are multiplied as integers, 64 columns (a pair of groups) at once, and the sums are scaled to floats per group.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def dot_vnni(v: Vectors, codes: Any, numbers: Any) -> Any:
 
 
 def dot_avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
-    """Pairs as 16-bit sums, which four-bit codes cannot overflow, then pairs of those."""
+    """Adds pairs of products in 16 bits, which four-bit codes cannot overflow, then pairs of those sums."""
     half, words, sums = ir.VectorType(I8, 32), ir.VectorType(I16, 16), ir.VectorType(I32, 8)
     pairs = v.llvm_function("llvm.x86.avx2.pmadd.ub.sw", words, half, half)
     fours = v.llvm_function("llvm.x86.avx2.pmadd.wd", sums, words, words)
@@ -46,7 +46,7 @@ def dot_avx2(v: Vectors, codes: Any, numbers: Any) -> Any:
 
 
 def dot_portable(v: Vectors, codes: Any, numbers: Any) -> Any:
-    """The same in instructions that every processor has."""
+    """The same in instructions of every processor."""
     wide = ir.VectorType(I16, 64)
     products = v.b.mul(v.b.zext(codes, wide), v.b.sext(numbers, wide))
     for count in (32, 16):
@@ -63,7 +63,7 @@ def best_dot() -> Dot:
 
 
 def make_tile(tokens: int, dot: Dot) -> Any:
-    """A function for compiled code: ``(weights, pairs, numbers, scales, out, wide, bias)``.
+    """A numba intrinsic: ``(weights, pairs, numbers, scales, out, wide, bias)``.
 
     All arguments except ``pairs`` (columns / 64) and ``wide`` (rows of the whole matrix) are addresses: ``weights`` of
     four rows of blocks; ``numbers`` (tokens, columns) int8; ``scales`` (tokens, pairs, 4) float32, the scales and the
@@ -71,14 +71,16 @@ def make_tile(tokens: int, dot: Dot) -> Any:
     """
 
     @intrinsic
-    def computed(_: Any, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any, bias: Any) -> Any:
+    def multiply_tile(
+        _: Any, weights: Any, pairs: Any, numbers: Any, scales: Any, out: Any, wide: Any, bias: Any
+    ) -> Any:
         def make(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
             _emit_tile(Vectors(b), dot, tokens, *arguments)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 7), make
 
-    return computed
+    return multiply_tile
 
 
 def _emit_tile(
@@ -108,7 +110,7 @@ def _emit_tile(
         v.prefetch(block, AHEAD + line)
     codes = [_load_codes(v, block, row) for row in range(ROWS)]
     scale = v.bf16(block, CODES, 2 * ROWS)
-    # codes start at 0, and code 8 represents the zero
+    # code 8 stands for weight 0: fold -8 * scale into the zero points
     zero = v.multiply_add(scale, v.same(F32, 2 * ROWS, -float(MIDDLE)), v.bf16(block, CODES + 4 * ROWS, 2 * ROWS))
     new_sums, new_zeros = [], []
     for token in range(tokens):
@@ -155,7 +157,7 @@ def _load_codes(v: Vectors, block: Any, row: int) -> Any:
 
 
 def _load_bias(v: Vectors, bias: Any) -> Any:
-    """Four numbers, or zeros without a bias."""
+    """The bias of the four rows; zeros without one."""
     b = v.b
     there = b.icmp_signed("!=", bias, I64(0))
     nothing = v.same(F32, ROWS, 0.0)

@@ -1,7 +1,7 @@
 """Rotary positions, and attention over keys in several stores, some of them shared by many rows.
 
-Prompts for holes of one function begin alike. The prefix is stored once and the queries of all rows meet it in one
-matrix product, instead of one copy a row; only what a row wrote itself is its own.
+Prompts for holes of one function share a prefix. Its keys and values are stored once for all rows, whose queries are
+multiplied with them in one matrix product; only the tokens after the prefix are stored per row.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """Maps rows to groups of a shared store. A group has ``widest`` seats; an empty seat repeats row 0.
+    """Maps rows to the groups that they read, padded: each group has ``widest`` seats, and an empty seat repeats row 0.
 
-    ``seat`` (rows,): index of a row among all seats, int64. ``reader`` (groups * widest,): row of a seat.
+    ``seat`` (rows,): index of each row's seat, int64. ``reader`` (groups * widest,): the row on each seat.
     """
 
     seat: Tensor
@@ -91,7 +91,7 @@ class Sharing:
         return self._from_seats(self.seat[rows], self.groups, self.widest)
 
     def gather(self, x: Tensor) -> Tensor:
-        """(rows, heads, m, n) to (groups, heads, widest * m, n)."""
+        """Rows collected by group: (rows, heads, m, n) to (groups, heads, widest * m, n)."""
         _, heads, m, n = x.shape
         seated = x.index_select(0, self.reader).view(self.groups, self.widest, heads, m, n)
         return seated.transpose(1, 2).reshape(self.groups, heads, self.widest * m, n)
@@ -105,10 +105,10 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class CachePart:
-    """The places of one store that a pass attends to.
+    """One store of keys and values, as a forward pass attends to it; a place is one token's entry.
 
     ``sharing`` None: row ``i`` reads row ``i``. ``mask`` is added to the scores, (rows, 1, new or 1, places), or None
-    when all places are visible; ``attend`` needs it ``folded``. ``written``: this pass writes its new places here.
+    when all places are visible; ``attend`` needs the result of ``fold``. ``written``: the pass appends its tokens.
     """
 
     store: KeyValues

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from governance.verification.test_runs import evaded
+from governance.verification.test_runs import newly_skipped
 from ledger.vocabulary import RunStatus, TestRun
 
 PATH = "calc.py"
@@ -60,7 +60,7 @@ class HostileCandidate:
 
     def convinces(self, run: TestRun) -> bool:
         """Whether a run of its tests is green, without a doubt."""
-        return run.status is RunStatus.GREEN and not run.doubted and not evaded(run, self.failing)
+        return run.status is RunStatus.GREEN and not run.doubted and not newly_skipped(run, self.failing)
 
     @property
     def files(self) -> dict[str, str]:

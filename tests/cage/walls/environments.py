@@ -27,7 +27,7 @@ from tools.sandbox.types import Mount
 from tools.testing.environment import detection
 from tools.testing.environment.detection import TestEnvironment, detect
 from tools.testing.environment.interpreter import Interpreter
-from tools.testing.environment.mounts import Outside, outside
+from tools.testing.environment.mounts import OutsideMounts, outside_mounts
 from tools.testing.runner import TestRunner
 from tools.testing.settings import TestSettings
 from tools.workspace import Workspace, Workspaces, WorkspaceSettings
@@ -153,18 +153,18 @@ async def run(
 def anything_goes() -> Iterator[None]:
     """Without the wall: nobody asks who wrote an environment, and what its files name is shown."""
 
-    def shows(found: Interpreter, *rest: object) -> Outside:
+    def shows(found: Interpreter, *rest: object) -> OutsideMounts:
         named = [Path(line) for line in found.linked]
         config = (found.prefix / "pyvenv.cfg").read_text() if (found.prefix / "pyvenv.cfg").is_file() else ""
         homes = [line.partition("=")[2].strip() for line in config.splitlines() if line.startswith("home")]
         named += [Path(home).parent for home in homes if not home.startswith(("/usr/", "/bin"))]
-        real = outside(found, *rest)  # type: ignore[arg-type]  # handed on as it came
+        real = outside_mounts(found, *rest)  # type: ignore[arg-type]  # handed on as it came
         own = (Mount(source=found.prefix, target=found.prefix), *real.mounts)
-        return Outside((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))
+        return OutsideMounts((*own, *(Mount(source=folder, target=folder) for folder in named if folder.is_dir())))
 
     with (
         mock.patch.object(detection, "_why_untrusted", lambda *_: None),
-        mock.patch.object(detection, "outside", shows),
+        mock.patch.object(detection, "outside_mounts", shows),
     ):
         yield
 

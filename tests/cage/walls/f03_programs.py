@@ -36,7 +36,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     }  # fmt: skip
     os.chdir(repo)
     if not wall:
-        programs._on_the_way = lambda path, repository: ""
-        programs._against_folder = lambda folder, repository: ""
+        programs._path_problem = lambda path, repository: ""
+        programs._folder_problem = lambda folder, repository: ""
     await examine(repo, environ)
     return sorted({*canary.read_text().split()}) if canary.exists() else []

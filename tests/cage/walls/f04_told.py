@@ -13,7 +13,7 @@ from tools.testing import runner
 
 BEFORE_THE_SANDBOX = True
 PLAYED = ("current-test", "pytest-version", "any-pytest-variable")
-CALMED = ("    tell_nobody()\n", '        os.environ.pop("PYTEST_VERSION", None)\n')
+CALMED = ("    hide_current_test()\n", '        os.environ.pop("PYTEST_VERSION", None)\n')
 
 
 async def attack(base: Path, backend: str, wall: bool) -> list[str]:

@@ -19,8 +19,8 @@ USERS = ("anybody",)
 class Believing(Inbox):
     """Takes the row for what was asked, as long as there is one."""
 
-    async def _standing(self, op_id: str) -> Asked | None:
-        asked = await super()._standing(op_id)
+    async def _pending_of(self, op_id: str) -> Asked | None:
+        asked = await super()._pending_of(op_id)
         rows = await self._ledger.query(f"SELECT {', '.join(COLUMNS)} FROM inbox WHERE op_id = ?", (op_id,))
         return Asked(seq=asked.seq, **dict(zip(COLUMNS, map(str, rows[0]), strict=True))) if asked and rows else None
 
@@ -47,7 +47,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
         await inbox.prepare()
         carried = next(request for request in await inbox.pending() if request.op.id == shown).dossier
         try:
-            await inbox.refuse_changed(shown)
+            await inbox.check_unchanged(shown)
         except ControlError:
             pass
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger.errors import ToolError
 from tests.repos import IDENTITY, commit, git, host_env, make_places, make_repo
-from tools.builtin.git_log import GitLogArguments, _walk
+from tools.builtin.git_log import GitLogArguments, _log_rows
 from tools.git import Git
 
 BACKENDS = ("landlock",)  # nothing comes to a sandbox
@@ -53,5 +53,5 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
         git(repo, "config", "remote.origin.url", url)
         asked = GitLogArguments(path="", limit=10)
         with suppress(ToolError):
-            _walk(Git(make_places(base, repo), host_env(HOME=str(base))), "HEAD", asked, lambda path: True)
+            _log_rows(Git(make_places(base, repo), host_env(HOME=str(base))), "HEAD", asked, lambda path: True)
     return sorted({*canary.read_text().split()}) if canary.exists() else []

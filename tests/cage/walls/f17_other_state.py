@@ -78,7 +78,7 @@ async def _seen(ground: Ground, backend: str, where: str) -> bool:
             transports = TransportFactory(
                 places=places, env=host_env(), lookup=lambda *_: None, bounds=McpSettings(), sandbox=box
             )
-            mounts = transports._seen(server)[1]
+            mounts = transports._program_and_mounts(server)[1]
         return bool(await told(box, places.home, READING, folder, ground.word, mounts=mounts))
     except (ConfigError, SandboxError):
         return False

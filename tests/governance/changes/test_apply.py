@@ -66,10 +66,10 @@ def test_a_file_that_has_become_huge_is_not_taken_into_memory(tmp_path: Path, mo
     receipt = scene.changes.apply(OP, MIXED, scene.land(MIXED))
     data = b"owner " * 10_000
     write(scene.repo, {"a.py": data.decode()})
-    whole = folders.look_at(scene.repo, "a.py")
+    whole = folders.read_state_at(scene.repo, "a.py")
     assert whole.data == data, "the trap itself works"
     monkeypatch.setattr(folders, "LARGEST", len(data) - 1)
-    assert folders.look_at(scene.repo, "a.py") == replace(whole, data=b"")
+    assert folders.read_state_at(scene.repo, "a.py") == replace(whole, data=b"")
     assert "a.py" in scene.changes.rollback(receipt).kept
     assert on_disk(scene.repo)["a.py"] == data
     git(scene.repo, "reset", "-q", "--hard")

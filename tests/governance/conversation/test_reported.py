@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.budget import Budget, BudgetSettings
-from governance.conversation.model_client import ModelClient, of_collapse, of_infills, of_report
+from governance.conversation.model_client import ModelClient, collapse_fields, infill_fields, report_fields
 from governance.pipeline.failure_causes import blame
 from governance.pipeline.phase import ResultKind
 from governance.record import Recorder
@@ -126,7 +126,7 @@ async def test_infills_are_reported_as_one(ledger: Ledger, clock: ManualClock) -
 @settings(deadline=None)
 @given(st.lists(st.none() | REPORTS, max_size=5))
 def test_of_many_the_worst_and_the_mean(reports: list[Report | None]) -> None:
-    fields = of_infills([Infill(span=0, text="", report=report) for report in reports])
+    fields = infill_fields([Infill(span=0, text="", report=report) for report in reports])
     known = [report for report in reports if report is not None]
     assert bool(fields) == bool(known)
     if known:
@@ -134,7 +134,7 @@ def test_of_many_the_worst_and_the_mean(reports: list[Report | None]) -> None:
         assert min(depths) <= fields["depth_milli"] <= max(depths)
         assert fields["proximity_milli"] == max(report.proximity_milli for report in known)
         assert fields["exit"] in {report.exit for report in known}
-    assert canonical(fields) and all(canonical(of_report(report)) for report in reports)
+    assert canonical(fields) and all(canonical(report_fields(report)) for report in reports)
 
 
 # --- a collapse -------------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_a_collapse_is_no_outage() -> None:
         ResultKind.FAILED, RootCause.COLLAPSE, FailureClass.COLLAPSE,
     )  # fmt: skip
     assert blame(ProviderBadOutput("x", provider="p")).cause is RootCause.PROVIDER_BAD_OUTPUT
-    assert of_collapse(error)["proximity_milli"] == 970 and of_collapse(ValueError()) == {}
+    assert collapse_fields(error)["proximity_milli"] == 970 and collapse_fields(ValueError()) == {}
 
 
 # --- a turn of several passes -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from governance.irongate.shell.examples import ALLOWED, DENIED
 from governance.irongate.shell.reading import read
-from governance.irongate.tool.g03_commands import CommandFacts, check, gather, segments, written
+from governance.irongate.tool.g03_commands import CommandFacts, check, gather, segments, written_paths
 from ledger.vocabulary import Decision
 
 ROWS = [(rule, command) for rule, commands in DENIED.items() for command in commands]
@@ -275,7 +275,7 @@ def test_the_disk_is_looked_at(tmp_path: Path) -> None:
 def test_paths_are_meant_from_every_folder_that_was_gone_to() -> None:
     facts = CommandFacts(command="cd governance; echo x > risk.py", own=("/governance",))
     assert check(facts).rule == "gate03.protected"
-    assert written(facts) == ("governance", "risk.py", "governance/risk.py")
+    assert written_paths(facts) == ("governance", "risk.py", "governance/risk.py")
 
 
 def test_the_owner_allows_classes_only() -> None:

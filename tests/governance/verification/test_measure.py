@@ -48,7 +48,7 @@ async def stood() -> None:
 
 
 async def newly(runner: Played) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    report, _ = await run_twice(runner, None, stand=stood, limit_s=1, may_be_red=("t.py::old",), scope="suite")
+    report, _ = await run_twice(runner, None, apply_change=stood, limit_s=1, may_be_red=("t.py::old",), scope="suite")
     return report.newly_red, report.flaky
 
 
@@ -101,7 +101,7 @@ async def test_a_real_run_tells_them_apart_too_and_each_finds_a_clean_tree(tmp_p
         (project.ws.root / "weather").write_text(next(weather))
 
     async with project.runner().several(project.ws) as tests:
-        report, run = await run_twice(tests, None, stand=stand, limit_s=60, may_be_red=(), scope="suite")
+        report, run = await run_twice(tests, None, apply_change=stand, limit_s=60, may_be_red=(), scope="suite")
     assert run.status is RunStatus.RED
     assert (report.newly_red, report.flaky) == (("test_s.py::test_never",), ("test_s.py::test_sometimes",))
 
@@ -110,7 +110,7 @@ async def test_a_change_that_is_wrong_behind_another_test_is_newly_red(tmp_path:
     repo_with(tmp_path / "repo", {"shop.py": CACHED, "test_p.py": PRICES})
     project = await make_project(tmp_path, {}, None, "bwrap")
     async with project.runner().several(project.ws) as tests:
-        report, _ = await run_twice(tests, None, stand=stood, limit_s=60, may_be_red=(), scope="suite")
+        report, _ = await run_twice(tests, None, apply_change=stood, limit_s=60, may_be_red=(), scope="suite")
     assert (report.newly_red, report.flaky) == (("test_p.py::test_second",), ())
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.vocabulary import Outcome, RunStatus, SymbolPinned, TestResult, TestRun
-from sensors.exploration.pinning import MOST, mutants_of, pinned_answer
+from sensors.exploration.pinning import MAX_MUTANTS, mutants_of, pinned_answer
 from sensors.python_source.docstrings import public_symbols
 
 RATE = "def rate(days, base):\n    if days > 7 and base:\n        return base * 2\n    return base + days\n"
@@ -61,7 +61,7 @@ def test_every_change_is_one_change_of_that_function(expressions: list[str]) -> 
     around = "# ä\ndef before(a):\n    return a + 1\n\n\n{}\n\ndef after(a):\n    return a + 1\n"
     text = around.replace("{}", f"def f(a, b):\n{''.join(lines)}")
     found = mutants_of(text.encode(), "f")
-    assert 1 <= len(found) <= MOST
+    assert 1 <= len(found) <= MAX_MUTANTS
     whole = {node.name: ast.dump(node) for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
     for mutant in found:
         now = {node.name: ast.dump(node) for node in ast.parse(mutant.data).body if isinstance(node, ast.FunctionDef)}

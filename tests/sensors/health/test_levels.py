@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.health.levels import (
+    ALL_NORMAL,
     CPU_STALLED_BP,
     DISK_MISSING_MB,
     DRAINED_BP,
     LAG_MS,
     MEMORY_STALLED_BP,
     USED_BP,
-    WELL,
     Condition,
+    Limits,
     Part,
-    Steps,
     Vitals,
     describe_level,
     judge_levels,
@@ -63,7 +63,7 @@ def test_memory_has_four_levels(left: int, stalled: int, level: Level) -> None:
 )
 def test_each_part_has_its_own_limits(sample: Sample, part: Part, level: Level) -> None:
     vitals = judge_levels(sample)
-    assert vitals.levels == {**WELL, part: level}
+    assert vitals.levels == {**ALL_NORMAL, part: level}
     assert vitals.condition is list(Condition)[level]
     assert (vitals.score == 100) is (level is Level.NORMAL)
     assert describe_level(sample, part)
@@ -79,7 +79,7 @@ def test_a_level_stays_until_its_number_is_well_below(tmp_path: object) -> None:
 
 
 @given(scales, levels, values)
-def test_a_level_that_stays_has_a_reason(steps: Steps, before: Level, value: int) -> None:
+def test_a_level_that_stays_has_a_reason(steps: Limits, before: Level, value: int) -> None:
     now = level_of(value, before, steps)
     step = {step.level: step for step in steps}.get(now)
     assert step is None or value > step.enter or (before >= now and value > step.leave)
@@ -88,13 +88,13 @@ def test_a_level_that_stays_has_a_reason(steps: Steps, before: Level, value: int
 
 
 @given(scales, levels, values, values)
-def test_a_worse_number_is_never_a_lower_level(steps: Steps, before: Level, one: int, other: int) -> None:
+def test_a_worse_number_is_never_a_lower_level(steps: Limits, before: Level, one: int, other: int) -> None:
     low, high = sorted((one, other))
     assert level_of(low, before, steps) <= level_of(high, before, steps)
 
 
 @given(scales, st.integers(0, 400))
-def test_what_trembles_around_a_limit_does_not_flap(steps: Steps, swing: int) -> None:
+def test_what_trembles_around_a_limit_does_not_flap(steps: Limits, swing: int) -> None:
     step = steps[0]
     down = step.enter - min(swing, step.enter - step.leave - 1)
     level, changes = Level.NORMAL, 0
@@ -107,7 +107,7 @@ def test_what_trembles_around_a_limit_does_not_flap(steps: Steps, swing: int) ->
 
 @given(st.dictionaries(st.sampled_from(Part), levels), st.sampled_from(Part))
 def test_a_worse_part_never_scores_better(some: dict[Part, Level], part: Part) -> None:
-    vitals = Vitals(levels={**WELL, **some})
+    vitals = Vitals(levels={**ALL_NORMAL, **some})
     worse = Vitals(levels={**vitals.levels, part: Level.CRITICAL})
     assert 0 <= worse.score <= vitals.score <= 100
     assert list(Condition).index(worse.condition) >= list(Condition).index(vitals.condition)

@@ -222,7 +222,7 @@ async def test_another_head_or_day_orders_what_waits_anew(ledger: Ledger, clock:
     assert first() == "Make a pass."
     commits.head = "c2"
     await router.read_goals()
-    assert router.goals.problem.startswith(f"{PATH} declares nothing: it is not valid TOML")
+    assert router.goals.problem.startswith(f"{PATH} is ignored: it is not valid TOML")
     assert first() == "Make a pass."
     commits.head = "torn"
     await router.read_goals()
@@ -248,4 +248,4 @@ async def test_the_event_loop_goes_on_while_goals_are_read() -> None:
     alive = not looking.done()
     met.set()
     await looking
-    assert alive and "declares nothing" in declared.problem
+    assert alive and "is ignored" in declared.problem

@@ -14,7 +14,7 @@ from sensors.opportunities.sensor import OpportunityMiner
 from sensors.opportunities.surveys import gone_answer, reached_answer
 from sensors.opportunities.unused import find_unused
 from sensors.python_source.census import SourceTree, facts_of
-from sensors.python_source.unreachable import find_unreached
+from sensors.python_source.unreachable import find_unreachable
 from sensors.registry import closure_evaluator
 from tests.repos import commit
 from tests.sensors.looking import OURS, scene
@@ -121,7 +121,7 @@ def test_nothing_is_said_of_a_tree_that_was_not_read_as_a_whole() -> None:
 def test_what_is_never_carried_out(body: str, lines: list[int]) -> None:
     node = ast.parse(f"def f(x, y):\n    {body}\n").body[0]
     assert isinstance(node, ast.FunctionDef)
-    assert [end.line - 1 for end in find_unreached(node)] == lines
+    assert [end.line - 1 for end in find_unreachable(node)] == lines
 
 
 # --- the checks ---

@@ -108,7 +108,7 @@ async def test_a_call_that_takes_too_long_is_told() -> None:
     toolbox, _ = box(call_timeout_s=0.02)
     context = ToolContext(workspace=FakeRoot(), op_id="op", tier=Tier.SAFE_AUTO, git=None)  # type: ignore[arg-type]
     outcome = await toolbox.call("echo", '{"wait_s": 5}', context)
-    assert (outcome.use.ok, outcome.text) == (False, "echo did not end within 0.02 s.")
+    assert (outcome.use.ok, outcome.text) == (False, "echo took longer than 0.02 s.")
 
 
 async def test_running_and_recent_calls_are_counted_for_the_policy() -> None:

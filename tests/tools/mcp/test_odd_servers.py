@@ -145,7 +145,7 @@ async def test_tools_that_are_told_wrongly_are_left_out_and_the_others_work(hall
     names = [name for name, _ in found.left_out]
     wrong = {"(no name)", "no_schema", "schema", "kind", "properties", "required", "described"}
     assert set(names) == wrong and names.count("(no name)") == 5
-    assert all(why.startswith("it is not told as MCP tells a tool") for _, why in found.left_out)
+    assert all(why.startswith("it does not match MCP's schema of a tool") for _, why in found.left_out)
     assert dict(found.left_out)["no_schema"].endswith("inputSchema: Field required")
     assert await call(servers, "echo", '{"text": "hello"}') == "hello"
 

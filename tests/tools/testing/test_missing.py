@@ -9,7 +9,7 @@ import types
 import pytest
 
 from ledger.vocabulary import Outcome, RunStatus, TestResult, TestRun
-from tools.testing.localisation.missing import classes_of, files_of, members, missing_of, modules_of
+from tools.testing.localisation.missing import classes_of, files_of, member_names, missing_of, modules_of
 from tools.testing.localisation.ranking import rank
 
 SAID = {
@@ -57,7 +57,7 @@ class Box:
 class Bag:
     def take(self): ...
 """
-    assert set(members(ast.parse(text), frozenset({"Box"}))) == {"size", "__init__", "items", "put"}
+    assert set(member_names(ast.parse(text), frozenset({"Box"}))) == {"size", "__init__", "items", "put"}
 
 
 def test_what_a_module_that_lacks_a_name_defines_is_suspicious() -> None:

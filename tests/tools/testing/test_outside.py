@@ -16,7 +16,7 @@ from tests.tools.testing.projects import SHOP, Backend, make_environment, make_p
 from tools.git import Git
 from tools.testing.environment.detection import detect
 from tools.testing.environment.interpreter import Interpreter, read_environment
-from tools.testing.environment.mounts import Outside, outside
+from tools.testing.environment.mounts import OutsideMounts, outside_mounts
 from tools.testing.environment.ownership import Origin
 from tools.testing.settings import TestSettings
 
@@ -48,11 +48,11 @@ def environment_on(program: Path, places: Places, home: Path | None = None) -> I
     return found
 
 
-def decided(found: Interpreter, places: Places, *readable: str) -> Outside:
-    return outside(found, places, readable, Origin(Git(places, host_env())))
+def decided(found: Interpreter, places: Places, *readable: str) -> OutsideMounts:
+    return outside_mounts(found, places, readable, Origin(Git(places, host_env())))
 
 
-def sources(seen: Outside) -> set[Path]:
+def sources(seen: OutsideMounts) -> set[Path]:
     return {mount.source for mount in seen.mounts}
 
 

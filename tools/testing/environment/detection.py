@@ -17,7 +17,7 @@ from tools.sandbox.types import Mount
 from tools.testing.environment import interpreter, layout
 from tools.testing.environment.guard import Guard
 from tools.testing.environment.interpreter import Interpreter
-from tools.testing.environment.mounts import outside
+from tools.testing.environment.mounts import outside_mounts
 from tools.testing.environment.ownership import Origin, checkouts
 from tools.testing.settings import TestSettings
 from tools.whereabouts import escape_path, is_folder, way
@@ -147,7 +147,7 @@ def _describe(
     git: Git, places: Places, settings: TestSettings, taken: _Taken, origin: Origin, refused: list[str]
 ) -> TestEnvironment:
     found = taken.found
-    shown = outside(found, places, settings.readable, origin)
+    shown = outside_mounts(found, places, settings.readable, origin)
     needs = tuple(path for path in layout.ignored_needs(git) if _stays_inside(places, path))
     mounts = [
         *shown.mounts,
@@ -183,7 +183,7 @@ def _guard(
         if why is not None:
             return _not_taken(taken.named, why)
         now = interpreter.read_environment(found.prefix) if is_read else found
-        shown = outside(now, places, settings.readable, origin) if now is not None else None
+        shown = outside_mounts(now, places, settings.readable, origin) if now is not None else None
         if shown is not None and shown.problem is not None:
             return shown.problem
         same = now is not None and (now.python, now.version) == (found.python, found.version)

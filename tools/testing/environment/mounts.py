@@ -1,7 +1,7 @@
-"""Mounts of tests outside the repository: their environment, its Python installation, and folders that the owner names.
+"""What tests may read outside the repository: their environment, its Python installation, and folders in a setting.
 
-Nothing is mounted because a file in an environment names it. Of a Python installation the parts that a program needs
-are mounted, if it is proven to be one and in no private place; any other folder has to be named by the owner.
+A folder is never mounted only because a file of the environment refers to it. A Python installation is mounted, in
+parts, if it is complete and not in a private place; any other folder has to be in the setting ``tests.readable``.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _WRITABLE_BY_ALL = ("/tmp", "/var/tmp")
 _HOMES = ("/home", "/var/home")
 _ANY = frozenset(Relation)
 _HOLDS = frozenset({Relation.SAME, Relation.ABOVE})
-_SAID = {Relation.SAME: "it is", Relation.ABOVE: "it holds", Relation.BELOW: "it lies in"}
+_RELATION_TEXT = {Relation.SAME: "it is", Relation.ABOVE: "it holds", Relation.BELOW: "it lies in"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """The read-only mounts, and a sentence if something that is needed cannot be mounted."""
+class OutsideMounts:
+    """The read-only mounts, and a sentence if a needed folder cannot be mounted."""
 
     mounts: tuple[Mount, ...]
     problem: str | None = None
 
 
-def outside(found: Interpreter, places: Places, readable: Sequence[str], origin: Origin) -> Outside:
+def outside_mounts(found: Interpreter, places: Places, readable: Sequence[str], origin: Origin) -> OutsideMounts:
     """The mounts for one interpreter. Blocking; raises ``GitFailed``."""
     rules = _Rules(places, readable, origin)
-    chosen, problem = rules.named()
+    chosen, problem = rules.readable_mounts()
     mounts = chosen
     if os.path.lexists(found.prefix / "pyvenv.cfg") or origin.holds(found.prefix):
         at_home = _real(found.prefix).is_relative_to(_real(places.repo))
@@ -54,16 +54,16 @@ def outside(found: Interpreter, places: Places, readable: Sequence[str], origin:
     shown = origin.survey.spots(mount.source for mount in mounts)
     library = _library_of(found)
     if problem is None and why is not None and not rules.is_covered(library, shown):
-        problem = rules.asks(
+        problem = rules.setting_message(
             f"{escape_path(found.python)} needs the Python in {escape_path(library)}, but {why}", [library]
         )
     unnamed = [folder for folder in found.linked if not origin.holds(folder) and not rules.is_covered(folder, shown)]
-    problem = problem or (rules.asks_for_linked(found, unnamed) if unnamed else None)
-    return Outside(() if problem else tuple(_outermost(mounts)), problem)
+    problem = problem or (rules.linked_message(found, unnamed) if unnamed else None)
+    return OutsideMounts(() if problem else tuple(_outermost(mounts)), problem)
 
 
 class _Rules:
-    """The places that decide, looked up once."""
+    """The rules by which a folder is mounted or refused, with the places that they refer to looked up once."""
 
     def __init__(self, places: Places, readable: Sequence[str], origin: Origin) -> None:
         self._places, self._readable, self._origin = places, tuple(readable), origin
@@ -74,8 +74,8 @@ class _Rules:
         self._never = survey.spots(_KERNEL_AND_SOCKETS)
         self._not_by_itself = survey.spots((*_WRITABLE_BY_ALL, "/etc"))
 
-    def named(self) -> tuple[tuple[Mount, ...], str | None]:
-        """The folders that the owner names, or why one cannot be shown."""
+    def readable_mounts(self) -> tuple[tuple[Mount, ...], str | None]:
+        """Mounts of the folders in ``tests.readable``, or why one of them cannot be mounted."""
         mounts = []
         for name in self._readable:
             folder = place_of(name, self._places)
@@ -87,9 +87,9 @@ class _Rules:
         return tuple(mount for mount in mounts if os.path.exists(mount.source)), None  # noqa: PTH110
 
     def refusal(self, folder: Path, *, at_home: bool = False) -> str | None:
-        """Why a folder is never shown, even where it is named; a clause.
+        """Why a folder is never mounted, even if it is in ``tests.readable``; a clause.
 
-        ``at_home``: it lies in the repository, which the owner put where it is (in memory, below /dev, for instance).
+        ``at_home``: it is in the repository, which may itself lie below /dev, as in /dev/shm.
         """
         at = self._survey.spot(folder)
         return (
@@ -100,7 +100,7 @@ class _Rules:
         )
 
     def installation(self, found: Interpreter) -> tuple[tuple[Mount, ...], str | None]:
-        """The parts of the installation that an interpreter belongs to, or why they are not shown."""
+        """Mounts of the Python installation that an interpreter belongs to, or why it is not mounted."""
         real = _base_of(found)
         if _is_system(real):
             return (), None
@@ -124,7 +124,7 @@ class _Rules:
         return tuple(Mount(source=source, target=target, closed=True) for source, target in places), None
 
     def _private(self, at: Spot) -> str | None:
-        """Why a Python at this place may not be mounted without the owner's setting."""
+        """Why a Python installation at this place needs ``tests.readable`` to be mounted."""
         if self._held[0].relation(at) is Relation.ABOVE:  # the owner's own home, wherever that is
             return None
         home = _foreign_home(at.real)
@@ -133,11 +133,11 @@ class _Rules:
         return _first(at, self._not_by_itself, _ANY, "where others may write, or secrets are")
 
     def is_covered(self, folder: Path, shown: Iterable[Spot]) -> bool:
-        """Whether a folder is mounted anyway."""
+        """Whether a folder is inside one that is ``shown``, or the system's."""
         at = self._survey.spot(folder)
         return _is_system(at.real) or any(at.relation(one) in (Relation.SAME, Relation.BELOW) for one in shown)
 
-    def asks_for_linked(self, found: Interpreter, folders: Sequence[Path]) -> str:
+    def linked_message(self, found: Interpreter, folders: Sequence[Path]) -> str:
         """The message about folders that the environment puts on the import path."""
         never = [(folder, why) for folder in folders if (why := self.refusal(folder))]
         if never:
@@ -147,10 +147,12 @@ class _Rules:
                 f"({why}): remove the line from the .pth file in its site-packages."
             )
         named = ", ".join(repr(str(folder)) for folder in folders)
-        return self.asks(f"{escape_path(found.prefix)} has {named} on its import path, outside the repository", folders)
+        return self.setting_message(
+            f"{escape_path(found.prefix)} has {named} on its import path, outside the repository", folders
+        )
 
-    def asks(self, what: str, folders: Sequence[Path]) -> str:
-        """A sentence with the line that lets tests read ``folders``."""
+    def setting_message(self, what: str, folders: Sequence[Path]) -> str:
+        """The sentence ``what``, with the line of the settings that lets tests read ``folders``."""
         names = dict.fromkeys((*self._readable, *map(escape_path, folders)))
         line = json.dumps([*names], ensure_ascii=False)
         file = self._places.config / "config.toml"
@@ -160,7 +162,8 @@ class _Rules:
 def _first(at: Spot, places: Iterable[Spot], relations: frozenset[Relation], what: str) -> str | None:
     found = ((at.relation(place), place) for place in places)
     return next(
-        (f"{_SAID[lies]} {escape_path(place.real)}, {what}" for lies, place in found if lies in relations), None
+        (f"{_RELATION_TEXT[lies]} {escape_path(place.real)}, {what}" for lies, place in found if lies in relations),
+        None,
     )
 
 

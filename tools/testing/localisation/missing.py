@@ -13,35 +13,35 @@ _OBJECT = re.compile(r"(?:'(?P<kind>\w+)' object|type object '(?P<type>\w+)') ha
 
 def modules_of(messages: Iterable[str]) -> frozenset[str]:
     """Dotted names of modules that lack a name."""
-    return frozenset(m["module"] for said in messages for rule in (_IMPORT, _MODULE) for m in rule.finditer(said))
+    return frozenset(m["module"] for message in messages for rule in (_IMPORT, _MODULE) for m in rule.finditer(message))
 
 
 def classes_of(messages: Iterable[str]) -> frozenset[str]:
     """Names of classes whose objects, or which themselves, lack an attribute."""
-    return frozenset(m["kind"] or m["type"] for said in messages for m in _OBJECT.finditer(said))
+    return frozenset(m["kind"] or m["type"] for message in messages for m in _OBJECT.finditer(message))
 
 
 def missing_of(messages: Iterable[str]) -> frozenset[str]:
-    """The names that are missing."""
+    """The missing names themselves."""
     rules = (_IMPORT, _MODULE, _OBJECT)
-    return frozenset(m["name"] for said in messages for rule in rules for m in rule.finditer(said))
+    return frozenset(m["name"] for message in messages for rule in rules for m in rule.finditer(message))
 
 
 def files_of(module: str, paths: Iterable[str]) -> tuple[str, ...]:
-    """Files that may be a module, wherever the import path begins."""
+    """Those ``paths`` that may be the module, whichever folder is on the import path."""
     stem = module.replace(".", "/")
     ends = (f"/{stem}.py", f"/{stem}/__init__.py")
     return tuple(path for path in paths if f"/{path}".endswith(ends))
 
 
-def definitions(tree: ast.Module) -> tuple[int, ...]:
+def definition_lines(tree: ast.Module) -> tuple[int, ...]:
     """Lines on which a module defines functions and classes."""
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     return tuple(node.lineno for node in tree.body if isinstance(node, kinds))
 
 
-def members(tree: ast.Module, classes: frozenset[str]) -> tuple[str, ...]:
-    """Methods, class attributes and what is set on ``self`` in classes of these names."""
+def member_names(tree: ast.Module, classes: frozenset[str]) -> tuple[str, ...]:
+    """Methods, class attributes and attributes of ``self`` in classes of these names."""
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name in classes:

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from ledger.python_source import parse
 from ledger.vocabulary import Frozen, TestResult, TestRun
 from tools.testing.localisation.flow import trace_values
-from tools.testing.localisation.missing import definitions, files_of, modules_of
+from tools.testing.localisation.missing import definition_lines, files_of, modules_of
 from tools.testing.report.verdict import IMPORT_TIME
 from tools.testing.selection.names import is_test_side
 
@@ -169,7 +169,7 @@ def _add_flow(
 def _add_missing(scores: dict[_Place, _Score], red: Collection[TestResult], trees: Mapping[str, ast.Module]) -> None:
     for module in sorted(modules_of(result.message for result in red)):
         for path in files_of(module, trees):
-            for line in definitions(trees[path]):
+            for line in definition_lines(trees[path]):
                 scores.setdefault((path, line), _Score()).add(NAMED_BP, f"{module} lacks a name, and defines this")
 
 

@@ -1,11 +1,11 @@
-"""The reporter that runs inside the repository's own interpreter. PYTEST_DONT_REWRITE
+"""Runs pytest in the repository's own interpreter and reports the results. PYTEST_DONT_REWRITE
 
-Standard library and pytest only, Python 3.9 syntax: this file is read as text by the runner and executed by a process
-that knows nothing else of us. It writes one JSON line an event to an inherited descriptor. Every line carries the key
-of the run and a running number, so that a torn, foreign or repeated line is seen by the reader (``report.py``).
+Standard library and pytest only, Python 3.9 syntax: the runner sends this file as text to a process that cannot import
+the rest of the project. It writes one JSON line per event to an inherited descriptor. Every line has the key of the run
+and a serial number, by which the reader (``report.py``) detects torn, foreign and repeated lines.
 
 Events: ``start``, ``collect_error``, ``collected``, ``running``, ``result``, ``cover``, ``internal``, ``modules`` and
-last of all ``end``; other plugins have their own: ``probe`` (``_ouro_probe.py``), ``screened`` (``_ouro_screen.py``),
+at the end ``end``; other plugins have their own: ``probe`` (``_ouro_probe.py``), ``screened`` (``_ouro_screen.py``),
 ``instrumented`` and ``compared`` (``_ouro_compare.py``), ``sentinel`` (``_ouro_sentinel.py``) and ``guarded``
 (``_ouro_guard.py``).
 """
@@ -28,23 +28,23 @@ import pytest
 MESSAGE_CHARS = 2000
 DETAIL_CHARS = 6000
 FRAMES = 40
-FULL_REPORTS = 200  # failures beyond this many are reported without their long form
+FULL_REPORTS = 200  # failures after this many are reported without their long text
 _LOADED: dict[str, Any] = {}
 _WORSE = {"": 0, "passed": 1, "skipped": 2, "xfailed": 2, "xpassed": 2, "error": 3, "failed": 4}
 
 
-LONE = re.compile(r"(?<!\\)((?:\\\\)*)(?:(\\ud[89ab]..\\ud[c-f]..)|\\(ud[89a-f]..))")
-"""A pair of surrogates (a character) or a lone one (no character) in JSON, after an even number of backslashes."""
+SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)(?:(\\ud[89ab]..\\ud[c-f]..)|\\(ud[89a-f]..))")
+"""An escaped pair of surrogates (a valid character) or a lone surrogate (invalid) in JSON text."""
 
 
-def spelt(found: re.Match[str]) -> str:
-    """A lone half as its name, with a backslash that is a character of the text."""
+def escape_surrogate(found: re.Match[str]) -> str:
+    """A lone surrogate with its backslash escaped, so that it is read as plain text; a pair unchanged."""
     whole = found[0] if found[2] else found[1] + "\\\\" + found[3]
     return str(whole)
 
 
 def clip(text: str, limit: int) -> str:
-    """Head and tail of a text, without what JSON or UTF-8 could not carry."""
+    """Head and tail of a text, with characters escaped that UTF-8 cannot encode."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if len(text) <= limit:
         return text
@@ -53,7 +53,7 @@ def clip(text: str, limit: int) -> str:
 
 
 class Reporter:
-    """Writes the lines. Only the process that made it writes: a forked child stays silent."""
+    """Writes the events, but only in the process that created it: forked children write nothing."""
 
     def __init__(self, fd: int, key: str) -> None:
         self._fd, self._key, self._pid, self._count = fd, key, os.getpid(), 0
@@ -63,19 +63,19 @@ class Reporter:
         if os.getpid() != self._pid:
             return
         line = json.dumps(dict(fields, k=self._key, n=self._count, e=event), separators=(",", ":")) + "\n"
-        if "\\ud" in line:  # half of a character, as a file name that is no text has
-            line = LONE.sub(spelt, line)
+        if "\\ud" in line:  # a surrogate, as in a file name that is not valid UTF-8
+            line = SURROGATE.sub(escape_surrogate, line)
         self._count += 1
         data = line.encode("ascii")
         try:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError:
-            self._pid = -1  # a test closed our descriptor; the reader will miss the end record
+            self._pid = -1  # a test closed the descriptor; the reader notices that the last event is missing
 
 
 class Project:
-    """Which files are the repository's own."""
+    """Decides which files belong to the repository; those in ``foreign`` folders do not."""
 
     def __init__(self, root: str, foreign: list[str]) -> None:
         self._root = root.rstrip("/") + "/"
@@ -129,7 +129,7 @@ class NoTracer:
 
 
 def ranges(lines: set[int]) -> list[int]:
-    """Line numbers as first and last of each run, flat."""
+    """Line numbers as ranges, flattened: first, last, first, last and so on."""
     flat: list[int] = []
     for line in sorted(lines):
         if flat and flat[-1] == line - 1:
@@ -152,7 +152,7 @@ def prefixes(nodeid: str) -> Iterator[str]:
 
 
 class Watcher:
-    """The pytest plugin."""
+    """The pytest plugin: selects the ``wanted`` tests, and reports events, frames and coverage."""
 
     def __init__(self, reporter: Reporter, project: Project, tracer: Any, wanted: list[str]) -> None:
         self._reporter, self._project, self._tracer = reporter, project, tracer
@@ -161,7 +161,7 @@ class Watcher:
         self._state: dict[str, Any] = {}
         self.collected = self.results = self._red = 0
 
-    # Set-up: a run of ours is one process, without the owner's coverage threshold.
+    # Set-up: the run is one process, without the owner's coverage threshold.
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
@@ -265,7 +265,7 @@ class Watcher:
         if _WORSE[out] <= _WORSE[self._state["out"]]:
             return
         self._state["out"] = out
-        self._state["message"], self._state["detail"] = words(report)
+        self._state["message"], self._state["detail"] = report_texts(report)
         error = self._raised.get((report.nodeid, report.when))
         if report.failed and error is not None:
             self._state["exc"] = type(error).__name__
@@ -317,8 +317,8 @@ def phase_outcome(report: Any) -> str:
     return ""
 
 
-def words(report: Any) -> tuple[str, str]:
-    """Short and long text of a report."""
+def report_texts(report: Any) -> tuple[str, str]:
+    """The message and the long text of a report."""
     longrepr = report.longrepr
     if longrepr is None:
         return "", ""
@@ -329,8 +329,8 @@ def words(report: Any) -> tuple[str, str]:
     return (crash.message if crash is not None else text.strip()[-MESSAGE_CHARS:]), text
 
 
-def strays(names: set[str], root: str, checkout: str | None, project: Project) -> list[tuple[str, str]]:
-    """Loaded modules of the project whose file is not the candidate's: name and file."""
+def foreign_modules(names: set[str], root: str, checkout: str | None, project: Project) -> list[tuple[str, str]]:
+    """Loaded modules of the project that come from files outside the tested tree: name and file, at most 20."""
     found = []
     real_root = os.path.realpath(root)
     loaded: dict[str, Any] = dict(sys.modules)
@@ -357,14 +357,14 @@ def project_environment(file: str) -> bool:
     return file.startswith((sys.prefix + "/", sys.base_prefix + "/"))
 
 
-def prefer(roots: list[str]) -> None:
+def insert_import_roots(roots: list[str]) -> None:
     """Put the import roots after the standard library and before installed packages."""
     place = next((n for n, p in enumerate(sys.path) if "-packages" in p), len(sys.path))
     sys.path[place:place] = [root for root in roots if root not in sys.path[:place]]
 
 
-def maker(name: str, text: str) -> Any:
-    """``make`` of a module that came as text with the order. Loaded once for all runs of the process that forks."""
+def load_factory(name: str, text: str) -> Any:
+    """The function ``make`` of a module given as text. Loaded once; processes that are forked later have it already."""
     if text not in _LOADED:
         module = types.ModuleType(name)
         exec(compile(text, f"<{name}>", "exec"), module.__dict__)
@@ -372,45 +372,45 @@ def maker(name: str, text: str) -> Any:
     return _LOADED[text]
 
 
-def tell_nobody() -> None:
+def hide_current_test() -> None:
     """Keep pytest from naming the running test in the environment, so that programs behave as usual."""
     runner: Any = sys.modules["_pytest.runner"]
     runner._update_current_test_var = lambda item, when: None
 
 
-def others(reporter: Reporter, project: Project, plugins: list[dict[str, Any]]) -> list[Any]:
-    """Plugins that do something else with the tests, where that was asked for."""
-    return [maker(one["name"], one["text"])(reporter, project, one["asked"]) for one in plugins]
+def make_plugins(reporter: Reporter, project: Project, plugins: list[dict[str, Any]]) -> list[Any]:
+    """The additional plugins in the run's configuration, such as the probe of inputs."""
+    return [load_factory(one["name"], one["text"])(reporter, project, one["asked"]) for one in plugins]
 
 
 def main(config: dict[str, Any]) -> int:
-    """Run pytest as the parent asked and report; returns pytest's exit status."""
-    quiet = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(quiet, 0)
-    os.close(quiet)
+    """Run pytest by the parent's configuration and report; returns pytest's exit status."""
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    os.close(devnull)
     reporter = Reporter(int(os.environ.pop("OURO_REPORT_FD")), config["key"])
     root = os.getcwd()
-    prefer([os.path.normpath(os.path.join(root, path)) for path in config["roots"]])
+    insert_import_roots([os.path.normpath(os.path.join(root, path)) for path in config["roots"]])
     project = Project(root, config["foreign"])
     version = [int(part) for part in sys.version_info[:2]]
     reporter.emit("start", python=version, pytest=pytest.__version__, prefix=sys.prefix)
     trace = config["coverage"]
-    tracer = maker(trace["name"], trace["text"])(project, trace["events"]) if trace else NoTracer()
+    tracer = load_factory(trace["name"], trace["text"])(project, trace["events"]) if trace else NoTracer()
     watcher = Watcher(reporter, project, tracer, config["wanted"])
     cache = tempfile.mkdtemp(prefix="ouro-pytest-")
-    # The cache plugin stays (owners configure it), but in an empty folder: no memory of earlier runs.
+    # The cache plugin stays, because owners configure it, but with an empty folder: nothing of earlier runs.
     args = ["--rootdir", root, "-o", "cache_dir=" + cache, "--color=no", "--tb=short", "--maxfail=0"]
     args += ["--continue-on-collection-errors", *config["args"], *config["targets"]]
-    tell_nobody()
-    further = others(reporter, project, config["others"])
+    hide_current_test()
+    plugins = make_plugins(reporter, project, config["others"])
     try:
-        code = int(pytest.main(args, plugins=[watcher, *further]))
+        code = int(pytest.main(args, plugins=[watcher, *plugins]))
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-    for one in further:
+    for one in plugins:
         if hasattr(one, "finish"):
             one.finish()
-    bad = strays(set(config["names"]), root, config["checkout"], project)
+    bad = foreign_modules(set(config["names"]), root, config["checkout"], project)
     reporter.emit("modules", bad=bad)
     reporter.emit("end", exit=code, collected=watcher.collected, results=watcher.results)
     return code

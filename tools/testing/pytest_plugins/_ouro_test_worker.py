@@ -93,7 +93,7 @@ class Worker:
         """One run. False when this process should not be used again."""
         self._project = self._plugin.Project(os.getcwd(), order["orders"]["foreign"])
         for one in order["orders"]["others"]:
-            self._plugin.maker(one["name"], one["text"])
+            self._plugin.load_factory(one["name"], one["text"])
         end = Run(self, self._project, order).watch()
         if self._brought is not None:
             self.learned = told_names(os.pread(self._brought, NAMES_BYTES, 0))
