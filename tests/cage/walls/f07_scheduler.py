@@ -13,7 +13,7 @@ from tests.cage.walls.confined import box_of, run
 from tests.tools.sandbox.filters import without
 from tests.tools.sandbox.test_bwrap_walls import WithoutProcessNamespace
 from tests.tools.sandbox.test_landlock_walls import Changed
-from tools.sandbox.bait import WAITING
+from tools.sandbox.bait import VICTIM_PROGRAM
 from tools.sandbox.calls import number
 from tools.sandbox.plan import RunPlan
 from tools.sandbox.seccomp import NAMESPACED, SHARED
@@ -57,7 +57,7 @@ async def attack(base: Path, backend: str, wall: bool) -> list[str]:
     machine = os.uname().machine
     numbers = [number(call, machine) for call in CALLS]
     with subprocess.Popen(  # noqa: ASYNC220  a victim, which only waits
-        [sys.executable, "-I", "-S", "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-I", "-S", "-c", VICTIM_PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as victim:
         assert victim.stdout is not None
         victim.stdout.read(1)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from ledger.vocabulary import Frame, Outcome, RunStatus, TestResult, TestRun
-from tools.testing.localisation.flow import STEPS, flows
+from tools.testing.localisation.flow import STEPS, trace_values
 from tools.testing.localisation.ranking import rank
 
 SHOP = """\
@@ -66,7 +66,7 @@ RED = failed([("test_shop.py", line_of("assert", TEST))])
 
 
 def test_what_an_assertion_looks_at_is_followed_through_calls() -> None:
-    found = {line: steps for (path, line), steps in flows([RED], COVERAGE, TREES).items() if path == "shop.py"}
+    found = {line: steps for (path, line), steps in trace_values([RED], COVERAGE, TREES).items() if path == "shop.py"}
     connected = ["self.prices = list", "found = sum", "if not found", "return 0", "return rounded"]
     assert all(found[line_of(text)] == 1 for text in connected[1:])
     assert found[line_of("return len(self")] == found[line_of("cents =")] == 2
@@ -77,14 +77,14 @@ def test_what_an_assertion_looks_at_is_followed_through_calls() -> None:
 
 def test_lines_that_did_not_run_are_left_out() -> None:
     ran = {"t": {"shop.py": (line_of("found = sum"),), "test_shop.py": tuple(ALL)}}
-    found = {place for place in flows([RED], ran, TREES) if place[0] == "shop.py"}
+    found = {place for place in trace_values([RED], ran, TREES) if place[0] == "shop.py"}
     assert found == {("shop.py", line_of("found = sum"))}
 
 
 def test_an_error_is_followed_from_where_it_broke() -> None:
     """Of the function that broke only what led there; of the one above only what it handed on."""
     broke = failed([("test_shop.py", line_of("assert", TEST)), ("shop.py", line_of("cents ="))])
-    lines = {line for path, line in flows([broke], COVERAGE, TREES) if path == "shop.py"}
+    lines = {line for path, line in trace_values([broke], COVERAGE, TREES) if path == "shop.py"}
     assert line_of("cents =") in lines
 
 
@@ -104,6 +104,6 @@ def test_what_calls_itself_and_files_that_do_not_parse_come_to_an_end() -> None:
     coverage = {"t": dict.fromkeys(files, ALL)}
     assert rank(TestRun(status=RunStatus.RED, results=(red,), coverage=coverage), ["t"], files=files)
     trees = {path: ast.parse(text) for path, text in files.items() if path != "broken.py"}
-    found = flows([red], coverage, trees)
+    found = trace_values([red], coverage, trees)
     assert {line for path, line in found if path == "a.py"} == {2, 3, 7}
     assert max(found.values()) <= STEPS
