@@ -37,7 +37,7 @@ STATEMENT_FAULTS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class WriteRequest:
-    """What one caller wants to write, atomically."""
+    """Rows, blobs and statements that one caller wants to write atomically."""
 
     future: asyncio.Future[tuple[Entry, ...]]
     fragments: tuple[Fragment, ...] = ()
@@ -51,12 +51,12 @@ class WriteRequest:
 
 
 @dataclass(slots=True, kw_only=True)
-class Placed:
-    """A batch as rows and entries of the chain; ``head`` is the last of them."""
+class PlacedBatch:
+    """The rows and entries of a batch with their places in the chain; ``head``: the chain's head after the batch."""
 
     head: Head
     rows: list[StoredRow] = field(default_factory=list)
-    entries: list[tuple[Entry, ...]] = field(default_factory=list)  # one tuple a request
+    entries: list[tuple[Entry, ...]] = field(default_factory=list)  # one tuple per request
 
 
 class LedgerWriter:
@@ -98,7 +98,7 @@ class LedgerWriter:
     ) -> tuple[Entry, ...]:
         """Write atomically; returns the entries once they are on the disk. Raises ``LedgerError``.
 
-        The request of a caller that is cancelled before its batch begins is dropped, later it is written as a whole.
+        When the caller is cancelled before its batch begins, the request is dropped; later it is written as a whole.
         """
         async with self._slots:
             if self.fault is not None:
@@ -118,7 +118,7 @@ class LedgerWriter:
         batch: list[WriteRequest] = []
         try:
             while batch := await self._gather():
-                await self._land(batch)
+                await self._write_batch(batch)
         finally:
             # Also when the loop is torn down or a defect ends this task, so that no caller waits for ever.
             if self.fault is None:
@@ -142,8 +142,8 @@ class LedgerWriter:
             self._queue.put_nowait(None)  # write these first, then end
         return batch
 
-    async def _land(self, batch: list[WriteRequest]) -> None:
-        """Commit a batch. A request whose own statement fails gets the error, and the others are tried again."""
+    async def _write_batch(self, batch: list[WriteRequest]) -> None:
+        """Commit a batch. A request whose own statement fails gets the error; the others are committed without it."""
         if gone := next((file for file, known in self._files.items() if identity(file) != known), None):
             self.fault = moved_error(gone)
             for request in batch:
@@ -167,8 +167,8 @@ class LedgerWriter:
             for request in batch:
                 request.fail(self._refusal())
 
-    def _place(self, batch: list[WriteRequest]) -> Placed:
-        placed = Placed(head=self.head)
+    def _place(self, batch: list[WriteRequest]) -> PlacedBatch:
+        placed = PlacedBatch(head=self.head)
         at = stamp(self._clock.now())
         for request in batch:
             entries = []
@@ -180,8 +180,8 @@ class LedgerWriter:
             placed.entries.append(tuple(entries))
         return placed
 
-    async def _commit(self, batch: list[WriteRequest], placed: Placed) -> bool:
-        """One transaction. False: a request's own statement failed; it got the error, and nothing was committed.
+    async def _commit(self, batch: list[WriteRequest], placed: PlacedBatch) -> bool:
+        """Run one transaction. False when a request's own statement failed: it got the error, nothing was committed.
 
         Raises ``sqlite3.Error`` when the ledger itself cannot be written.
         """
@@ -201,7 +201,7 @@ class LedgerWriter:
                     if trouble(error) is not None:
                         raise
                     await db.rollback()
-                    request.fail(LedgerError(f"A statement that goes with an entry failed: {error} (in {sql!r})."))
+                    request.fail(LedgerError(f"A projection statement failed: {error} (in {sql!r})."))
                     return False
         await db.commit()
         return True

@@ -151,7 +151,7 @@ class CodeIndexPort(Protocol):
 
 Emit = Callable[[Signal], Awaitable[Receipt]]
 DepthOf = Callable[[str], Awaitable[int]]  # op id -> depth of that op; 0 for an unknown one
-LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> red tests there that nobody is to be called for
+LeftAlone = Callable[[str], Awaitable[frozenset[str]]]  # commit -> failing tests for which no signal is made
 Withdraw = Callable[[str, str], Awaitable[None]]  # signal id, reason; ``ControlError`` where an op works on it
 MayRelease = Callable[[float, float], Verdict]  # seconds without a sign of life, and the limit
 TrackRecord = Callable[[Source], tuple[int, int]]  # of a source's earlier claims: those that came true, and all

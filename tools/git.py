@@ -1,8 +1,8 @@
-"""The one way git is called: explicit folders, hooks and hostile configuration off, no network, bounded time.
+"""Runs git, for all callers: explicit folders, hooks and unsafe configuration off, no network, bounded time.
 
 Every call names the git folder and the work tree, so a ``.git`` file that candidate code rewrote is never followed.
-``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``). Who walks through history with
-GitPython has it from :meth:`Git.opened`: the same program, options and environment.
+``Git`` blocks: on the event loop use :meth:`Git.call` (or ``asyncio.to_thread``). To
+walk through history, :meth:`Git.opened` gives a GitPython repository with the same program, options and environment.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
-    # Nothing is fetched, not even an object that a partial clone lacks: the repository's settings name the program for
-    # it. A list of no existing protocol overrides every setting.
+    # Nothing is fetched, not even a missing object of a partial clone: the repository's settings could name any program
+    # for that. A list without an existing protocol overrides every setting.
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_SSH_COMMAND": "false",
     "GIT_PROXY_COMMAND": "",
-    # Names of paths are names, whatever characters they begin with.
+    # Paths are literal, even if they begin with a character of the pathspec syntax.
     "GIT_LITERAL_PATHSPECS": "1",
-    # No replaced objects and no grafts. No file can have this name.
+    # No replaced objects and no grafts: no file can have this name.
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": "/dev/null/none",
     # No prompts, editors or pagers.
@@ -75,8 +75,8 @@ ENVIRONMENT = {
 }
 MOST_SETTINGS = 4 * 1024 * 1024
 """Limit of git's list of all settings in bytes; included files may be in the tree and of any size."""
-UNQUOTED = frozenset({"blame"})
-"""Verbs whose errors quote files that the repository's settings name (``blame.ignoreRevsFile``)."""
+SECRET_ERRORS = frozenset({"blame"})
+"""Commands whose error text is dropped: it may quote files that settings name (``blame.ignoreRevsFile``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ _DAMAGED = re.compile(
 
 
 class Git:
-    """Calls git for one repository. Values in, values out; raises ``GitFailed`` on an unexpected exit code."""
+    """Runs git commands in one repository; raises ``GitFailed`` on an unexpected exit code."""
 
     def __init__(self, places: Places, env: HostEnv, *, timeout_s: float = 60.0) -> None:
         self.places = places
@@ -117,7 +117,7 @@ class Git:
 
     @property
     def program(self) -> str:
-        """The absolute path of git. Raises ``GitFailed`` where there is none that may be run."""
+        """The absolute path of git. Raises ``GitFailed`` when there is no trusted one."""
         if not self._program:
             try:
                 self._program = str(find_program("git", self._host))
@@ -129,7 +129,7 @@ class Git:
 
     @contextmanager
     def opened(self) -> Iterator[Repo]:
-        """The repository as GitPython sees it; blocks. Its children end with the block, or when the time is up."""
+        """The repository as a GitPython object; blocks. Its children end with the ``with`` block or at the timeout."""
         from tools.git_python import Caller, repo_of
 
         own = self._overrides()
@@ -152,7 +152,7 @@ class Git:
     ) -> GitResult:
         """Run ``git ARGS``. ``index`` is a private index file; ``work_tree`` defaults to the owner's checkout.
 
-        git is ended when it writes more than ``most_bytes``.
+        git is killed when it writes more than ``most_bytes``.
         """
         tree = work_tree or self.places.repo
         own = self._overrides()
@@ -162,7 +162,7 @@ class Git:
             env["GIT_INDEX_FILE"] = str(index)
         result = self._start(argv, tree, env, stdin, most_bytes)
         if result.code not in ok:
-            if args[0] in UNQUOTED:
+            if args[0] in SECRET_ERRORS:
                 result = replace(result, err="")
             last = result.err.strip().splitlines()[-1:] or ["no message"]
             raise GitFailed(
@@ -175,7 +175,7 @@ class Git:
         return result
 
     def refused_programs(self) -> tuple[str, ...]:
-        """Settings of the repository that name a program, which is not run: the owner's own do not name it."""
+        """Settings of the repository that name a program which the owner's own settings do not name: it is not run."""
         return self._overrides().refused
 
     def _prefix(self, own: Overrides, tree: Path) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ class Git:
                 argv=argv,
                 code=-1,
                 stderr="",
-                remedy="Look for a huge file, or for a commit with very many.",
+                remedy="Look for a huge file, or for a commit with very many files.",
             ) from error
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -250,7 +250,7 @@ class Git:
 def ask_git(
     host: HostEnv, *args: str, cwd: Path, timeout_s: float, extra_env: Mapping[str, str] | None = None
 ) -> ChildResult:
-    """One call of git outside of a known repository, with the options and environment of every other call.
+    """Run git where no repository is known yet, with the same options and environment as :class:`Git`.
 
     Raises ``ProgramMissing``, ``TimeoutError`` and ``OSError``.
     """
@@ -258,10 +258,10 @@ def ask_git(
     return ask((str(find_program("git", host)), *QUIET, *args), cwd=cwd, env=env, timeout_s=timeout_s)
 
 
-def size_in_tree(said: str, path: str) -> int:
-    """The size of a file from ``ls-tree -l``. Raises ``GitFailed`` where the repository lacks its content."""
-    if said.isdecimal():
-        return int(said)
+def size_in_tree(column: str, path: str) -> int:
+    """The size of a file, from its ``column`` in ``ls-tree -l``. Raises ``GitFailed`` when its object is missing."""
+    if column.isdecimal():
+        return int(column)
     raise GitFailed(
         f"git cannot read {path!r}: its object is damaged or gone.",
         argv=("git", "ls-tree"),

@@ -9,7 +9,7 @@ from governance.grounding.claims import source_key
 from governance.grounding.trust import Trust
 from governance.irongate.op import g12_lock, g19_recursion
 from governance.irongate.secrets.redaction import redact
-from governance.verification.suppressed_tests import reaches
+from governance.verification.suppressed_tests import affects_tests
 from ledger.vocabulary import Signal, Source, TestsPass, Verdict
 from sensors.health.health import Health
 from sensors.intake.ports import IntakePorts
@@ -25,13 +25,13 @@ def intake_ports(*, git: Git, repository: Repository, budget: Budget, health: He
         return (await repository.head()).commit
 
     async def is_unchanged(before: Signal, now: Signal) -> bool:
-        """Whether nothing between the commits of two signals of the same tests reaches those tests."""
+        """Whether nothing between the commits of two signals of the same tests affects those tests."""
         old, new = before.snapshot or before.base, now.snapshot or now.base
         if not isinstance(now.closure, TestsPass):
             return False
         if (await git.call("cat-file", "-e", f"{old}^{{commit}}", ok=(0, 1, 128))).code != 0:
             return False
-        return not await reaches(repository, new, await repository.changed_between(old, new), now.closure.ids)
+        return not await affects_tests(repository, new, await repository.changed_between(old, new), now.closure.ids)
 
     def track_record(source: Source) -> tuple[int, int]:
         tally = trust.of(source_key(source))

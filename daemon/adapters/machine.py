@@ -1,4 +1,4 @@
-"""What health knows of the machine, as a person sees it."""
+"""The machine's health for status and ``ouro doctor``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from sensors.health.sample import Gauges
 
 
 def gauges_for(places: Places) -> Gauges:
-    """The machine that a repository and the daemon's record of it lie on."""
+    """Gauges that measure the disks of the state folder and the repository."""
     return Gauges(folders=(places.state, places.repo))
 
 
-def machine_view(seen: Sequence[MachineReading]) -> MachineView:
-    """Pure: ``seen`` is what is kept, oldest first."""
-    if not seen:
+def machine_view(readings: Sequence[MachineReading]) -> MachineView:
+    """The view of the readings that are kept, oldest first. Pure."""
+    if not readings:
         return MachineView()
-    sample, vitals = seen[-1]
+    sample, vitals = readings[-1]
     return MachineView(
         state=vitals.condition.value,
         score=vitals.score,
-        lowest=min(each.vitals.score for each in seen),
-        samples=len(seen),
+        lowest=min(each.vitals.score for each in readings),
+        samples=len(readings),
         parts=tuple(
             PartView(name=part.value, level=level.name, said=describe_level(sample, part))
             for part, level in vitals.levels.items()
@@ -35,11 +35,11 @@ def machine_view(seen: Sequence[MachineReading]) -> MachineView:
 
 
 def machine_check(places: Places) -> Check:
-    """For `ouro doctor`: one look, now."""
+    """Measure the machine once, for ``ouro doctor``."""
     sample = gauges_for(places).read(at="")
     vitals = judge_levels(sample)
     worst = "; ".join(f"{part.value} {describe_level(sample, part)}" for part, level in vitals.levels.items() if level)
     good = vitals.condition is Condition.HEALTHY
     detail = f"{vitals.condition.value}, score {vitals.score}{': ' if worst else ''}{worst}"
-    remedy = "" if good else "Work that nobody waits for is put off while this lasts."
+    remedy = "" if good else "Background work is postponed while this lasts."
     return Check(name="machine", ok=good, detail=detail, remedy=remedy)

@@ -18,7 +18,7 @@ from tools.repository import Repository
 
 
 class OtherRepositories:
-    """Folders are looked up for each call: a repository may have been moved or made meanwhile."""
+    """Reads commits of other repositories. Each call opens its repository: it may have been moved or created."""
 
     def __init__(self, *, places: Places, env: HostEnv) -> None:
         self._places = places
@@ -31,17 +31,17 @@ class OtherRepositories:
 
     async def read(self, repository: str, path: str, *, largest: int) -> OtherFile:
         """A file at HEAD. Raises ``RepositoryError`` where there is no commit, or the file is larger."""
-        asked = Repository(await self._git(repository))
-        commit = (await asked.head()).commit
+        other = Repository(await self._git(repository))
+        commit = (await other.head()).commit
         if commit is None:
             raise RepositoryError(f"{repository} has no commit yet.", remedy="Make a first commit there.")
-        size = await asked.size(commit, path)
+        size = await other.size(commit, path)
         if size is None:
             return OtherFile(commit=commit, data=None)
         if size > largest:
             raise RepositoryError(f"{path} in {repository} is larger than {largest} bytes.")
-        by_op = TRAILER in await asked.trailers(commit, path)
-        return OtherFile(commit=commit, data=await asked.read(commit, path), by_op=by_op)
+        by_op = TRAILER in await other.trailers(commit, path)
+        return OtherFile(commit=commit, data=await other.read(commit, path), by_op=by_op)
 
     async def _git(self, repository: str) -> Git:
         return await asyncio.to_thread(self._open, Path(repository))

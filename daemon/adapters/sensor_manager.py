@@ -15,7 +15,7 @@ from daemon.app.core import Core
 from daemon.control.messages import Fixing, SuiteView
 from daemon.views.text import count
 from daemon.webhook.endpoint import WebhookEndpoint
-from governance.verification.suppressed_tests import LeftAlone
+from governance.verification.suppressed_tests import SuppressedTests
 from ledger.errors import ControlError, RepositoryError, TestNotFound, TestsUnavailable
 from ledger.vocabulary import RunStatus, Signal, Source, TestRun
 from sensors.bus import Topic
@@ -65,7 +65,7 @@ class Scan:
 class SignalIntake:
     """Hands the signals of sensors to the router. A scan in progress learns what became of them."""
 
-    def __init__(self, *, router: IntakeRouter, suppressed: LeftAlone) -> None:
+    def __init__(self, *, router: IntakeRouter, suppressed: SuppressedTests) -> None:
         self._router = router
         self._suppressed = suppressed
         self._scans: list[Scan] = []

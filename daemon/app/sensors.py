@@ -15,7 +15,7 @@ from daemon.webhook.delivery_intake import find_secrets
 from daemon.webhook.endpoint import WebhookEndpoint
 from governance.irongate.op.g10_signatures import Scheme
 from governance.irongate.secrets.redaction import redact
-from governance.verification.suppressed_tests import LeftAlone
+from governance.verification.suppressed_tests import SuppressedTests
 from ledger.events.op import OpStarted
 from ledger.vocabulary import Signal
 from sensors.intake.records import Receipt
@@ -38,7 +38,7 @@ def build_sensor_manager(core: Core, tests: Callable[[], TestSetup]) -> SensorMa
         named=named_places(settings, str(config.places.repo)),
     )
     intake = SignalIntake(
-        router=core.router, suppressed=LeftAlone(refused=core.refused, repository=core.repository, git=core.git)
+        router=core.router, suppressed=SuppressedTests(refused=core.refused, repository=core.repository, git=core.git)
     )
     committed_tests = CommittedTests(
         workspaces=core.workspaces, runner=lambda: tests().runner, limit_s=settings.pipeline.suite_budget_s

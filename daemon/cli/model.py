@@ -1,4 +1,4 @@
-"""``ouro model``: the weights of the embedded kernel. Needs no daemon, and but for ``probe`` no repository."""
+"""``ouro model``: the weights of the embedded kernel. Needs no daemon; only ``probe`` needs a repository."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from daemon.exit_codes import Exit
 from daemon.views.text import Role, Span, line
 
 Progress = Callable[[int, int, str], None]
-_TENTH = 10
+_STEPS = 10
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     model = typer.Typer(
-        help="Weights of the local kernel (what there is, what is here, fetch it), and a trial of the model in use.",
+        help="List, inspect and download weights of the local kernel, and try the model in use.",
         no_args_is_help=True,
     )
     model.command("list")(list_models)
@@ -68,7 +68,7 @@ def status(context: typer.Context) -> None:
 
 
 def pull(context: typer.Context, name: Annotated[str, typer.Argument(help="A name of `ouro model list`.")]) -> None:
-    """Fetch weights. Resumes an interrupted pull, and checks the sum.
+    """Download weights. Resumes an interrupted download and verifies the checksum.
 
     Example: ouro model pull qwen2.5-coder-1.5b
     """
@@ -90,7 +90,7 @@ def _folder() -> Path:
 
 @contextmanager
 def _progress(call: Call) -> Iterator[Progress]:
-    """A bar on a terminal; a line each tenth elsewhere, on standard error, so that answers stay clean."""
+    """Progress on standard error: a bar on a terminal, elsewhere a line per tenth. Standard output stays clean."""
     if sys.stderr.isatty() and not call.json:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
@@ -105,9 +105,9 @@ def _progress(call: Call) -> Iterator[Progress]:
 
     def plain(done: int, total: int, what: str) -> None:
         nonlocal last
-        tenth = _TENTH * done // max(total, 1)
-        if tenth != last:
-            last = tenth
+        step = _STEPS * done // max(total, 1)
+        if step != last:
+            last = step
             typer.echo(f"{what}: {done // 2**20} of {total // 2**20} MB", err=True)
 
     yield plain

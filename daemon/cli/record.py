@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ledger, name="ledger")
 
 
-def _reading(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
-    async def whole() -> T:
+def _with_ledger(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
+    async def open_and_run() -> T:
         from daemon.record.reading import open_ledger
 
         config = call.config()
@@ -43,17 +43,23 @@ def _reading(call: Call, work: Callable[[Config, Ledger], Awaitable[T]]) -> T:
         finally:
             await ledger.close()
 
-    return event_loop.run(whole())
+    return event_loop.run(open_and_run())
 
 
 def log(
     context: typer.Context,
     op: Annotated[str | None, typer.Option(help="Only this op.")] = None,
-    number: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many, the newest.")] = 50,
-    after: Annotated[int | None, typer.Option(min=0, help="Those after this sequence number, oldest first.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens (needs the daemon).")] = False,
+    number: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=1000, help="Maximum number of entries; the newest are shown.")
+    ] = 50,
+    after: Annotated[
+        int | None, typer.Option(min=0, help="Only entries after this sequence number, oldest first.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep showing new entries (needs the daemon).")
+    ] = False,
 ) -> None:
-    """What was recorded, one line an entry.
+    """Show the recorded entries, one per line.
 
     Example: ouro log --op 7f3a21
     """
@@ -61,7 +67,7 @@ def log(
     from daemon.views.render import log_block
 
     call = call_of(context)
-    view = _reading(call, lambda config, ledger: log_view(ledger, op=op, limit=number, after=after))
+    view = _with_ledger(call, lambda config, ledger: log_view(ledger, op=op, limit=number, after=after))
     if not follow:
         answer(call, view, log_block(view))
         leave(Exit.DONE if view.entries else Exit.NOTHING)
@@ -103,11 +109,11 @@ def verify(
 
     call = call_of(context)
     report = event_loop.run(verify_commits(call.config(), commits))
-    lines = [line(f"{commits} is taken for {report.asked}.")] if report.asked else []
+    lines = [line(f"{commits} is read as {report.asked}.")] if report.asked else []
     for one in report.commits:
         role = Role.GOOD if one.ok else Role.BAD
-        said = "; ".join(one.problems) or one.note or "signed, trailers and ledger agree"
-        lines.append(line(Span(one.commit[:12], Role.HEAD), "  ", Span(said, role)))
+        text = "; ".join(one.problems) or one.note or "signed, trailers and ledger agree"
+        lines.append(line(Span(one.commit[:12], Role.HEAD), "  ", Span(text, role)))
     if not report.commits:
         lines.append(line(f"No commit of the daemon in {commits or 'HEAD'}."))
     answer(call, report, [*lines, *_record_lines(report.record)])
@@ -115,13 +121,13 @@ def verify(
 
 
 def _record_lines(report: RecordReport) -> list[Line]:
-    """What was found of the record: in short, every finding, then what it rests on."""
-    lines = [line(Span(_in_short(report), Role.GOOD if report.ok else Role.BAD))]
+    """The report as lines: a summary, every finding, then the notes."""
+    lines = [line(Span(_summary(report), Role.GOOD if report.ok else Role.BAD))]
     lines += [line(Span(found.sentence, Role.BAD)) for found in report.findings]
     return [*lines, *(line(Span(f"note: {note}", Role.DIM)) for note in report.notes)]
 
 
-def _in_short(report: RecordReport) -> str:
+def _summary(report: RecordReport) -> str:
     chain = report.chain
     if chain.first_bad is not None:
         return f"the chain breaks at entry {chain.first_bad}; {chain.entries} entries before it hold"
@@ -158,17 +164,17 @@ def ledger_export(
     async def work(config: Config, ledger: Ledger) -> None:
         op_id = None if op is None else await resolve(ledger, op)
         async for row in export(ledger, op_id=op_id):
-            text = row.decode("utf-8")  # to the byte where it goes into a file: its hash is of these
+            text = row.decode("utf-8")  # byte for byte when redirected: the entry hashes cover these bytes
             typer.echo(json_text(text) if sys.stdout.isatty() else text)
 
-    _reading(call_of(context), work)
+    _with_ledger(call_of(context), work)
 
 
 def ledger_replay(
     context: typer.Context,
     op: Annotated[str | None, typer.Argument(help="One op; default: every op.")] = None,
 ) -> None:
-    """Derive every pure decision again from its stored inputs, and compare.
+    """Repeat every pure decision from its recorded inputs, and compare the results.
 
     Example: ouro ledger replay 7f3a21
     """
@@ -180,7 +186,7 @@ def ledger_replay(
         return report.decisions, tuple(report.differences)
 
     call = call_of(context)
-    decisions, differences = _reading(call, work)
+    decisions, differences = _with_ledger(call, work)
     for difference in differences:
         typer.echo(show([line(Span(difference, Role.BAD))], colour=has_colour()), err=True)
     sentence(

@@ -1,4 +1,4 @@
-"""Questions that the record alone answers: in the daemon, and where none runs."""
+"""Answers to requests that need the record alone: given by the daemon, or by the CLI when none runs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class RecordAnswers:
-    """Reads; writes nothing and starts nothing but git.
+    """Reads the record: writes nothing, and starts no process but git.
 
-    ``models`` names the model of a provider, where known; ``snapshot`` reads the queue, describing so many signals.
+    ``models``: provider to model name, where known; ``snapshot``: reads the queue, given the maximum of signals.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class RecordAnswers:
         self._models = models
         self._snapshot = snapshot
 
-    def _begun_today(self) -> list[OpView]:
+    def _ops_begun_today(self) -> list[OpView]:
         day = self._clock.now().date().isoformat()
         return [view for view in self._table.newest(ended=True) if view.started_at.startswith(day)]
 
     def today(self) -> DayView:
         """Ops and spend since midnight UTC."""
-        ops, spend = self._begun_today(), Spend()
+        ops, spend = self._ops_begun_today(), Spend()
         for view in ops:
             spend = spend.plus(view.spend)
         return DayView(
@@ -97,13 +97,13 @@ class RecordAnswers:
                 line = Spend(usd_micro=usd, tokens_in=tokens_in, tokens_out=tokens_out, calls=calls)
                 spends[provider] = spends.get(provider, Spend()).plus(line)
         lines = tuple(CostLine(provider=p, model=self._models.get(p, ""), spend=s) for p, s in sorted(spends.items()))
-        return CostView(today=self.today(), lines=lines, ops=tuple(slim(v) for v in self._begun_today()))
+        return CostView(today=self.today(), lines=lines, ops=tuple(slim(v) for v in self._ops_begun_today()))
 
     async def calibration(self) -> Calibration:
-        """Claims of all ops against what came true."""
+        """How the claims of all ops compare with their outcomes."""
         return await calibration_of(self._ledger)
 
 
 def slim(view: OpView) -> OpView:
-    """For lists: without steps and diff."""
+    """The view without steps and diff, for lists."""
     return view.model_copy(update={"steps": (), "diff": ""})

@@ -1,4 +1,4 @@
-"""The event loop's lag, measured while an op runs, and the sign of life for the service manager."""
+"""The event loop's lag, measured while an op runs, and the watchdog ping of the service manager."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEPT = 600
 
 
 class LagProbe:
-    """Schedules itself every :data:`INTERVAL_S` and notes how late it was called. At rest it does nothing."""
+    """Schedules itself every :data:`INTERVAL_S` and keeps by how much each call was late."""
 
     def __init__(self) -> None:
         self._late: deque[float] = deque(maxlen=KEPT)
@@ -20,7 +20,7 @@ class LagProbe:
         self._due = 0.0
 
     def start(self) -> None:
-        """Measure until :meth:`stop`; starting twice is starting once."""
+        """Measure until :meth:`stop`; a second start has no effect."""
         if self._handle is None:
             self._schedule()
 
@@ -35,7 +35,7 @@ class LagProbe:
         return round(1000 * ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]) if ordered else 0
 
     def now_ms(self) -> int:
-        """Like :meth:`p99_ms`, while it measures; 0 at rest: old samples do not describe the present."""
+        """Like :meth:`p99_ms`, but 0 when stopped: old samples do not describe the present."""
         return self.p99_ms() if self._handle is not None else 0
 
     def _schedule(self) -> None:

@@ -1,4 +1,4 @@
-"""The definitions of every table that other rooms keep beside the record: what else lies in the file is foreign."""
+"""Scripts that define the tables of other rooms in the ledger file; the audit reports any other table as foreign."""
 
 from __future__ import annotations
 

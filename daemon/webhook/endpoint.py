@@ -1,4 +1,4 @@
-"""The endpoint of one boot: off unless its owner has set a port and a secret."""
+"""The daemon's webhook endpoint: off unless the owner has set a port and a secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_SECRET = "webhooks are not heard: no variable that webhook.github_secrets or 
 
 
 class WebhookEndpoint:
-    """``lookup`` finds a secret by the name of its environment variable."""
+    """Server and intake of webhooks. ``lookup`` returns a secret by the name of its environment variable."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class WebhookEndpoint:
         lookup: Callable[[str], str | None],
         settings: WebhookSettings,
     ) -> None:
-        self.note = ""  # why nothing is heard although a port is set
+        self.note = ""  # why no webhook is accepted although a port is set
         self._settings = settings
         self._secrets = find_secrets(settings, lookup)
         self._intake = DeliveryIntake(
@@ -40,14 +40,14 @@ class WebhookEndpoint:
 
     @property
     def line(self) -> str:
-        """Where webhooks are heard, and how many were; empty where the owner wants none."""
+        """Status line: the address and the number of deliveries, or the problem; empty when no port is set."""
         if not self._settings.port:
             return ""
         where = f"{self._settings.host}:{self._settings.port}"
         return self.note or f"{where}: {self._intake.taken} taken, {self._intake.refused} refused"
 
     async def start(self) -> None:
-        """Listen, if the owner wants it. A problem becomes a note in status: the daemon works without."""
+        """Listen, if a port is set. A problem becomes a note in status; the daemon goes on without webhooks."""
         if not self._settings.port:
             return
         if not self._secrets:
@@ -59,7 +59,7 @@ class WebhookEndpoint:
             self.note = str(error)
 
     async def close(self) -> None:
-        """Hear nothing more; what was only counted is recorded."""
+        """Stop listening, and record the refusals that were only counted so far."""
         await self._server.close()
         with suppress(LedgerError):
             await self._intake.settle()

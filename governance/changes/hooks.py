@@ -1,7 +1,7 @@
 """Runs the repository's own pre-commit and commit-msg hooks, as the owner configured them.
 
 git's plumbing runs no hooks, so they are run here, on the private index and an exported copy of the tree; without a
-hook, no process is started. A hook that edits files, index or message is a refusal, and its edit is shown.
+hook, no process is started. A hook that edits files, index or message counts as failed, and its output shows the edit.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tools.sandbox.types import Mount, Sandbox
 
 HOOKS = ("pre-commit", "commit-msg")
-_NOT_SHOWN = (
-    "The {hook} hook lies in {folder} (core.hooksPath), which is not shown to code in the sandbox: {why}. "
+_FOLDER_HIDDEN = (
+    "The {hook} hook lies in {folder} (core.hooksPath), which is hidden from code in the sandbox: {why}. "
     'Keep the hooks in a folder of their own elsewhere, or set changes.hooks = "owner".'
 )
 
@@ -60,7 +60,8 @@ class NoHooks:
         if find_hook(self._git, hook) is None:
             return HookResult(ok=True, ran=False)
         return HookResult(
-            ok=False, output=f'There is a {hook} hook, but no sandbox to run it in (or set changes.hooks = "owner").'
+            ok=False,
+            output=f'There is a {hook} hook, but no sandbox to run it in; changes.hooks = "owner" runs it without.',
         )
 
 
@@ -77,7 +78,7 @@ class Hook:
 
 
 def find_hook(git: Git, hook: str) -> Hook | None:
-    """The hook that git would run: from the configured ``core.hooksPath``, else from the hooks folder; None without."""
+    """The hook that git would run: from the configured ``core.hooksPath``, else from the hooks folder."""
     raw = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", ok=(0, 1)).fields
     own = [(scope, value) for scope, value in zip(raw[::2], raw[1::2], strict=False) if scope != "command"]
     repo, common = git.places.repo, git.places.common_dir
@@ -127,7 +128,7 @@ class SandboxedHooks:
         places, script = self._git.places, found.script
         outside = _lies_outside(places, script)
         if outside and (why := forbidden_place(script.parent, places, named_by_owner=found.named_by_owner)):
-            return HookResult(ok=False, output=_NOT_SHOWN.format(hook=hook, folder=script.parent, why=why))
+            return HookResult(ok=False, output=_FOLDER_HIDDEN.format(hook=hook, folder=script.parent, why=why))
         async with open_arena(self._git, index=index, message=message) as arena:
             seen_at = places.repo if self._sandbox.maps_paths else arena.tree
             job = Job(
@@ -217,9 +218,9 @@ async def _judge(arena: Arena, hook: str, done: Finished) -> HookResult:
     try:
         edits = await arena.edits()
     except (GitFailed, OSError) as error:
-        said = error.message if isinstance(error, GitFailed) else error.strerror
+        reason = error.message if isinstance(error, GitFailed) else error.strerror
         why = f"{hook} left files that cannot be compared with what was to be committed"
-        return HookResult(ok=False, output=f"{why}: {said}\n{output}".strip())
+        return HookResult(ok=False, output=f"{why}: {reason}\n{output}".strip())
     if edits:
         return HookResult(ok=False, output=f"{hook} changed what was to be committed:\n{edits}\n{output}".strip())
     return HookResult(ok=True, output=output)

@@ -15,7 +15,7 @@ from ledger.errors import GitFailed
 
 
 def refresh(kit: Kit, *, paths: Collection[str], parent: str, commit: str) -> str:
-    """Give ``paths`` their entries in ``commit``. Returns what could not be done as a sentence, else an empty text."""
+    """Set the index entries of ``paths`` to those of ``commit``. Returns what was not done as a sentence, else ""."""
     if not paths:
         return ""
     old, new = tree_entries(kit.git, parent, paths), tree_entries(kit.git, commit, paths)
@@ -25,14 +25,14 @@ def refresh(kit: Kit, *, paths: Collection[str], parent: str, commit: str) -> st
         now = index_entries(kit.git, paths)
         stale = [p for p in paths if now.get(p) == old.get(p) != new.get(p)]
         staged = [p for p in paths if now.get(p) not in (old.get(p), new.get(p))]
-        note = f"The owner has staged {', '.join(staged)} meanwhile; that stays." if staged else ""
+        note = f"The owner has staged {', '.join(staged)} meanwhile; these entries are kept." if staged else ""
         try:
             if not stale or kit.effects.update_owner_index(index_lines(new, stale, len(commit))):
                 kit.effects.refresh_owner_index()
                 return note
-        except GitFailed as error:  # the commit is made: this must not look like its failure
+        except GitFailed as error:  # the commit exists: this must not count as its failure
             return f"{error.message} {note}".rstrip()
     return (
-        "Another git holds the owner's index, so it still has the old version of "
-        f"{', '.join(paths)}; `git reset -q -- PATH` puts that right. {note}"
+        "Another git process holds the lock of the owner's index, so the index still has the old version of "
+        f"{', '.join(paths)}; `git reset -q -- PATH` corrects that. {note}"
     ).rstrip()

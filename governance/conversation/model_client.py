@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from governance.budget import Budget
 from governance.grounding.canary_tracker import CanaryTracker
 from governance.grounding.claims import likeliest_bp, reply, stated_bp
-from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, Ground, proximity_of
+from governance.grounding.policy import RESTLESS_MILLI, WHOLE_MILLI, PolicyInputs, proximity_of
 from governance.irongate.secrets.redaction import redact
 from governance.record import Recorder
 from governance.recordable import messages_without_secrets, spans_without_secrets
@@ -130,7 +130,7 @@ class ModelClient:
         op_id: str,
         route: str,
         turn_s: float,
-        ground: Ground | None = None,
+        ground: PolicyInputs | None = None,
         canary: CanaryTracker | None = None,
         posture: str = "",
     ) -> None:
@@ -142,7 +142,7 @@ class ModelClient:
         self._op_id = op_id
         self._route = route
         self._turn_s = turn_s
-        self._ground = ground or Ground()
+        self._ground = ground or PolicyInputs()
         self._canary = canary or CanaryTracker()
 
     @property
@@ -228,7 +228,7 @@ class ModelClient:
     def _feel(self, report: Report | None, tokens: int) -> None:
         """Update the canary. Raises ``CollapseDetected`` when the policy discards the answer."""
         near, signal = proximity_of(report), report.signal if report else "none"
-        if not self._ground.is_answer(near):
+        if not self._ground.is_usable(near):
             raise CollapseDetected(near / 1000, signal, tokens, provider=self.provider.name)
         self._canary.feel(near, signal)
 
@@ -252,7 +252,7 @@ class ModelClient:
             ProximityJudged(
                 purpose=purpose,
                 signal=signal,
-                discarded=not ground.is_answer(near),
+                discarded=not ground.is_usable(near),
                 risk=ground.risk,
                 complexity=ground.complexity,
                 trust_bp=ground.trust_bp,

@@ -1,7 +1,6 @@
-"""The tool loop: ask the model, check and run its calls, append the results; until an answer or a bound.
+"""The tool loop: ask the model, check and run its calls, append the results; until an answer or a limit is reached.
 
-Every bound has a name (:class:`ConversationEnd`). Calls, verdicts, nudges, calls not run, compactions and the end are
-recorded.
+:class:`ConversationEnd` names the limits. Calls, verdicts, nudges, ignored calls, compactions and the end are recorded.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ from tools.manifest import ToolContext, ToolOutcome
 NUDGE = "This is the last round: no more tools. Give your answer now, in the form that was asked for."
 TOO_LONG = "Your answer has {size} characters and was not read; {limit} are allowed."
 CORRECTIONS = 2
-"""Answers of a conversation that are sent back; the next one is accepted as it is and judged by later phases."""
+"""Maximum number of answers that are sent back for correction; the next one goes to the later phases as it is."""
 RECALLED_CHARS = 8_192
 RESULT_CHARS = 6_000
 FAILED_CHARS = 300
@@ -103,7 +102,7 @@ class Conversation:
         self.history = History()
         self._steps: list[ConversationStep] = []
         self._refused: list[Verdict] = []
-        self.looked: list[tuple[str, str]] = []  # exploration results from before the first edit
+        self.looked: list[tuple[str, str]] = []  # title and text of exploration results before the first edit
         self._answer = self._problem = ""  # the final answer, and why the last one was sent back
         self._failed = ""  # result of the last failed call
         self._useful = ""  # the last usable text
@@ -115,23 +114,23 @@ class Conversation:
         limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
         try:
             async with self._crew.clock.within(limit) as clock:  # paused during questions to the owner
-                end = await self._go()
-            return await self._ended(end)
+                end = await self._run_rounds()
+            return await self._finish(end)
         except TimeoutError:
             if not clock.expired():
                 raise
-            return await self._ended(ConversationEnd.DEADLINE)
+            return await self._finish(ConversationEnd.DEADLINE)
         except CollapseDetected as error:
-            return await self._ended(ConversationEnd.COLLAPSE, error)
+            return await self._finish(ConversationEnd.COLLAPSE, error)
         except ProviderError as error:
-            return await self._ended(ConversationEnd.PROVIDER, error)
+            return await self._finish(ConversationEnd.PROVIDER, error)
         except BudgetExhausted as error:
-            return await self._ended(ConversationEnd.BUDGET, error)
+            return await self._finish(ConversationEnd.BUDGET, error)
         except asyncio.CancelledError:
-            await run_to_completion(self._ended(ConversationEnd.CANCELLED))
+            await run_to_completion(self._finish(ConversationEnd.CANCELLED))
             raise
 
-    async def _ended(self, end: ConversationEnd, error: OuroError | None = None) -> ConversationResult:
+    async def _finish(self, end: ConversationEnd, error: OuroError | None = None) -> ConversationResult:
         problem = str(error) if error else self._problem or self._failed
         await self._note(
             LoopEnded,
@@ -155,13 +154,13 @@ class Conversation:
     async def _note(self, event: type[LoopEvent], **fields: Any) -> None:
         await self._crew.record.note(event(purpose=self._purpose, **fields), phase=self._phase)
 
-    async def _go(self) -> ConversationEnd:
+    async def _run_rounds(self) -> ConversationEnd:
         last = False
         while not last:
             self._number += 1
             rounds = max(1, self._rounds * self._crew.asker.scale_milli // WHOLE_MILLI)
             last = self._number >= rounds or self._explored >= self._settings.explore_rounds
-            end = await self._take(await self._ask(last), last)
+            end = await self._process_turn(await self._ask(last), last)
             if end is not None:
                 return end
             if not last and await self._is_full():
@@ -180,11 +179,11 @@ class Conversation:
         form = as_messages if self._manner is ConversationForm.NATIVE else as_texts
         return form(self._opening, self.history, number=self._number, rounds=self._rounds, final=final)
 
-    async def _take(self, turn: Turn, last: bool) -> ConversationEnd | None:
-        """Process a turn; the end it leads to, or None to continue."""
+    async def _process_turn(self, turn: Turn, last: bool) -> ConversationEnd | None:
+        """Returns the end that a turn leads to, or None to continue."""
         text, calls = turn.text, turn.calls
         if calls and (last or self._manner is not ConversationForm.NATIVE):
-            await self._ignored(calls)
+            await self._record_ignored(calls)
             calls = ()
         if self._manner is ConversationForm.TEXT and not self._is_too_long(text):
             read = protocol.read_turn(text, prefix=f"call-{self._number}-")
@@ -192,26 +191,26 @@ class Conversation:
             if read.fault:
                 await self._note(LoopAnswerUnreadable, round=self._number, fault=read.fault)
                 if not last:
-                    return await self._went_on(
+                    return await self._append(
                         Exchange(text=self._shown(text), remark=read.fault), [ConversationStep("", "")]
                     )
             if calls and last:
-                await self._ignored(calls)
+                await self._record_ignored(calls)
         if calls and not last:
-            if text.strip() and not self._context.written and (await self._worth(text)).useful:
+            if text.strip() and not self._context.written and (await self._judge_text(text)).useful:
                 self._useful = text
-            return await self._called(text, calls)
-        return await self._said(text, last)
+            return await self._process_calls(text, calls)
+        return await self._process_answer(text, last)
 
-    async def _ignored(self, calls: Sequence[ToolCall]) -> None:
-        """Record calls that are not run: in the last round, too many, or from a provider that was offered no tools."""
+    async def _record_ignored(self, calls: Sequence[ToolCall]) -> None:
+        """Record calls that are not run: in the last round, above the limit, or made although no tools were offered."""
         await self._note(LoopCallsIgnored, round=self._number, calls=len(calls), tools=names_of(calls))
 
-    async def _said(self, text: str, last: bool) -> ConversationEnd | None:
+    async def _process_answer(self, text: str, last: bool) -> ConversationEnd | None:
         """A turn without calls: an answer, an answer to send back, or neither."""
-        judged = await self._worth(text)
+        judged = await self._judge_text(text)
         if self._useful and text.strip() and judged == SAYS_NOTHING:  # "Done." after an answer with calls
-            text, judged = self._useful, await self._worth(self._useful)
+            text, judged = self._useful, await self._judge_text(self._useful)
         self._problem = judged.problem
         self._useful = text if judged.useful else self._useful
         is_answer = judged.useful or bool(judged.problem)
@@ -225,9 +224,9 @@ class Conversation:
         remark = shorten(judged.remark, RECALLED_CHARS)
         await self._note(LoopAnswerSentBack, round=self._number, why=remark)
         step = ConversationStep("answer", sha256_hex(text)) if is_answer else ConversationStep("", "")
-        return await self._went_on(Exchange(text=self._shown(text), remark=remark), [step])
+        return await self._append(Exchange(text=self._shown(text), remark=remark), [step])
 
-    async def _worth(self, text: str) -> AnswerVerdict:
+    async def _judge_text(self, text: str) -> AnswerVerdict:
         if self._is_too_long(text):
             return AnswerVerdict(
                 useful=False, problem=TOO_LONG.format(size=len(text), limit=self._settings.answer_chars)
@@ -240,50 +239,50 @@ class Conversation:
     def _shown(self, text: str) -> str:
         return shorten(text, RECALLED_CHARS)
 
-    async def _called(self, text: str, calls: Sequence[ToolCall]) -> ConversationEnd | None:
+    async def _process_calls(self, text: str, calls: Sequence[ToolCall]) -> ConversationEnd | None:
         """Run a turn's calls, up to the limit, and keep their results."""
         most = self._settings.calls_per_turn
         run, over = calls[:most], calls[most:]
         remark = ""
         if over:
             remark = f"{len(over)} of your {len(calls)} calls were not run: a turn may have {most}."
-            await self._ignored(over)
+            await self._record_ignored(over)
         outcomes = await run_calls(self._crew, self._phase, run, self._context)
         self._failed = next((o.text[:FAILED_CHARS] for o in reversed(outcomes) if not o.use.ok), self._failed)
         if not self._context.written:
             self.looked += [(title_of(o.use), o.text) for o in outcomes if o.use.category]
-        said_no = (verdict for outcome in outcomes for verdict in (outcome.verdict, *outcome.refused))
-        self._refused += [verdict for verdict in said_no if verdict.decision is Decision.DENY]
+        verdicts = (verdict for outcome in outcomes for verdict in (outcome.verdict, *outcome.refused))
+        self._refused += [verdict for verdict in verdicts if verdict.decision is Decision.DENY]
         self._explored += all(o.use.category is not None for o in outcomes)
         steps = [ConversationStep(f"{o.use.tool} {o.use.arguments}", sha256_hex(o.text)) for o in outcomes]
         known = {step.call for step in self._steps}
         self._fresh |= any(o.use.ok and step.call not in known for o, step in zip(outcomes, steps, strict=True))
         results = tuple(self._result(call, outcome) for call, outcome in zip(run, outcomes, strict=True))
-        return await self._went_on(Exchange(text=self._shown(text), results=results, remark=remark), steps)
+        return await self._append(Exchange(text=self._shown(text), results=results, remark=remark), steps)
 
     def _result(self, call: ToolCall, outcome: ToolOutcome) -> QuotedResult:
-        """A result with our own call id, since servers may repeat or omit ids, which would break the next prompt."""
+        """A result under a new call id: servers may repeat or omit ids, which would break the next prompt."""
         self._made += 1
         own = recallable(call, id=f"call_{self._made}", limit=RECALLED_CHARS)
         return QuotedResult(own, data(call.name, outcome.text, RESULT_CHARS))
 
-    async def _went_on(self, exchange: Exchange, steps: Sequence[ConversationStep]) -> ConversationEnd | None:
-        """Append an exchange. The first loop gets a nudge, the next one ends the conversation."""
-        circle = find_loop_within(self._steps, steps)
+    async def _append(self, exchange: Exchange, steps: Sequence[ConversationStep]) -> ConversationEnd | None:
+        """Append an exchange. The first loop (repetition) gets a nudge, the second ends the conversation."""
+        loop = find_loop_within(self._steps, steps)
         self._steps += steps
-        if circle is not None:
+        if loop is not None:
             if self._nudged:
-                return circle
+                return loop
             self._nudged = True
             exchange = replace(
-                exchange, nudge=f"You go round in circles: {END_REASONS[circle]}. Do something else, or answer."
+                exchange, nudge=f"You go round in circles: {END_REASONS[loop]}. Do something else, or answer."
             )
-            await self._note(LoopNudged, why=circle.value, round=self._number)
+            await self._note(LoopNudged, why=loop.value, round=self._number)
         self.history = self.history.plus(exchange)
         return None
 
     async def _is_full(self) -> bool:
-        """Compact the prompt if needed. True when that was needed twice with no new results in between."""
+        """Compact the prompt if it is too long. True when this happened twice without a new result in between."""
         settings = self._settings
         before = size(self._prompt())
         if before * 100 < settings.prompt_chars * settings.compact_at:

@@ -34,9 +34,9 @@ READ: Final = (
 """Classes of the events that grading needs."""
 
 CONVERSATION = "generate"
-WAVES = ("infill: ", "diverge: ")
-OWNERS_NO = frozenset({RootCause.APPROVAL_REJECTED})
-OF_THE_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
+WAVE_PREFIXES = ("infill: ", "diverge: ")
+OWNER_REJECTIONS = frozenset({RootCause.APPROVAL_REJECTED})
+CAUSED_BY_CHANGE = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.POLICY})
 
 
 class OpEnd(Frozen):
@@ -48,26 +48,26 @@ class OpEnd(Frozen):
     failure: FailureClass = FailureClass.NONE
 
 
-def of_change(end: OpEnd) -> ClaimOutcome:
+def change_outcome(end: OpEnd) -> ClaimOutcome:
     """Outcome of the op's change, and of the model replies that led to it."""
     if end.state is OpOutcome.COMPLETE:
         return HIT
-    if end.cause in OWNERS_NO or end.failure is FailureClass.COLLAPSE:
+    if end.cause in OWNER_REJECTIONS or end.failure is FailureClass.COLLAPSE:
         return MISS
-    ended_by_it = end.state in (OpOutcome.POSTMORTEM, OpOutcome.BLOCKED) and end.failure in OF_THE_CHANGE
+    ended_by_it = end.state in (OpOutcome.POSTMORTEM, OpOutcome.BLOCKED) and end.failure in CAUSED_BY_CHANGE
     return MISS if ended_by_it else VOID
 
 
-def of_condition(end: OpEnd) -> ClaimOutcome:
+def condition_outcome(end: OpEnd) -> ClaimOutcome:
     """Outcome of the signal's claim: the condition existed and the work was wanted."""
     if end.state is OpOutcome.COMPLETE:
         return HIT
-    there_was_nothing = end.state is OpOutcome.NOOP and end.origin is not Phase.VERIFY  # NOOP from VERIFY is a dry run
-    return MISS if there_was_nothing or end.cause in OWNERS_NO else VOID
+    had_nothing_to_do = end.state is OpOutcome.NOOP and end.origin is not Phase.VERIFY  # NOOP from VERIFY is a dry run
+    return MISS if had_nothing_to_do or end.cause in OWNER_REJECTIONS else VOID
 
 
 class _Claims:
-    """The records of one op and their outcomes so far, updated entry by entry."""
+    """The claims of one op, by sequence number, and their outcomes so far; updated entry by entry."""
 
     def __init__(self) -> None:
         self.records: dict[int, ClaimMade] = {}
@@ -78,32 +78,32 @@ class _Claims:
         self._problem = ""
         self._last: int | None = None  # sequence number of the latest conversation reply
 
-    def take(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         match read_event(entry):
             case ClaimMade() as claim:
-                self._claimed(entry, claim)
+                self._add_claim(entry, claim)
             case CallEnded(problem=problem):
                 self.calls += 1
                 self._problem = problem
             case VariantsTested(wave=wave, green=green, partial=partial):
-                self._settle(HIT if green or partial else MISS, [f"{name}{wave}" for name in WAVES])
+                self._decide(HIT if green or partial else MISS, [f"{name}{wave}" for name in WAVE_PREFIXES])
             case HolesInfilled(wave=wave, distinct=distinct) if not distinct:  # nothing new, so no test will grade it
-                self._settle(VOID, [f"{name}{wave}" for name in WAVES])
+                self._decide(VOID, [f"{name}{wave}" for name in WAVE_PREFIXES])
             case ContextExpanded(files=files):
-                self._settle(HIT if files else MISS, ["expansion"])
+                self._decide(HIT if files else MISS, ["expansion"])
             case PlanMade(failed=failed) if failed:
-                self._settle(MISS, ["plan"])
+                self._decide(MISS, ["plan"])
             case ToolCalled(found=found) if found is not None:
-                self._searched(found=found)
+                self._add_search(found=found)
             case PhaseEntered(origin=origin, to=to, rule=rule):
-                self._moved(origin, to, rule)
+                self._add_move(origin, to, rule)
             case ClaimsGraded(grades=grades):
                 self.graded.update((grade.record, grade.outcome) for grade in grades)
 
     def open(self) -> list[int]:
         return [seq for seq in self.records if seq not in self.graded]
 
-    def _claimed(self, entry: Entry, record: ClaimMade) -> None:
+    def _add_claim(self, entry: Entry, record: ClaimMade) -> None:
         self.records[entry.seq], self._phases[entry.seq] = record, entry.phase
         if record.about is not About.REPLY:
             return
@@ -112,39 +112,39 @@ class _Claims:
         self._problem = ""
         self._last = entry.seq if record.claim == CONVERSATION else None
 
-    def _searched(self, *, found: bool) -> None:
+    def _add_search(self, *, found: bool) -> None:
         """A reply with searches is a hit when one of them finds something."""
         if self._last is not None:
             known = self.decided.get(self._last)
             self.decided[self._last] = HIT if found or known is HIT else MISS
 
-    def _settle(self, outcome: ClaimOutcome, claims: Sequence[str]) -> None:
+    def _decide(self, outcome: ClaimOutcome, claims: Sequence[str]) -> None:
         for seq, record in self.records.items():
             if record.about is About.REPLY and record.claim in claims:
                 self.decided.setdefault(seq, outcome)
 
-    def _moved(self, origin: Phase, to: Phase, rule: str) -> None:
-        """A step back: the attempt's replies and change are misses, or void if something else was the cause."""
+    def _add_move(self, origin: Phase, to: Phase, rule: str) -> None:
+        """Grade the attempt's replies and change when the op goes back: misses, or void if they were not the cause."""
         if to is Phase.GENERATE and origin in (Phase.GENERATE, Phase.VALIDATE, Phase.VERIFY):
-            self._attempt(VOID if rule == WAITED_RULE else MISS)
+            self._decide_attempt(VOID if rule == WAITED_RULE else MISS)
         elif origin in (Phase.APPLY, Phase.GATE) and to in (Phase.PLAN, Phase.GENERATE):
-            self._attempt(VOID)
+            self._decide_attempt(VOID)
 
-    def _attempt(self, outcome: ClaimOutcome) -> None:
+    def _decide_attempt(self, outcome: ClaimOutcome) -> None:
         for seq, record in self.records.items():
-            told_later = record.about is About.CONDITION or record.claim.startswith(WAVES)
-            if not told_later and self._phases[seq] is Phase.GENERATE:
+            graded_elsewhere = record.about is About.CONDITION or record.claim.startswith(WAVE_PREFIXES)
+            if not graded_elsewhere and self._phases[seq] is Phase.GENERATE:
                 self.decided.setdefault(seq, outcome)
 
     def at_end(self, seq: int, end: OpEnd) -> ClaimOutcome:
         record = self.records[seq]
         if record.about is About.CONDITION:
-            return of_condition(end)
-        waits_for_a_test = record.about is About.REPLY and record.claim.startswith(WAVES)
-        return self.decided.get(seq, VOID if waits_for_a_test else of_change(end))
+            return condition_outcome(end)
+        waits_for_a_test = record.about is About.REPLY and record.claim.startswith(WAVE_PREFIXES)
+        return self.decided.get(seq, VOID if waits_for_a_test else change_outcome(end))
 
 
-def _graded(seq: int, record: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcome | None = None) -> Graded:
+def _grade(seq: int, record: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcome | None = None) -> Graded:
     return Graded(
         record=seq, about=record.about, outcome=outcome, was=was, confidence_bp=record.confidence_bp, keys=record.keys
     )
@@ -153,7 +153,7 @@ def _graded(seq: int, record: ClaimMade, outcome: ClaimOutcome, was: ClaimOutcom
 def _read(entries: Iterable[Entry]) -> _Claims:
     claims = _Claims()
     for entry in entries:
-        claims.take(entry)
+        claims.add(entry)
     return claims
 
 
@@ -161,7 +161,7 @@ def grade_at_end(entries: Iterable[Entry], end: OpEnd) -> tuple[tuple[Graded, ..
     """Grades for all ungraded records of an op, and the number of replies without a record."""
     claims = _read(entries)
     replies = sum(record.about is About.REPLY for record in claims.records.values())
-    grades = tuple(_graded(seq, claims.records[seq], claims.at_end(seq, end)) for seq in claims.open())
+    grades = tuple(_grade(seq, claims.records[seq], claims.at_end(seq, end)) for seq in claims.open())
     return grades, max(0, claims.calls - replies)
 
 
@@ -172,7 +172,7 @@ def grade_taken_back(entries: Iterable[Entry]) -> tuple[Graded, ...]:
     """
     claims = _read(entries)
     return tuple(
-        _graded(seq, record, MISS, claims.graded[seq])
+        _grade(seq, record, MISS, claims.graded[seq])
         for seq, record in claims.records.items()
         if record.about is not About.REPLY and claims.graded.get(seq) is HIT
     )

@@ -24,6 +24,7 @@ from typing import Final
 from pydantic import Field
 
 from kernel.provider import Report
+from ledger.confidence import EVEN_BP
 from ledger.vocabulary import Complexity, Frozen, Tier
 
 ALARM_MILLI: Final = 880
@@ -31,8 +32,6 @@ ALARM_MILLI: Final = 880
 RESTLESS_MILLI: Final = 500
 NEAR_MILLI: Final = 700
 WHOLE_MILLI, LEAST_MILLI = 1_000, 250
-EVEN_BP: Final = 5_000
-"""Trust without any outcomes."""
 LOW_BP: Final = 2_500
 
 BASE: Mapping[Complexity, int] = MappingProxyType(
@@ -44,7 +43,7 @@ BASE: Mapping[Complexity, int] = MappingProxyType(
         Complexity.ARCHITECTURAL: 4,
     }
 )
-UNSEEN: Final = 2
+RISKY_SOURCES: Final = 2
 """Minimum number of sources from NOTIFY_APPLY on: such a change has a known risk."""
 
 
@@ -53,14 +52,14 @@ class PolicySettings(Frozen):
 
     policy: bool = Field(
         True,
-        description="A change must stand on as many sources, and as much trust, as its risk and its model's state ask "
-        "for; off, for measuring: only an answer that has collapsed is not acted on.",
+        description="Require as many sources and as much trust as a change's risk and its model's state demand; off, "
+        "for measuring: only collapsed answers are discarded.",
     )
     alarm_milli: int = Field(
         ALARM_MILLI,
         ge=RESTLESS_MILLI,
         le=ALARM_MILLI,
-        description="An answer this close to a collapse (thousandths) is not acted on; only lower.",
+        description="An answer this close to a collapse (thousandths) is discarded; only lower.",
     )
     regroundings: int = Field(
         2,
@@ -76,8 +75,8 @@ class PolicySettings(Frozen):
         2_000,
         ge=2_000,
         le=10_000,
-        description="Trust (basis points) below which no change is made without a yes at SAFE_AUTO; half of it where "
-        "the owner is told first; only higher.",
+        description="Trust (basis points) below which a SAFE_AUTO change needs approval; half of it at NOTIFY_APPLY; "
+        "only higher.",
     )
 
 
@@ -102,9 +101,9 @@ def grounding(
 ) -> Grounding:
     """Apply the table above. ``trust_bp``: 0 to 10000, ``proximity_milli``: 0 to 1000."""
     if not settings.policy:
-        is_answer = proximity_milli < settings.alarm_milli
-        return Grounding(min_sources=0, deep=False, budget_scale_milli=WHOLE_MILLI * is_answer, act=is_answer)
-    base = max(BASE[complexity], UNSEEN if risk >= Tier.NOTIFY_APPLY else 0)
+        is_usable = proximity_milli < settings.alarm_milli
+        return Grounding(min_sources=0, deep=False, budget_scale_milli=WHOLE_MILLI * is_usable, act=is_usable)
+    base = max(BASE[complexity], RISKY_SOURCES if risk >= Tier.NOTIFY_APPLY else 0)
     by_trust = (trust_bp < EVEN_BP) + (trust_bp < LOW_BP)
     levels = (RESTLESS_MILLI, NEAR_MILLI, settings.alarm_milli)
     by_proximity = sum(proximity_milli >= level for level in levels)
@@ -143,8 +142,8 @@ def proximity_of(report: Report | None) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Policy inputs known before an answer exists."""
+class PolicyInputs:
+    """The inputs of :func:`grounding` that are known before there is an answer."""
 
     risk: Tier = Tier.SAFE_AUTO
     complexity: Complexity = Complexity.SIMPLE
@@ -155,6 +154,6 @@ class Ground:
         """The policy's demands at this proximity."""
         return grounding(self.risk, self.complexity, self.trust_bp, proximity_milli, self.settings)
 
-    def is_answer(self, proximity_milli: int) -> bool:
+    def is_usable(self, proximity_milli: int) -> bool:
         """False for a collapsed answer. Trust is left out here: GATE takes it into account."""
         return grounding(Tier.APPROVAL_REQUIRED, self.complexity, self.trust_bp, proximity_milli, self.settings).act

@@ -18,7 +18,7 @@ from governance.grounding.sources import evidence_of, sources_of
 from governance.irongate.secrets.redaction import redact
 from governance.pipeline.context import OpContext, Regrounding
 from governance.pipeline.dossier import COLLAPSE_RULE, Dossier
-from governance.pipeline.retries import regroundings
+from governance.pipeline.retries import count_collapses
 from governance.repair.proposal import Proposal
 from ledger.events.model import Regrounded
 from ledger.vocabulary import Operation, Phase, RunStatus, TestRun
@@ -72,7 +72,7 @@ async def reground(op: Operation, dossier: Dossier, crew: OpContext) -> str:
     await crew.record.note(
         Regrounded(
             why=last.rule,
-            number=regroundings(dossier),
+            number=count_collapses(dossier),
             most=crew.shop.settings.grounding.regroundings,
             proximity_milli=left.caution_milli,
             signal=left.signal,

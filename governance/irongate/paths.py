@@ -51,11 +51,11 @@ def is_test_module(path: str) -> bool:
 
 
 def is_runner_file(path: str) -> bool:
-    """A file that as a whole decides what the test runner does, or that would take a module's place in it."""
+    """A file that configures the test runner, or that the runner would import in place of one of its own modules."""
     parts = path.split("/")
     return (
         parts[-1] in RUNNER_FILES
-        or any(part.removesuffix(".py") in SHADOWS for part in parts if part in SHADOWS)
+        or any(part in SHADOWS for part in parts)
         or (parts[-1].endswith(".py") and parts[-1].removesuffix(".py") in SHADOWS)
     )
 

@@ -1,4 +1,4 @@
-"""Short ways to write a verdict, and what may be shown of a hostile name."""
+"""Constructors of verdicts, and escaping of untrusted text for display."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SHOWN_EVIDENCE = 12
 
 
 def passed(gate: int, rule: str = "ok", *, floor: Tier | None = None, evidence: Iterable[str] = ()) -> Verdict:
-    """No objection; ``floor`` may still raise the tier."""
+    """An ALLOW verdict; ``floor`` may still raise the tier."""
     return Verdict(gate=gate, rule=f"gate{gate:02d}.{rule}", floor=floor, evidence=_few(evidence))
 
 
 def denied(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), floor: Tier | None = None) -> Verdict:
-    """A refusal."""
+    """A DENY verdict."""
     return Verdict(
         gate=gate,
         rule=f"gate{gate:02d}.{rule}",
@@ -28,7 +28,7 @@ def denied(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = (), f
 
 
 def repairable(gate: int, rule: str, reason: str, *, evidence: Iterable[str] = ()) -> Verdict:
-    """A refusal of a candidate that may be mended and offered again."""
+    """A REPAIR verdict: the candidate is refused, but may be corrected and proposed again."""
     return Verdict(
         gate=gate, rule=f"gate{gate:02d}.{rule}", decision=Decision.REPAIR, reason=reason, evidence=_few(evidence)
     )

@@ -19,10 +19,11 @@ OUTCOMES = (OutcomeRecorded, UndoMade, ReviewRejected, ReviewMerged)
 """Classes of the events that this module reads."""
 
 JUDGED = frozenset({FailureClass.CODE, FailureClass.TEST, FailureClass.COLLAPSE})
+"""Failures that are evidence about the files."""
 
 
-class Past(Frozen):
-    """An earlier op whose end is informative about its files."""
+class PastOp(Frozen):
+    """An earlier op whose outcome is evidence about its files."""
 
     op_id: str
     at: str  # UTC stamp of the last update
@@ -36,14 +37,14 @@ class Past(Frozen):
         return unstamp(self.at)
 
 
-def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
-    """From outcome entries in ledger order; the op updated last comes last."""
-    found: dict[str, Past] = {}
+def past_ops(entries: Iterable[Entry]) -> tuple[PastOp, ...]:
+    """The ops of outcome entries in ledger order; the op updated last comes last."""
+    found: dict[str, PastOp] = {}
     for entry in entries:
         event, op_id = read_event(entry), entry.op_id or ""
         before = found.get(op_id)
         if isinstance(event, OutcomeRecorded):
-            past = _ended(entry, event)
+            past = _past_op(entry, event)
         elif before is None:  # its end is older than the entries given
             past = None
         elif isinstance(event, ReviewMerged):
@@ -57,12 +58,12 @@ def pasts(entries: Iterable[Entry]) -> tuple[Past, ...]:
     return tuple(found.values())
 
 
-def _ended(entry: Entry, event: OutcomeRecorded) -> Past | None:
+def _past_op(entry: Entry, event: OutcomeRecorded) -> PastOp | None:
     turned_down = event.root_cause is RootCause.APPROVAL_REJECTED
     judged = event.failure_class in JUDGED and entry.phase is OpOutcome.POSTMORTEM
     if not event.files or not (event.success or turned_down or judged):
         return None
     why = "" if event.success else event.reason or event.root_cause.value
-    return Past(
+    return PastOp(
         op_id=entry.op_id or "", at=entry.at, files=event.files, good=event.success, taken_back=turned_down, why=why
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from governance.memory.history import OUTCOMES, Past, pasts
+from governance.memory.history import OUTCOMES, PastOp, past_ops
 from governance.memory.lessons import Lessons
 from governance.memory.reputation import TIME_TO_LIVE, Reputation, reputations
 from governance.memory.settings import MemorySettings
@@ -49,12 +49,12 @@ class RepositoryMemory:
         """This boot's lessons for a prompt; empty when switched off."""
         return self.lessons.for_prompt() if self._settings.lessons else ()
 
-    async def _past(self) -> tuple[Past, ...]:
+    async def _past(self) -> tuple[PastOp, ...]:
         entries = await self._ledger.entries(events=OUTCOMES, newest_first=True, limit=READ)
-        return pasts(reversed(entries))
+        return past_ops(reversed(entries))
 
 
-def _line(past: Past, now: datetime) -> str:
+def _line(past: PastOp, now: datetime) -> str:
     days = (now - past.when).days
     when = {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
     what = "was turned down" if past.taken_back else "failed"

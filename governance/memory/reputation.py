@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from governance.memory.history import Past
+from governance.memory.history import PastOp
 from ledger.vocabulary import Frozen
 
 WHOLE = 10_000
@@ -48,13 +48,13 @@ def weight(age: timedelta) -> int:
     return round(WHOLE * math.pow(0.5, halvings))
 
 
-def reputations(past: Iterable[Past], paths: Collection[str], now: datetime) -> tuple[Reputation, ...]:
+def reputations(past: Iterable[PastOp], paths: Collection[str], now: datetime) -> tuple[Reputation, ...]:
     """One for each of ``paths``, in order."""
     lived = [(each, found) for each in past if (found := weight(now - each.when))]
     return tuple(_reputation(path, [(each, heavy) for each, heavy in lived if path in each.files]) for path in paths)
 
 
-def _reputation(path: str, touched: Collection[tuple[Past, int]]) -> Reputation:
+def _reputation(path: str, touched: Collection[tuple[PastOp, int]]) -> Reputation:
     companions = Counter(file for each, _ in touched if not each.good for file in each.files if file != path)
     often = sorted(companions, key=lambda file: (-companions[file], file))
     return Reputation(

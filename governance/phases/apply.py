@@ -31,7 +31,7 @@ def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
 
 async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Choose the landing, check that the files are unchanged, and write."""
-    shop, generation = crew.shop, dossier.given(Generation)
+    shop, generation = crew.shop, dossier.require(Generation)
     refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
     if refusal is not None:  # it may have become protected while the op waited for approval
         await crew.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)

@@ -173,8 +173,8 @@ def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
 
 async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
-    generation, validation = dossier.given(Generation), dossier.given(Validation)
-    classification = dossier.given(Classification)
+    generation, validation = dossier.require(Generation), dossier.require(Validation)
+    classification = dossier.require(Classification)
     candidate, settings = generation.candidate, crew.shop.settings.pipeline
     paths = candidate.touched
     blast = blast_of(await crew.shop.codebases.at(op.tree), paths)

@@ -27,7 +27,7 @@ from governance.recordable import without_secrets
 from governance.repair.cloze import cloze
 from governance.repair.failure_context import FailureContext
 from governance.repair.proposal import Proposal
-from governance.repair.reproduce import reproduce, set_scene, unknown_of
+from governance.repair.reproduce import localise_failure, reproduce, tests_without_result
 from governance.repair.variants import load_model
 from governance.verification import closure_checks
 from governance.verification.evidence import evidence
@@ -60,7 +60,7 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     if run.status in NO_VERDICT:
         failure = FailureClass.INFRA if run.status is RunStatus.INFRA else FailureClass.TEST
         return failed(RootCause.TESTS_FAILED, failure, f"The failure could not be reproduced: {run.reason}")
-    missing = unknown_of(op, run)
+    missing = tests_without_result(op, run)
     if missing:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, f"No such test at this commit: {missing[0]}")
     return PhaseResult(kind=ResultKind.NO_CHANGE, reason="the tests pass at this commit: the goal is met already")
@@ -162,7 +162,7 @@ async def propose(
         async with crew.workspace(op) as workspace:
             context = context_of(op, dossier, crew, workspace)
             crew.holdings.exploration.begin(op.tree, context)
-            scene = await set_scene(op, crew, workspace, run, failing)
+            scene = await localise_failure(op, crew, workspace, run, failing)
             paths = [place.path for place in scene.places]
             depth = depth_of(crew, op, dossier)
             found = (await explore(crew, context, paths, complexity=depth, lines=scene.places)).files

@@ -102,7 +102,7 @@ def format_refusals(against: Sequence[Verdict]) -> str:
 
 async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
     """Run all candidate gates and record their input and verdicts."""
-    generation = dossier.given(Generation)
+    generation = dossier.require(Generation)
     candidate = generation.candidate
     touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
     settings = crew.shop.settings.pipeline
@@ -183,7 +183,7 @@ async def find_passing_anyway(generation: Generation, crew: OpContext, workspace
 
 async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
-    generation = dossier.given(Generation)
+    generation = dossier.require(Generation)
     if crew.shop.runner is None:
         return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem)
     candidate = generation.candidate

@@ -52,7 +52,7 @@ class AppliedChange:
 
     @classmethod
     def of(cls, dossier: Dossier) -> AppliedChange:
-        generation, application = dossier.given(Generation), dossier.given(Application)
+        generation, application = dossier.require(Generation), dossier.require(Application)
         candidate = closure_checks.applied_candidate(generation, application)
         return cls(receipt=application.receipt, candidate=candidate, diff=diff_hash(generation.candidate))
 
@@ -104,7 +104,7 @@ async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResul
     change = AppliedChange.of(dossier)
     landing = change.receipt.landing
     if landing.mode == "dry-run":
-        return await record_dry_run(crew, dossier.given(Generation).candidate)
+        return await record_dry_run(crew, dossier.require(Generation).candidate)
     for _ in range(1 + MEASURED_AGAIN):
         head = (await crew.shop.repository.head()).commit or op.tree
         found = await check_applied(op, dossier, crew, change, head)

@@ -81,7 +81,7 @@ def compose(
         ("Ouro-Verified", f"{passed}/{total} tests, closure closed"),
         *([("Ouro-Evidence", how_sure)] if generation and op.test_ids else []),
         ("Ouro-Sandbox", sandbox),
-        ("Generated-By", f"Ouroboros{venom}{' + Consciousness' if dossier.informed else ''}"),
+        ("Generated-By", f"Ouroboros{venom}{' + Consciousness' if dossier.used_memory else ''}"),
         ("Signed-off-by", identity),
     ]
     if co_author:

@@ -1,4 +1,4 @@
-"""Typed outputs of an op's phases so far, checked when they are merged.
+"""The dossier of an op: typed outputs of its phases so far, checked when they are merged.
 
 A dossier is frozen and serialisable, so that a waiting op can be stored whole and resumed by another process.
 """
@@ -117,7 +117,7 @@ class Validation(Output):
     missed: tuple[str, ...] = ()
     """Changed code that no test reached, one sentence each."""
     anyway: tuple[str, ...] = ()
-    """Tests that failed before and pass now without the change as well."""
+    """Tests that failed before, but now pass even without the change."""
 
 
 class Gating(Output):
@@ -143,7 +143,7 @@ class Application(Output):
     phase = Phase.APPLY
     schema_tag: Literal["apply.1"] = "apply.1"
     receipt: Receipt
-    marks: tuple[Edit, ...] = ()  # the daemon's own, written beside the candidate's
+    marks: tuple[Edit, ...] = ()  # edits that the daemon adds to the candidate's
     changed_neighbours: tuple[str, ...] = ()
 
 
@@ -169,11 +169,11 @@ class Feedback(Frozen):
 
 
 WAITED_RULE = "claims.waited"
-"""Feedback rule of an attempt that another op's change has overtaken: it is not due to the candidate."""
+"""Feedback rule of an attempt that is stale because another op changed its files: no fault of the candidate."""
 COLLAPSE_RULE = "generate.collapse"
 """Feedback rule of an attempt whose answer collapsed."""
 POLICY_RULES = ("gate", "policy.", "workspace.")
-"""Prefixes of rules that no wording of the model can satisfy."""
+"""Prefixes of rules that refuse the change itself, not the form of the answer."""
 
 
 class Dossier(Frozen):
@@ -208,7 +208,7 @@ class Dossier(Frozen):
         later = list(_FIELDS.values())[list(_FIELDS).index(type(output)) + 1 :]
         return self.model_copy(update={kept: output, **dict.fromkeys(later)})
 
-    def given(self, output: type[SomeOutput]) -> SomeOutput:
+    def require(self, output: type[SomeOutput]) -> SomeOutput:
         """The output of an earlier phase. Raises ``PhaseContract`` when there is none."""
         found = getattr(self, _FIELDS[output])
         if not isinstance(found, output):
@@ -233,7 +233,7 @@ class Dossier(Frozen):
         return max(tiers, default=Tier.SAFE_AUTO)
 
     @property
-    def informed(self) -> bool:
+    def used_memory(self) -> bool:
         """True when memory raised the op's tier or added advice to the candidate's prompt."""
         foretold = any(o.foretold for o in (self.classification, self.gating) if o is not None)
         return foretold or (self.generation is not None and self.generation.remembered)
@@ -241,9 +241,9 @@ class Dossier(Frozen):
     @property
     def complexity(self) -> Complexity:
         """The classified complexity, which the plan can only raise."""
-        stamped = self.classification.complexity if self.classification else Complexity.SIMPLE
-        proposed = self.plan.complexity if self.plan and self.plan.complexity is not None else stamped
-        return max(stamped, proposed)
+        classified = self.classification.complexity if self.classification else Complexity.SIMPLE
+        proposed = self.plan.complexity if self.plan and self.plan.complexity is not None else classified
+        return max(classified, proposed)
 
 
 _FIELDS: Mapping[type[Output], str] = {

@@ -10,14 +10,14 @@ from ledger.vocabulary import Phase
 
 def may_return(spec: PhaseSpec, dossier: Dossier, settings: GovernanceSettings) -> bool:
     """False when the phase has sent the op back as often as allowed. Collapses have a limit of their own."""
-    collapses = regroundings(dossier)
+    collapses = count_collapses(dossier)
     if collapses and dossier.feedback[-1].rule == COLLAPSE_RULE:
         return collapses <= settings.grounding.regroundings
     sent_back = sum(f.phase is spec.name and f.rule != COLLAPSE_RULE for f in dossier.feedback)
     return spec.returns is None or sent_back <= spec.returns(settings.pipeline)
 
 
-def regroundings(dossier: Dossier) -> int:
+def count_collapses(dossier: Dossier) -> int:
     """How often the op's answers have collapsed."""
     return sum(f.rule == COLLAPSE_RULE for f in dossier.feedback)
 

@@ -16,7 +16,7 @@ from ledger.vocabulary import Frozen
 
 LONG_CHANGE = 2_000
 PRICE_MILLI = 250
-"""Gain in likelihood that a changed character must bring: most repairs are small, and models favour their own text."""
+"""Log-likelihood that a changed character costs: most repairs are small, and models favour their own text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Variant:
 
     @property
     def source(self) -> str:
-        """The whole file with it. Not cached: a search has thousands of variants."""
+        """The whole file with the hole filled. Not cached: a search has thousands of variants."""
         return self.span.fill(self.base, self.text)
 
     @property
@@ -79,20 +79,20 @@ class Partial:
     size: int
 
 
-def shared(one: str, other: str) -> int:
-    """Length of the common prefix."""
+def common_prefix_length(one: str, other: str) -> int:
+    """Length of the common prefix of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def changed_characters(before: str, after: str) -> int:
-    """Characters inserted plus characters deleted, by longest common runs.
+    """Characters inserted plus characters deleted, by the longest common substrings.
 
     Common prefix and suffix are cut off first, and a long rest counts whole, because matching is quadratic.
     """
-    start = shared(before, after)
+    start = common_prefix_length(before, after)
     before, after = before[start:], after[start:]
-    end = shared(before[::-1], after[::-1])
+    end = common_prefix_length(before[::-1], after[::-1])
     before, after = before[: len(before) - end], after[: len(after) - end]
     if len(before) + len(after) > LONG_CHANGE:
         return len(before) + len(after)
@@ -125,7 +125,7 @@ def _public(tree: ast.Module) -> frozenset[str]:
 
 
 class Merits(Frozen):
-    """The inputs of the ranking; recorded with it, so that a replay can derive it again."""
+    """The inputs of the ranking of one variant; recorded, so that a replay can repeat the ranking."""
 
     newly_red: int
     still_red: int
@@ -140,6 +140,7 @@ class Merits(Frozen):
 
 
 def merits(s: PassingVariant) -> Merits:
+    """The ranking inputs of a variant."""
     return Merits(
         newly_red=s.newly_red,
         still_red=s.still_red,
@@ -155,7 +156,7 @@ def merits(s: PassingVariant) -> Merits:
 
 
 def order_of(m: Merits) -> tuple[int | bool, ...]:
-    """Sort key, best first. Trust decides between variants that are equal to tests and model."""
+    """Sort key, best first. Trust decides between variants that tests and model rate equally."""
     worth = PRICE_MILLI * m.size - m.gain_milli if m.gain_milli is not None else m.size // 8
     return (
         m.newly_red,
@@ -173,5 +174,5 @@ def order_of(m: Merits) -> tuple[int | bool, ...]:
 
 
 def order(s: PassingVariant) -> tuple[int | bool, ...]:
-    """Sort key, best first."""
+    """Sort key of a variant, best first."""
     return order_of(merits(s))

@@ -1,4 +1,4 @@
-"""Reproduces a failure at the op's tree and collects what its repair needs."""
+"""Reproduces an op's failure, localises it and collects the context that a repair needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.workspace import Workspace
 VERDICTS = frozenset({RunStatus.GREEN, RunStatus.RED})
 
 
-def unknown_of(op: Operation, run: TestRun) -> tuple[str, ...]:
+def tests_without_result(op: Operation, run: TestRun) -> tuple[str, ...]:
     """The op's tests that have no result in a run. Pure."""
     return tuple(test for test in op.test_ids if not any(stands_for(test, result.id) for result in run.results))
 
@@ -25,16 +25,16 @@ async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[
     """The suite's run at the op's tree, and those of the op's tests that fail in it.
 
     If the tests failed at another commit they are run alone first; if they pass now, nothing else is run. When the
-    whole suite does not fit in its budget, only the op's tests are run; when these give no verdict under coverage (they
-    are too slow with it, or fail because of it), they are run without, and only tracebacks are available.
+    whole suite does not fit in its budget, only the op's tests are run; when these give no result with coverage (it
+    makes them too slow, or fail), they are run without it, and localisation has tracebacks alone.
     """
     shop = crew.shop
     if shop.runner is None:
         raise RuntimeError("reproduce needs a test runner")
     limit = shop.settings.pipeline.suite_budget_s
-    run = await _mended(op, crew, shop.runner) if _was_seen_elsewhere(op) else None
+    run = await _passing_run(op, crew, shop.runner) if _failed_at_other_commit(op) else None
     run = run or await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
-    if run.status not in VERDICTS or unknown_of(op, run):
+    if run.status not in VERDICTS or tests_without_result(op, run):
         for traced in (True, False) if coverage else (False,):
             async with crew.workspace(op) as workspace:
                 run = await shop.runner.run(workspace, op.test_ids, coverage=traced, limit_s=limit)
@@ -42,7 +42,7 @@ async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[
                 break
     failing = tuple(r for r in run.red if any(stands_for(test, r.id) for test in op.test_ids))
     first = failing[0] if failing else None
-    gone = run.status in VERDICTS and not failing and not unknown_of(op, run)  # other red tests do not matter
+    gone = run.status in VERDICTS and not failing and not tests_without_result(op, run)  # other red tests do not matter
     await crew.record.note(
         FailureReproduced(
             status=(RunStatus.GREEN if gone else run.status),
@@ -58,25 +58,25 @@ async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[
     return run, failing
 
 
-def _was_seen_elsewhere(op: Operation) -> bool:
+def _failed_at_other_commit(op: Operation) -> bool:
     return any(op.tree not in (signal.base, signal.snapshot) for signal in op.signals)
 
 
-async def _mended(op: Operation, crew: OpContext, runner: TestRunner) -> TestRun | None:
+async def _passing_run(op: Operation, crew: OpContext, runner: TestRunner) -> TestRun | None:
     """The run of the op's tests alone if all of them pass, else None."""
     async with crew.workspace(op) as workspace:
         run = await runner.run(workspace, op.test_ids)
-    return run if run.status is RunStatus.GREEN and not unknown_of(op, run) else None
+    return run if run.status is RunStatus.GREEN and not tests_without_result(op, run) else None
 
 
-async def set_scene(
+async def localise_failure(
     op: Operation,
     crew: OpContext,
     workspace: Workspace,
     base: TestRun,
     failing: tuple[TestResult, ...],
 ) -> FailureContext:
-    """Localise the failure and read the suspicious files. ``base`` is the run before any change, with coverage."""
+    """Order lines by suspicion and read the suspicious files. ``base`` is the run before any change, with coverage."""
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
     known = bool(base.coverage) or any(not is_test_path(path) for path in executed)
@@ -102,7 +102,7 @@ async def recent_changes(op: Operation, crew: OpContext, paths: frozenset[str] |
     if parent is None or paths == frozenset():
         return {}
     wanted = ["*.py"] if paths is None else sorted(paths)
-    meant = {"GIT_LITERAL_PATHSPECS": "0"} if paths is None else {}  # a pattern of ours; else names
+    pathspecs = {"GIT_LITERAL_PATHSPECS": "0"} if paths is None else {}  # "*.py" is a pattern; other paths are literal
     result = await crew.shop.git.call(
         "diff",
         "--no-ext-diff",
@@ -115,6 +115,6 @@ async def recent_changes(op: Operation, crew: OpContext, paths: frozenset[str] |
         op.tree,
         "--",
         *wanted,
-        extra_env=meant,
+        extra_env=pathspecs,
     )
     return changed_lines(result.out.decode("utf-8", errors="replace"))

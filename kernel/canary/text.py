@@ -12,14 +12,14 @@ from kernel.canary.reading import QUIET, CanaryReading, TokenStep
 from kernel.provider import Report, ToolCall
 from ledger.parsers.json import read_json
 
-# Names and numbers, signs, line ends; spaces are dropped. A name is one piece, however many words it has: split at its
-# underscores, rows like `a_limit = settings.a_limit,` would hold little that is new. The length is bounded, because
+# Names and numbers, signs, line ends; spaces are dropped. A name is one piece, underscores included: if it were split
+# there, harmless rows like `a_limit = settings.a_limit,` would look repetitive. The length is bounded, because
 # "aaaa..." must become many pieces, and scripts without spaces are split by character.
 UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 PIECE = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]{{1,24}}|[^\w\s]{{1,16}}|\n+")
 SINGLE_PASS = "single_pass"
-WRITTEN = 400  # minimum characters of an argument that holds content (a file, a command) rather than a name or path
-NEWEST = 1 << 16  # characters read from the end: a collapse continues to the end, and a server may send many megabytes
+LONG_ARGUMENT = 400  # characters; such an argument is content (a file, a command) rather than a name or path
+TAIL_CHARS = 1 << 16  # characters read: a collapse continues to the end, and a server may send many megabytes
 
 
 def split_pieces(text: str) -> list[str]:
@@ -32,7 +32,7 @@ def steps_of_text(
 ) -> tuple[list[int], list[TokenStep]]:
     """Numbers of the prompt's pieces, and the text's pieces as steps; equal pieces have equal numbers.
 
-    ``logprobs`` (nats, one a token of the provider) are spread over the pieces by position.
+    ``logprobs`` (nats, one per token of the provider) are spread over the pieces by position.
     """
     numbers: dict[str, int] = {}
 
@@ -67,12 +67,12 @@ def read_text(
 async def read_answer(text: str, logprobs: Sequence[float] = ()) -> CanaryReading:
     """The worst reading over the end of ``text``, computed off the event loop (about 6 ms per thousand characters).
 
-    The prompt is left out, because an answer about code quotes it at length. An answer that only quotes repeats itself
-    eventually, which is detected.
+    The prompt is left out: an answer about code quotes it at length, which is no collapse. An answer that quotes
+    without end repeats itself eventually, which is detected.
     """
-    share = min(NEWEST / len(text), 1.0) if text else 1.0
+    share = min(TAIL_CHARS / len(text), 1.0) if text else 1.0
     chances = logprobs[len(logprobs) - round(share * len(logprobs)) :]
-    return await asyncio.to_thread(read_text, text[-NEWEST:], "", chances)
+    return await asyncio.to_thread(read_text, text[-TAIL_CHARS:], "", chances)
 
 
 async def read_turn(text: str, calls: Sequence[ToolCall], logprobs: Sequence[float] = ()) -> CanaryReading:
@@ -89,7 +89,7 @@ def long_arguments(call: ToolCall) -> Iterator[str]:
     except ValueError:
         given = {"": call.arguments}
     values = given.values() if isinstance(given, dict) else ()
-    yield from (value for value in values if isinstance(value, str) and len(value) >= WRITTEN)
+    yield from (value for value in values if isinstance(value, str) and len(value) >= LONG_ARGUMENT)
 
 
 def report_of(reading: CanaryReading) -> Report:

@@ -24,7 +24,7 @@ def describe_weights(path: str | Path) -> tuple[str, Weights]:
     """A name for the weights at ``path``, and their description. Reads names, sizes and first bytes only.
 
     The key changes with path, sizes and times of the files, so changed files are converted again. Raises
-    ``ConfigError`` when there are no such weights.
+    ``ConfigError`` when there are no usable weights.
     """
     try:
         place = Path(path).expanduser()

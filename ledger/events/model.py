@@ -1,4 +1,4 @@
-"""Model calls, the conversations made of them, and what is concluded from their canary reports."""
+"""Model calls, tool conversations, and the grounding decisions that follow from canary reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ledger.vocabulary import EntryKind, Phase
 
 
 class CallStarted(LedgerEvent, kind=EntryKind.CALL, name="call.started"):
-    """``tokens_in`` and ``max_tokens``: upper estimates, for which money is held."""
+    """A request to a model. ``tokens_in`` and ``max_tokens``: upper estimates, by which money is reserved."""
 
     purpose: str = ""
     provider: str
@@ -30,11 +30,11 @@ class CallProblem(StrEnum):
     FAILED = "failed"
     TOTAL = "total"  # the time limit of the turn
     CANCELLED = "cancelled"
-    COLLAPSED = "collapsed"  # its output was no longer an answer
+    COLLAPSED = "collapsed"  # the canary found a collapse of the output
 
 
 class CallEnded(LedgerEvent, kind=EntryKind.CALL, name="call.ended"):
-    """``answer``: blob of the text; ``problem``: a :class:`CallProblem`, or the provider's reason.
+    """The end of a call. ``answer``: blob of the text; ``problem``: a :class:`CallProblem`, or the provider's reason.
 
     The fields after ``problem`` are the provider's report, if any.
     """
@@ -69,7 +69,7 @@ class ProximityJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.deci
 
 
 class GroundJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.judged", phase=Phase.GATE):
-    """Whether enough independent sources support a candidate; ``behind``: blob of the evidence."""
+    """Whether independent sources support a candidate. ``stand``: the verdict; ``behind``: blob of the evidence."""
 
     stand: str = ""
     why: str = ""
@@ -79,7 +79,7 @@ class GroundJudged(LedgerEvent, kind=EntryKind.DECISION, name="grounding.judged"
 
 
 class Regrounded(LedgerEvent, kind=EntryKind.DECISION, name="regrounded", phase=Phase.GENERATE):
-    """Sources before and after the files were read and the tests were run again."""
+    """Facts were read again after a collapse. ``before``, ``after``: the sources before and after that."""
 
     why: str = ""
     number: int = 0
@@ -101,6 +101,8 @@ class LoopEvent(LedgerEvent):
 
 
 class LoopEnded(LoopEvent, kind=EntryKind.DECISION, name="loop.ended"):
+    """``manner``: the form of the conversation (native calls, text, one shot); ``wrote``: changed files."""
+
     end: str
     rounds: int = 0
     calls: int = 0
@@ -113,7 +115,7 @@ LAST_ROUND = "last round"
 
 
 class LoopNudged(LoopEvent, kind=EntryKind.DECISION, name="loop.nudged"):
-    """``why``: LAST_ROUND, or the kind of loop that the conversation is in."""
+    """The model was urged to finish. ``why``: LAST_ROUND, or the kind of repetition that was detected."""
 
     why: str
 
@@ -132,7 +134,7 @@ class LoopAnswerSentBack(LoopEvent, kind=EntryKind.DECISION, name="loop.sent_bac
 
 
 class LoopCompacted(LoopEvent, kind=EntryKind.DECISION, name="loop.compacted"):
-    """``results``: how many left the prompt; ``before`` and ``after``: its characters."""
+    """Old results were removed. ``results``: how many; ``before`` and ``after``: size of the prompt in characters."""
 
     results: int
     before: int

@@ -7,7 +7,7 @@ from ledger.vocabulary import Decision, EntryKind, RunStatus, Verdict
 
 
 class SuiteRun(LedgerEvent, kind=EntryKind.RUN, name="run"):
-    """``asked``: number of tests that were selected; None: the whole suite."""
+    """One run of tests. ``asked``: number of selected tests, None for the whole suite; ``red``: ids of failed tests."""
 
     sensor: str = ""
     commit: str
@@ -20,6 +20,8 @@ class SuiteRun(LedgerEvent, kind=EntryKind.RUN, name="run"):
 
 
 class SuiteResultKnown(LedgerEvent, kind=EntryKind.RUN, name="known"):
+    """The suite's result at a commit, written after everything that follows from it (signals) was done."""
+
     sensor: str
     commit: str
     green: bool
@@ -29,7 +31,7 @@ class SuiteResultKnown(LedgerEvent, kind=EntryKind.RUN, name="known"):
 
 
 class SuiteRunCompared(LedgerEvent, kind=EntryKind.RUN, name="compared"):
-    """A run at an earlier commit, to compare a suite that no longer answers with."""
+    """A run at an earlier commit: shows whether a suite that gives no result at HEAD still gave one there."""
 
     sensor: str
     commit: str
@@ -61,12 +63,16 @@ class FilesScanned(LedgerEvent, kind=EntryKind.SESSION, name="sensor_looked"):
 
 
 class ContractsAgreed(LedgerEvent, kind=EntryKind.SESSION, name="sides_agree"):
+    """Both copies of a contract between repositories are equal. ``pair``: its name; ``digest``: hash of the content."""
+
     sensor: str
     pair: str
     digest: str
 
 
 class MetricsTaken(LedgerEvent, kind=EntryKind.SESSION, name="metrics_taken"):
+    """New measurements of performance were stored. ``known``: number of samples stored before."""
+
     sensor: str
     new: int
     commits: tuple[str, ...]
@@ -74,6 +80,8 @@ class MetricsTaken(LedgerEvent, kind=EntryKind.SESSION, name="metrics_taken"):
 
 
 class ScheduleSettled(LedgerEvent, kind=EntryKind.SESSION, name="schedule_settled"):
+    """A schedule was evaluated ``until`` a time. ``due``: when it was due, or empty; ``what``: what was done."""
+
     name: str
     cron: str
     tz: str
@@ -109,6 +117,8 @@ class IssuePolled(LedgerEvent, kind=EntryKind.SESSION, name="issue.polled"):
 
 
 class IssueJudged(LedgerEvent, kind=EntryKind.VERDICT, name="issue.judged"):
+    """Whether an issue becomes work. ``signal``, ``became``: id and intake status of its signal, or empty."""
+
     issue: str
     action: str
     rule: str
@@ -118,7 +128,7 @@ class IssueJudged(LedgerEvent, kind=EntryKind.VERDICT, name="issue.judged"):
 
 
 class WebhookTaken(LedgerEvent, Verdict, kind=EntryKind.VERDICT, name="webhook.taken"):
-    """``facts``: inputs of gate 10; ``blob``: the delivery, where it is kept."""
+    """An accepted delivery. ``facts``: inputs of gate 10; ``news``: a summary; ``blob``: the delivery, if kept."""
 
     facts: Json | None = None
     news: str = ""

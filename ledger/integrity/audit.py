@@ -147,7 +147,7 @@ def _contents(
     stop: threading.Event,
 ) -> None:
     """Check chain, end, signatures, anchors, blobs and projections, in this order."""
-    if not shape.readable(connection, "entries"):
+    if not shape.is_expected_table(connection, "entries"):
         told.broken(1)
         told.add(Finding(said="there is no table of entries as this version makes it: entry 1 cannot be read", row=1))
         return
@@ -161,7 +161,7 @@ def _contents(
     hashes = gathered.hashes | _hashes(connection, missing)
     compare(told, known, hashes=hashes, last=last)
     strangers(known, told, hashes=hashes)
-    if shape.readable(connection, "blobs"):
+    if shape.is_expected_table(connection, "blobs"):
         check_blobs(connection, told, wanted=gathered.blobs, stop=stop)
     for projection in projections:
         told.findings += projection.compare(lambda sql: connection.execute(sql))
@@ -217,7 +217,7 @@ def _readable(rows: Iterable[Row], told: CheckState) -> Iterator[Row]:
 
 def _end(connection: sqlite3.Connection, told: CheckState, *, origin: Head, last: int) -> None:
     """Compare the one row of the table ``chain`` (start and head) with the entries; ``last`` is the last entry."""
-    if not shape.readable(connection, "chain"):
+    if not shape.is_expected_table(connection, "chain"):
         return
     rows = connection.execute("SELECT id, genesis, seq, hash FROM chain").fetchall()
     if len(rows) != 1:

@@ -9,7 +9,7 @@ from ledger.errors import OuroError
 from ledger.ports import TreePort
 from ledger.vocabulary import ClosureAnswer, SidesAgree
 from sensors.drift import ContractPair
-from sensors.drift.contracts import UnreadableContract, contract, differences
+from sensors.drift.contracts import UnreadableContract, differences, parse_contract
 from sensors.ports import ElsewherePort, OtherFile, Redact
 
 SHOWN = 5
@@ -49,8 +49,8 @@ def compare_sides(pair: ContractPair, here: bytes | None, there: OtherFile) -> C
     if here is None:
         return ClosureAnswer(closed=False, reason=f"there is no {pair.here} here")
     try:
-        mine = contract(here, pair.here, pair.part)
-        theirs = contract(there.data, pair.there, part_of(pair))
+        mine = parse_contract(here, pair.here, pair.part)
+        theirs = parse_contract(there.data, pair.there, part_of(pair))
     except UnreadableContract as error:
         return ClosureAnswer(closed=False, reason=str(error))
     lines = differences(mine, theirs)

@@ -19,7 +19,7 @@ from ledger.parsers.toml import read_toml
 from ledger.parsers.yaml import has_yaml, read_yaml
 from ledger.vocabulary import Frozen
 
-MOST_VALUES = 100_000  # a YAML file of a few lines can stand for more than memory holds
+MOST_VALUES = 100_000  # a few lines of YAML with aliases can expand to more than fits in memory
 DEEPEST = 100
 MOST_DIFFERENCES = 40
 SHOWN_CHARS = 200
@@ -32,8 +32,7 @@ class UnreadableContract(ValueError):
 
 
 class Contract(Frozen):
-    """``text`` is the same for all equivalent contracts. ``structured``: it is JSON, of which ``value`` can be
-    walked."""
+    """A parsed contract. ``text``: canonical form, equal for equivalent contracts; ``structured``: it is JSON."""
 
     structured: bool
     text: str
@@ -48,22 +47,22 @@ class Contract(Frozen):
 
     @property
     def readable(self) -> str:
-        """In a form that can be copied into another file."""
+        """The content in a form that can be copied into another file."""
         return json.dumps(self.value, indent=2, ensure_ascii=False) if self.structured else self.text
 
 
-def contract(data: bytes, path: str, part: str = "") -> Contract:
-    """The content of a file, or the part that a JSON pointer selects. Raises `Unreadable`."""
+def parse_contract(data: bytes, path: str, part: str = "") -> Contract:
+    """The content of a file, or the part that a JSON pointer selects. Raises `UnreadableContract`."""
     load = _loader(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if load is None and not part:  # bytes that are no text are still the same or not
+        if load is None and not part:  # binary files can still be compared by hash
             return Contract(structured=False, text=f"sha256 {sha256_hex(data)}")
         raise UnreadableContract(f"{path} is not UTF-8") from error
     if load is None:
         if part:
-            raise UnreadableContract(f"{path} is text: no part of it can be named")
+            raise UnreadableContract(f"{path} is text: no part of it can be selected")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         return Contract(structured=False, text="\n".join(line.rstrip() for line in lines).strip("\n") + "\n")
     try:
@@ -72,12 +71,12 @@ def contract(data: bytes, path: str, part: str = "") -> Contract:
         raise UnreadableContract(f"{path} {error}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise UnreadableContract(f"{path} cannot be read: {_first_line(error)}") from error
-    found = at(value, part, path)
+    found = resolve_pointer(value, part, path)
     return Contract(structured=True, text=json.dumps(found, sort_keys=True, separators=(",", ":")))
 
 
-def at(value: Any, pointer: str, path: str) -> Any:
-    """What a JSON pointer (RFC 6901) names in a value. Raises `Unreadable` where there is nothing."""
+def resolve_pointer(value: Any, pointer: str, path: str) -> Any:
+    """The part of a value that a JSON pointer (RFC 6901) selects. Raises `UnreadableContract` when there is none."""
     if pointer and (not pointer.startswith("/") or _TOKEN.search(pointer)):
         raise UnreadableContract(f"{pointer!r} is no JSON pointer")
     for token in pointer.split("/")[1:]:
@@ -92,11 +91,11 @@ def at(value: Any, pointer: str, path: str) -> Any:
 
 
 def differences(here: Contract, there: Contract) -> tuple[str, ...]:
-    """A line for each place that differs, as far as so many can be listed; empty when the two are equivalent."""
+    """A line for each place that differs, at most ``MOST_DIFFERENCES``; empty when the two are equivalent."""
     if here == there:
         return ()
     if here.structured and there.structured:
-        lines = _different(here.value, there.value, "")
+        lines = _find_differences(here.value, there.value, "")
     elif here.structured or there.structured:
         return ("one is structured, the other is text",)
     else:
@@ -109,17 +108,17 @@ def differences(here: Contract, there: Contract) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _different(here: Any, there: Any, pointer: str) -> Iterator[str]:
+def _find_differences(here: Any, there: Any, pointer: str) -> Iterator[str]:
     if isinstance(here, dict) and isinstance(there, dict):
         for name in sorted({*here, *there}):
             inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
             if name not in here or name not in there:
                 yield _line(inner, *(_shown(side[name]) if name in side else MISSING for side in (here, there)))
             else:
-                yield from _different(here[name], there[name], inner)
+                yield from _find_differences(here[name], there[name], inner)
     elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
         for place, (mine, theirs) in enumerate(zip(here, there, strict=True)):
-            yield from _different(mine, theirs, f"{pointer}/{place}")
+            yield from _find_differences(mine, theirs, f"{pointer}/{place}")
     elif _shown(here, cut=False) != _shown(there, cut=False):
         yield _line(pointer or "(all of it)", _shown(here), _shown(there))
 
@@ -134,7 +133,7 @@ def _shown(value: Any, *, cut: bool = True) -> str:
 
 
 def _plain(value: Any, count: list[int], depth: int) -> Any:
-    """As JSON has it; what JSON does not have gets a spelling that no text of a file has."""
+    """The value as JSON types; others (dates, bytes, NaN) become strings that begin with NUL, which no file has."""
     count[0] += 1
     if count[0] > MOST_VALUES or depth > DEEPEST:
         raise UnreadableContract("holds too much to compare")
@@ -160,7 +159,7 @@ def _key(key: object) -> str:
 
 
 def _loader(path: str) -> Callable[[str], Any] | None:
-    """What reads a file of this name as a structure; None: nothing does, or need not."""
+    """The parser for structured files of this name; None: the file is compared as text."""
     ending = path.rpartition("/")[2].rpartition(".")[2].lower()
     if ending == "json":
         return _json
@@ -170,10 +169,10 @@ def _loader(path: str) -> Callable[[str], Any] | None:
 
 
 def _json(text: str) -> Any:
-    return read_json(text, pairs=_once, constant=float)
+    return read_json(text, pairs=_unique_keys, constant=float)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("names something twice in one object")

@@ -17,7 +17,7 @@ from sensors.bus import Bus, Topic, fingerprint
 from sensors.closure_checks import AnswerCheck, ClosurePorts
 from sensors.drift import SPEC, ContractPair, CrossRepoDriftSettings
 from sensors.drift.agreement import Agreement, part_of
-from sensors.drift.contracts import Contract, UnreadableContract, contract, differences
+from sensors.drift.contracts import Contract, UnreadableContract, differences, parse_contract
 from sensors.ports import OtherFile
 from sensors.sensor import Sensor
 
@@ -108,7 +108,7 @@ class CrossRepoDrift(Sensor[CrossRepoDriftSettings]):
             raise UnreadableContract(f"there is no {pair.there} in {pair.repository}")
         if len(here) > self._settings.largest_bytes:
             raise UnreadableContract(f"{pair.here} is larger than {self._settings.largest_bytes} bytes")
-        return contract(here, pair.here, pair.part), contract(there.data, pair.there, part_of(pair))
+        return parse_contract(here, pair.here, pair.part), parse_contract(there.data, pair.there, part_of(pair))
 
     async def _is_ours_to_follow(self, drift: Drift) -> bool:
         """With ``either``, unless only ours has changed since they agreed."""

@@ -15,7 +15,7 @@ from ledger.vocabulary import Evidence, Signal, SymbolPinned
 from sensors.bus import Bus, Topic, fingerprint
 from sensors.exploration import SPEC, ProactiveExplorationSettings
 from sensors.exploration.pinning import pinned_answer
-from sensors.exploration.untested import OWN, UntestedFunction, failures_in, file_for_tests, places
+from sensors.exploration.untested import OWN, UntestedFunction, failures_in, file_for_tests, find_untested
 from sensors.python_source.syntax import is_own_python, is_test
 from sensors.sensor import Sensor
 
@@ -71,7 +71,7 @@ class ProactiveExploration(Sensor[ProactiveExplorationSettings]):
         most = self._settings.most_files
         files = await self._read(head, own[:most])
         words = await self._read(head, tests[:most])
-        found = await asyncio.to_thread(places, files, words, failed, least_lines=self._settings.least_lines)
+        found = await asyncio.to_thread(find_untested, files, words, failed, least_lines=self._settings.least_lines)
         keys = {self._key(place): place for place in found if file_for_tests(place, tests) is not None}
         said = await self._memory.filter_emitted(keys)
         key = next((each for each in keys if each not in said), None)

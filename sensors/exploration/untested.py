@@ -17,10 +17,11 @@ from sensors.python_source.syntax import is_own_python, is_test, parse_python
 
 WORD = re.compile(rb"[A-Za-z_][A-Za-z_0-9]*")
 OWN, NEXT = 2, 1
+"""Nearness of a file that had failures, and of one that imports such a file or is imported by it."""
 
 
 class UntestedFunction(NamedTuple):
-    """A function without a test. ``near``: 2 in a file that had failures, 1 in a file related to one."""
+    """A function without a test. ``near``: ``OWN`` or ``NEXT``; ``failures``: how many the nearest file had."""
 
     path: str
     symbol: str
@@ -31,7 +32,7 @@ class UntestedFunction(NamedTuple):
 
 
 def failures_in(ends: Iterable[OutcomeRecorded]) -> dict[str, int]:
-    """How often the ends of ops name each program file: a failure was repaired there, or could not be."""
+    """Number of ended ops per program file: each repaired a failure in it, or failed to."""
     counted: Counter[str] = Counter()
     for end in ends:
         counted.update({path for path in end.files if is_own_python(path) and not is_test(path)})
@@ -46,7 +47,7 @@ def module_of(path: str) -> str:
 
 
 def imports_of(path: str, data: bytes) -> frozenset[str]:
-    """The modules that a file may import by its statements; a name from a package may be a module of it."""
+    """The modules that a file may import; in ``from a import b``, ``b`` may be a module or a name."""
     tree = parse_python(data)
     found: set[str] = set()
     package = module_of(path).split(".") if path.endswith("__init__.py") else module_of(path).split(".")[:-1]
@@ -61,7 +62,7 @@ def imports_of(path: str, data: bytes) -> frozenset[str]:
 
 
 def nearness(files: Mapping[str, bytes], failed: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Of each file that is near a failure: how near, and how many failures there were."""
+    """Nearness and number of failures of each file that had failures or is tied to one by an import."""
     imports = {path: imports_of(path, data) for path, data in files.items()}
     near: dict[str, tuple[int, int]] = {}
     for path in files:
@@ -77,10 +78,10 @@ def _tied(one: str, other: str, imports: Mapping[str, frozenset[str]]) -> bool:
     return module_of(other) in imports[one] or module_of(one) in imports[other]
 
 
-def places(
+def find_untested(
     files: Mapping[str, bytes], tests: Mapping[str, bytes], failed: Mapping[str, int], *, least_lines: int
 ) -> tuple[UntestedFunction, ...]:
-    """Public functions of modules that no test file so much as names, the nearest to failures first."""
+    """Public functions whose names occur in no test file, those nearest to failures first."""
     named = {word.decode() for data in tests.values() for word in WORD.findall(data)}
     found: list[UntestedFunction] = []
     for path, (near, failures) in nearness(files, failed).items():
@@ -92,11 +93,11 @@ def places(
     return tuple(sorted(found, key=lambda p: (-p.near, -p.failures, -p.complexity, p.path, p.symbol)))
 
 
-def file_for_tests(place: UntestedFunction, tests: Sequence[str]) -> str | None:
-    """Where tests of a function are to be written: a new file where most tests lie. None where there are none."""
+def file_for_tests(function: UntestedFunction, tests: Sequence[str]) -> str | None:
+    """A new file for the function's tests, in the folder with most tests; None if it exists or there are no tests."""
     folders = Counter(str(PurePosixPath(path).parent) for path in tests if PurePosixPath(path).name.startswith("test_"))
     if not folders:
         return None
     folder = min(folders, key=lambda each: (-folders[each], each))
-    path = str(PurePosixPath(folder) / f"test_{module_of(place.path).replace('.', '_')}_{place.symbol}.py")
+    path = str(PurePosixPath(folder) / f"test_{module_of(function.path).replace('.', '_')}_{function.symbol}.py")
     return None if path in tests else path

@@ -1,4 +1,4 @@
-"""One look at the machine, from the kernel's own files: no package is needed. All numbers are whole."""
+"""One sample of the machine's load, disk and battery, read from /proc and /sys. All numbers are whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 class Charge(NamedTuple):
-    """Of the batteries together; ``draining``: one gives power, and no other supply does."""
+    """State of all batteries together. ``draining``: the machine runs on battery alone."""
 
     draining: bool = False
     left_bp: int = WHOLE_BP
@@ -23,10 +23,10 @@ PLUGGED_IN = Charge()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The machine at one moment. Where a file is missing, its number is that of a machine that is well.
+    """The machine at one moment. A number that cannot be read has the value of a healthy machine.
 
-    ``..._stalled_bp``: part of the last minute in which at least one task waited for it. ``disk_free_mb``: the least of
-    the folders that were asked about. ``provider``: why the model cannot be asked; empty when it can.
+    ``..._stalled_bp``: part of the last minute in which at least one task waited for it. ``disk_free_mb``: the minimum
+    over the measured folders. ``provider``: why the model provider is unavailable, else empty.
     """
 
     at: str = ""  # UTC stamp
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """Where to look. :meth:`read` blocks for a moment: call it in a thread."""
+    """Takes samples. ``folders``: their disks are measured. :meth:`read` blocks for a moment: call it in a thread."""
 
     folders: tuple[Path, ...] = ()
     proc: Path = Path("/proc")
@@ -81,12 +81,12 @@ class Gauges:
 
 
 def _stalled_bp(path: Path) -> int:
-    """``avg60`` of the line ``some``."""
+    """``avg60`` of the line ``some`` of a pressure file (PSI), as basis points."""
     for line in _lines(path):
         kind, *pairs = line.split()
         if kind == "some":
-            said = next((value for name, _, value in (p.partition("=") for p in pairs) if name == "avg60"), "0")
-            return round(100 * float(said))
+            percent = next((value for name, _, value in (p.partition("=") for p in pairs) if name == "avg60"), "0")
+            return round(100 * float(percent))
     return 0
 
 

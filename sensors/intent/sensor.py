@@ -91,7 +91,7 @@ class IntentDiscovery(FreeTextSensor[IntentDiscoverySettings]):
         if why:
             self._say(f"unavailable: {why}")
             return Reply(message=f"Noted. That sounds like a wish, but {why}.")
-        before = await self._book.about(wish)
+        before = await self._book.earlier(wish)
         if before is not None and before.status == "no":
             because = f": {before.reason}" if before.reason else ""
             return Reply(message=f"You said no to that on {before.at[:10]}{because}. /submit hands it in all the same.")

@@ -1,4 +1,4 @@
-"""Wishes that were inferred, and the owner's answers. Durable: after a no the question is not repeated."""
+"""Stores wishes inferred from the owner's words, and the answers: a wish that was refused is not asked about again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Status = Literal["open", "yes", "no"]
 
 
 class WishQuestion(Frozen):
-    """A wish, and the words that led to it. ``at``: when it was asked or answered."""
+    """A question: does a wish become work? ``before``: words that led to it; ``at``: time of question or answer."""
 
     id: str
     wish: Wish
@@ -40,7 +40,7 @@ class WishQuestion(Frozen):
 
 
 class WishBook:
-    """Questions to the owner. An open one ends by itself after ``days``: silence is no yes."""
+    """Questions about wishes, and their answers. An open one expires after ``days`` without becoming work."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, days: float) -> None:
         self._ledger = ledger
@@ -48,11 +48,11 @@ class WishBook:
         self._days = days
 
     async def open(self) -> tuple[WishQuestion, ...]:
-        """What waits for an answer, oldest first."""
+        """Questions that wait for an answer, oldest first."""
         return await self._read("status = 'open' AND at > ?", self._oldest())
 
-    async def about(self, wish: Wish) -> WishQuestion | None:
-        """What became of the same wish before; an open one that has run out is none."""
+    async def earlier(self, wish: Wish) -> WishQuestion | None:
+        """The earlier question about the same wish, unless it expired unanswered."""
         found = await self._read("key = ?", _key(wish))
         return next((asked for asked in found if asked.status != "open" or asked.at > self._oldest()), None)
 
@@ -61,24 +61,24 @@ class WishBook:
         return next((asked for asked in await self.open() if asked.id == reference.strip().lower()), None)
 
     async def ask(self, wish: Wish, before: tuple[Evidence, ...]) -> WishQuestion:
-        """A new question. The entry holds no words: those are the owner's until he confirms."""
+        """Store a new question. The ledger entry has no text of the owner's: that is recorded only if he confirms."""
         now = stamp(self._clock.now())
         asked = WishQuestion(id=f"w-{uuid7_hex()[-6:]}", wish=wish, before=before, at=now)
         put: Statement = (
             "INSERT OR REPLACE INTO wishes VALUES (?, ?, ?, 'open', '', ?)",
             (asked.id, _key(wish), asked.model_dump_json(), now),
         )
-        gone: Statement = ("DELETE FROM wishes WHERE status = 'open' AND at <= ?", (self._oldest(),))
-        fewer: Statement = (
+        expired: Statement = ("DELETE FROM wishes WHERE status = 'open' AND at <= ?", (self._oldest(),))
+        excess: Statement = (
             "DELETE FROM wishes WHERE rowid <= (SELECT max(rowid) FROM wishes) - ?",
             (REMEMBERED,),
         )
         event = WishAsked(id=asked.id, kind=wish.kind.value, confidence_bp=wish.confidence_bp, names=wish.names)
-        await self._write(event, put, gone, fewer)
+        await self._write(event, put, expired, excess)
         return asked
 
     async def settle(self, asked: WishQuestion, *, yes: bool, reason: str, signal: str = "") -> None:
-        """The owner's answer."""
+        """Record the owner's answer."""
         status = "yes" if yes else "no"
         change: Statement = (
             "UPDATE wishes SET status = ?, reason = ?, at = ? WHERE id = ?",
@@ -111,7 +111,7 @@ def _key(wish: Wish) -> str:
 
 
 class ConversationLog:
-    """Keeps ``turns`` turns: the owner's text, and the reply."""
+    """Keeps the latest ``turns`` turns, each with the owner's text and the reply."""
 
     def __init__(self, *, ledger: Ledger, clock: Clock, redact: Redact, turns: int, turn_chars: int) -> None:
         self._ledger = ledger
@@ -121,7 +121,7 @@ class ConversationLog:
         self._chars = turn_chars
 
     async def add(self, owner: str, answer: str) -> None:
-        """One turn, whole. Secrets are taken out before a text is cut, so that none is left in part."""
+        """Add one turn. Secrets are redacted before a text is cut, so that no part of one remains."""
         await self._ledger.ensure(SCHEMA)
         at = stamp(self._clock.now())
         rows: list[Statement] = [
@@ -135,7 +135,7 @@ class ConversationLog:
         await self._ledger.append(ConversationTurnKept(chars=len(owner)).draft(), project=(*rows, forget))
 
     async def last(self) -> tuple[ConversationTurn, ...]:
-        """What is kept, oldest first."""
+        """The kept turns, oldest first."""
         await self._ledger.ensure(SCHEMA)
         rows = await self._ledger.query("SELECT who, said, at FROM conversation ORDER BY number")
         return tuple(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from ledger.vocabulary import AllReached, DuplicateGone, Place, SymbolGone
 from sensors.changed_files import FileFinding, evidence_for
 from sensors.opportunities import SPEC
-from sensors.opportunities.unused import find_unused, last
+from sensors.opportunities.unused import find_unused, short_name
 from sensors.python_source.census import SourceTree
 from sensors.python_source.duplicates import Place as At
 from sensors.python_source.duplicates import duplicate_sets, functions_of
@@ -56,12 +56,12 @@ def _duplicate(shape: str, places: tuple[tuple[At, Defined], ...], via: str) -> 
 
 def new_unused(now: SourceTree, before: SourceTree, changed: Collection[str]) -> Iterator[FileFinding]:
     """Private functions that something named before, and that nothing names now. A new one may still get its use."""
-    dead, held = find_unused(now), {last(name) for _, name in find_unused(before)}
+    dead, held = find_unused(now), {short_name(name) for _, name in find_unused(before)}
     known = {name for _, name in (place for place, _ in functions_of(before))}
     for (path, name), found in dead.items():
-        if last(name) in held or name not in known:
+        if short_name(name) in held or name not in known:
             continue
-        via = next((each for each in changed if _fewer(last(name), each, now, before)), "")
+        via = next((each for each in changed if _fewer(short_name(name), each, now, before)), "")
         if via:
             yield _unused(path, name, found, via, _twins(found, now))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ledger.ports import TreePort
 from ledger.vocabulary import AllReached, ClosureAnswer, DuplicateGone, MetricBelow, Place, SymbolGone
-from sensors.opportunities.unused import last
+from sensors.opportunities.unused import short_name
 from sensors.python_source.census import MOST_FILES, Census, SourceTree, facts_of
 from sensors.python_source.complexity import complexities
 from sensors.python_source.duplicates import functions_of
@@ -47,7 +47,7 @@ def duplicate_answer(check: DuplicateGone, tree: SourceTree, texts: Mapping[str,
         return ClosureAnswer(closed=False, gone=True, reason="none of the functions is there any more")
     for place in check.places:
         if place not in there and not _defined_again(place, tree):
-            used = users(place, tree, mentions(last(place.symbol), texts))
+            used = users(place, tree, mentions(short_name(place.symbol), texts))
             if used:
                 return ClosureAnswer(closed=False, reason=f"{_shown(place)} is gone, but {used} still uses it")
     return ClosureAnswer(closed=True, reason=f"{_shown(check.places[0])} is there once")
@@ -65,7 +65,7 @@ def gone_answer(check: SymbolGone, tree: SourceTree) -> ClosureAnswer:
         return ClosureAnswer(closed=False, reason=tree.partial or f"{check.place.path} cannot be read as Python")
     if facts is None or facts.module is None:
         return ClosureAnswer(closed=False, gone=True, reason=f"there is no {check.place.path} any more")
-    name = last(check.place.symbol)
+    name = short_name(check.place.symbol)
     words = Counter({path: held.words[name] for path, held in tree.files.items() if held.words[name]})
     if check.place.symbol in facts.module.functions or check.place.symbol in facts.module.again:
         if words.total() > 1:

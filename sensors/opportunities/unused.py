@@ -1,4 +1,4 @@
-"""Private functions and methods that nothing in a tree names. Pure.
+"""Finds private functions and methods whose names occur nowhere else in a tree. Pure.
 
 A name counts as used when it occurs anywhere else in the tree as a whole word: in code, in a string, in ``__all__``, in
 a test, a page or a configuration file. When in doubt, it is used.
@@ -20,7 +20,7 @@ ROOTS: Final = frozenset({"object", "ABC", "Generic"})
 
 
 def find_unused(tree: SourceTree) -> dict[Place, Defined]:
-    """Those that nothing names, by path and qualified name; nothing where that cannot be decided."""
+    """The unused private functions by path and qualified name; empty when the tree does not allow a decision."""
     modules = dict(tree.modules())
     unread = any(path not in modules and is_own_python(path) and not is_test(path) for path in tree.files)
     if tree.partial or unread or any(module.composed for module in modules.values()):
@@ -34,13 +34,13 @@ def find_unused(tree: SourceTree) -> dict[Place, Defined]:
         (path, name): function
         for (path, name), function in functions_of(tree)
         if _is_candidate(function, modules[path], classes)
-        and not _is_named(function, name, words)
-        and not _may_be_composed(last(name), pieces)
+        and not _is_mentioned(function, name, words)
+        and not _may_be_concatenated(short_name(name), pieces)
     }
 
 
-def last(name: str) -> str:
-    """The method's own name of ``Class.name``."""
+def short_name(name: str) -> str:
+    """The last part of a qualified name: ``name`` of ``Class.name``."""
     return name.rpartition(".")[2]
 
 
@@ -48,20 +48,20 @@ def _classes(modules: Iterable[Module]) -> dict[str, list[Class]]:
     found: dict[str, list[Class]] = {}
     for module in modules:
         for name, each in module.classes.items():
-            found.setdefault(last(name), []).append(each)
+            found.setdefault(short_name(name), []).append(each)
     return found
 
 
 def _is_candidate(function: Defined, module: Module, classes: dict[str, list[Class]]) -> bool:
-    name = last(function.name)
+    name = short_name(function.name)
     if not name.startswith("_") or name.endswith("_") or not PLAIN.issuperset(function.decorators):
         return False
     owner = function.name.rpartition(".")[0]
-    return not owner or (owner in module.classes and _is_ours(module.classes[owner], classes, frozenset()))
+    return not owner or (owner in module.classes and _is_defined_here(module.classes[owner], classes, frozenset()))
 
 
-def _is_ours(found: Class, classes: dict[str, list[Class]], above: frozenset[str]) -> bool:
-    """Whether all of a class is written in this tree: nothing outside of it can call its private methods."""
+def _is_defined_here(found: Class, classes: dict[str, list[Class]], above: frozenset[str]) -> bool:
+    """Whether a class and all its bases are defined in this tree: no code outside can call its private methods."""
     if not found.plain:
         return False
     for base in found.bases:
@@ -69,20 +69,20 @@ def _is_ours(found: Class, classes: dict[str, list[Class]], above: frozenset[str
             continue
         if base in above or base not in classes:
             return False
-        if not all(_is_ours(each, classes, above | {base}) for each in classes[base]):
+        if not all(_is_defined_here(each, classes, above | {base}) for each in classes[base]):
             return False
     return True
 
 
-def _is_named(function: Defined, name: str, words: Counter[str]) -> bool:
-    own = last(name)
+def _is_mentioned(function: Defined, name: str, words: Counter[str]) -> bool:
+    own = short_name(name)
     if words[own] > 1:
         return True
     owner = name.rpartition(".")[0].rpartition(".")[2].lstrip("_")
     return own.startswith("__") and words[f"_{owner}{own}"] > 0
 
 
-def _may_be_composed(name: str, pieces: frozenset[str]) -> bool:
-    """Whether a string of the tree is the beginning or the end of a name."""
+def _may_be_concatenated(name: str, pieces: frozenset[str]) -> bool:
+    """Whether a string of the tree begins or ends a name: code may build the name from it."""
     cuts = (at for at in range(1, len(name)))
     return any(name[:at] in pieces or name[at:] in pieces for at in cuts)

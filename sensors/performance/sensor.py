@@ -16,7 +16,7 @@ from sensors.bus import Bus, Topic, fingerprint
 from sensors.closure_checks import AnswerCheck, ClosurePorts
 from sensors.performance import SPEC, PerformanceRegressionSettings
 from sensors.performance.measurements import Better, Measurement, UnreadableMeasurements, format_value, measurements
-from sensors.performance.measuring import MOST, Benchmark, digest_of, ruler_of
+from sensors.performance.measuring import MOST, Benchmark, benchmark_files, digest_of
 from sensors.performance.noise import Baseline, is_worse, percent, summarise
 from sensors.performance.samples import SCHEMA, Samples, baseline
 from sensors.ports import SensorPorts
@@ -200,7 +200,7 @@ class PerformanceRegression(Sensor[PerformanceRegressionSettings]):
     async def _closure(self, head: str, files: frozenset[str], worse: Sequence[Worse]) -> Closure:
         """To be measured again, where the owner has named how, and what it is that measures is known."""
         settings = self._settings
-        ruler = ruler_of(files, settings.command, settings.ruler) if settings.command else ()
+        ruler = benchmark_files(files, settings.command, settings.ruler) if settings.command else ()
         if not 0 < len(ruler) <= MOST:
             names = self._ports.redact(", ".join(each.measured.name for each in worse))
             return OwnerConfirms(question=f"Is the benchmark back within noise: {names}?")

@@ -1,9 +1,9 @@
-"""A failing test is a trigger.
+"""The test failure sensor: runs the suite and emits signals for failing tests.
 
-Woken by a commit or a moved branch, at start-up, and by reports of the owner's own test runs (and by saved files where
-the owner asked for ``eager``), it runs the suite at the committed tree. What is red twice in a row becomes one signal
-for each cause. What is red only in uncommitted edits is the owner's work in progress: a note in status, no signal.
-A build elsewhere that failed is not believed: a commit that is green here is run once more, that is all.
+It runs the suite at the committed tree at start-up, after a commit or a moved branch, and after reports of the owner's
+own test runs (with the setting ``eager`` also after saved files). Tests that fail twice in a row become one signal for
+each cause. Tests that fail only with uncommitted edits are the owner's work in progress: a note in status, no signal.
+A reported failure of a build elsewhere makes the sensor run a commit that is green here once more; it is no signal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIMIT_IDS = 50
 
 
 class SpoolReport(Frozen):
-    """The report of one test run. ``red`` is None for a report without tests (a hook that only wakes)."""
+    """The report of one test run. ``red`` is None for a report without test results: it only triggers a scan."""
 
     name: str
     red: tuple[str, ...] | None
@@ -58,7 +58,7 @@ def _take(path: Path) -> SpoolReport:
         if isinstance(listed, list):
             red = tuple(str(test)[:1000] for test in listed[:LIMIT_IDS])
     except (OSError, ValueError, RecursionError):
-        red = None  # only the wake-up counts
+        red = None  # an unreadable report still triggers a scan
     with suppress(OSError):
         path.unlink()
     return SpoolReport(name=path.name, red=red)
@@ -69,7 +69,7 @@ OFFLINE = "needs the network, which tests do not have here; left alone"
 
 
 class TestFailure(SuiteSensor[TestFailureSettings]):
-    """See the module."""
+    """Emits signals for failing tests, as the module docstring describes."""
 
     __test__ = False  # not a pytest class
     spec = SPEC
@@ -86,18 +86,18 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             redact=ports.redact,
         )
         self._wake = asyncio.Event()
-        self._again = False  # woken during a look without HEAD having moved
-        self._doubted = ""  # a commit that somebody else's build calls red
-        self._settled: set[str] = set()  # such commits of this boot that were looked at again
-        self._looked: set[str] = set()  # trees of this boot: what an earlier one found red is looked at again
-        self._hindered = 0  # as of the last look
-        self._reported: tuple[str, ...] = ()  # red in the owner's last own run
-        self._offline: tuple[str, ...] = ()  # red for want of a network, in the last look
+        self._again = False  # woken during a scan although HEAD has not moved
+        self._doubted = ""  # a commit for which a build elsewhere reported a failure
+        self._settled: set[str] = set()  # such commits that were run again since the daemon started
+        self._looked: set[str] = set()  # trees run since the daemon started; red results from before that are run again
+        self._hindered = 0  # value of the port `hindered` at the last scan
+        self._reported: tuple[str, ...] = ()  # tests that failed in the last run that the owner's pytest reported
+        self._offline: tuple[str, ...] = ()  # tests that failed in the last scan because they need the network
 
     # --- the protocol of sensors ---
 
     async def start(self, bus: Bus) -> None:
-        """Look once, then after every wake-up, until cancelled."""
+        """Scan once, then after every wake-up, until cancelled."""
         topics = [Topic.REFS_MOVED, Topic.TESTS_REPORTED, Topic.BUILD_FAILED]
         if self._settings.eager:
             topics.append(Topic.FILES_CHANGED)
@@ -110,25 +110,25 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
     def reads_uncommitted(self) -> bool:
         return self._settings.eager
 
-    async def scan_once(self, *, force: bool = False) -> tuple[Signal, ...]:  # does not wait for a look in progress
+    async def scan_once(self, *, force: bool = False) -> tuple[Signal, ...]:  # does not wait for a scan in progress
         return await self._scan(force=force)
 
     async def _scan(self, *, force: bool = False) -> tuple[Signal, ...]:
         head = await self._repository.check()
         await self._read_reports()
         self._show(f"Testing {head[:12]}.", running=True)
-        signals = await self._look_at(head, base=head, force=force)
+        signals = await self._scan_tree(head, base=head, force=force)
         if self._settings.eager:
             tree = await self._repository.snapshot()
             if tree != head:
-                signals += await self._look_at(tree, base=head, force=force)
+                signals += await self._scan_tree(tree, base=head, force=force)
         await self._note(head)
         return signals
 
     async def known(self, commit: str) -> KnownOutcome | None:
         return await self._outcomes.of(commit)
 
-    # --- being woken ---
+    # --- waking up ---
 
     async def _listen(self, events: Subscription) -> None:
         async for delivery in events:
@@ -145,28 +145,28 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
                     await until_quiet(
                         self._wake, quiet_s=self._settings.debounce_s, most_s=self._settings.debounce_most_s
                     )
-                await self._look_unless_head_moves()
+                await self._scan_unless_head_moves()
             except OuroError as error:
                 self._show(str(error))
                 self._looked.clear()
             finally:
                 await self._suite.discard_prepared()
 
-    async def _look_unless_head_moves(self) -> None:
-        """One look. When HEAD moves meanwhile it is cancelled (its test run too) and another one follows."""
+    async def _scan_unless_head_moves(self) -> None:
+        """One scan. When HEAD moves meanwhile, the scan and its test run are cancelled and another one follows."""
         self._again = False
         head = (await self._repository.head()).commit
-        look = asyncio.ensure_future(self.scan_once())
+        scan = asyncio.ensure_future(self.scan_once())
         moved = asyncio.ensure_future(self._until_head_is_not(head))
         try:
-            await asyncio.wait({look, moved}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({scan, moved}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            look.cancel()
+            scan.cancel()
             moved.cancel()
-            await asyncio.wait({look, moved})
+            await asyncio.wait({scan, moved})
             if self._again:
                 self._wake.set()
-        for task in (look, moved):
+        for task in (scan, moved):
             if not task.cancelled():
                 task.result()  # raises what it raised
 
@@ -178,12 +178,12 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
             if (await self._repository.head()).commit != commit:
                 return
 
-    # --- looking ---
+    # --- scanning ---
 
-    async def _look_at(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
-        """One tree: HEAD, or (``tree`` is not ``base``) a snapshot of the uncommitted files on it."""
+    async def _scan_tree(self, tree: str, *, base: str, force: bool) -> tuple[Signal, ...]:
+        """Scan one tree: HEAD, or, if ``tree`` is not ``base``, a snapshot of uncommitted files on top of it."""
         where = "" if tree == base else "With uncommitted files: "
-        if self._ports.hindered() != self._hindered:  # work was given up since: what is red is looked at again
+        if self._ports.hindered() != self._hindered:  # an op was given up since: red results are run again
             self._looked.clear()
             self._hindered = self._ports.hindered()
         known = None if force else await self._outcomes.of(tree)
@@ -197,8 +197,8 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
         if finding.problem:
             self._show(where + finding.problem)
             if tree == base:
-                told = {"problem": finding.problem, "remedy": finding.remedy}
-                self._state = self._state.model_copy(update=told)
+                problem = {"problem": finding.problem, "remedy": finding.remedy}
+                self._state = self._state.model_copy(update=problem)
             return ()
         signals = await self._signals(finding, base=base)
         for signal in signals:
@@ -241,7 +241,7 @@ class TestFailure(SuiteSensor[TestFailureSettings]):
         ):
             await self._ports.emit(signal)
 
-    # --- what the owner is told ---
+    # --- status for the owner ---
 
     async def _read_reports(self) -> None:
         for report in await asyncio.to_thread(take_reports, self._ports.spool):

@@ -1,4 +1,4 @@
-"""Is a file a whole picture, and how large is what is in it? Pure; nothing is decoded."""
+"""Recognises complete PNG and JPEG files and reads width and height from their headers, without decoding. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ledger.vocabulary import Frozen
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
-TRAILING = 1024  # bytes that programs put behind the end of a JPEG
+TRAILING = 1024  # bytes at the end of a JPEG in which its end marker is searched: programs append data
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that say width and height
-DATA = 0xDA
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers whose segment has width and height
+DATA = 0xDA  # marker of the compressed data
 
 
-class NoPicture(ValueError):
-    """With the reason; ``partial`` when more may follow."""
+class UnreadablePicture(ValueError):
+    """The data is not a complete PNG or JPEG. ``partial``: the file may still be in the course of being written."""
 
     def __init__(self, why: str, *, partial: bool = False) -> None:
         super().__init__(why)
@@ -32,15 +32,15 @@ class Picture(Frozen):
         return self.width * self.height
 
 
-def picture(data: bytes) -> Picture:
-    """Raises `NoPicture` for what is no PNG or JPEG, or not yet a whole one."""
+def read_picture(data: bytes) -> Picture:
+    """Kind and size of a picture. Raises `UnreadablePicture`."""
     if not data:
-        raise NoPicture("it is empty", partial=True)
+        raise UnreadablePicture("it is empty", partial=True)
     if data.startswith(PNG):
         return _png(data)
     if data.startswith(JPEG):
         return _jpeg(data)
-    raise NoPicture("it is neither PNG nor JPEG")
+    raise UnreadablePicture("it is neither PNG nor JPEG")
 
 
 def _png(data: bytes) -> Picture:
@@ -49,17 +49,17 @@ def _png(data: bytes) -> Picture:
         length, kind = struct.unpack_from(">I4s", data, at)
         if at == len(PNG):
             if kind != b"IHDR" or length != 13 or len(data) < at + 16:
-                raise NoPicture("it is a broken PNG")
+                raise UnreadablePicture("it is a broken PNG")
             size = struct.unpack_from(">II", data, at + 8)
         if kind == b"IEND":
-            return _sized("png", *size)
+            return _checked_picture("png", *size)
         at += 12 + length
-    raise NoPicture("it is not complete", partial=True)
+    raise UnreadablePicture("it is not complete", partial=True)
 
 
 def _jpeg(data: bytes) -> Picture:
     if b"\xff\xd9" not in data[-TRAILING:]:
-        raise NoPicture("it is not complete", partial=True)
+        raise UnreadablePicture("it is not complete", partial=True)
     at = len(JPEG)
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -71,14 +71,14 @@ def _jpeg(data: bytes) -> Picture:
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker in FRAMES and at + 9 <= len(data):
             height, width = struct.unpack_from(">HH", data, at + 5)
-            return _sized("jpeg", width, height)
+            return _checked_picture("jpeg", width, height)
         if marker == DATA or length < 2:
             break
         at += 2 + length
-    raise NoPicture("it is a broken JPEG")
+    raise UnreadablePicture("it is a broken JPEG")
 
 
-def _sized(kind: str, width: int, height: int) -> Picture:
+def _checked_picture(kind: str, width: int, height: int) -> Picture:
     if width == 0 or height == 0:
-        raise NoPicture(f"it is a broken {kind.upper()}")
+        raise UnreadablePicture(f"it is a broken {kind.upper()}")
     return Picture(kind=kind, width=width, height=height)

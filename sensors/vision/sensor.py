@@ -21,7 +21,7 @@ from sensors.failing_tests import list_test_ids, needs_network
 from sensors.ports import SensorPorts
 from sensors.sensor import Sensor
 from sensors.vision import SPEC, VisionSettings
-from sensors.vision.frames import NoPicture, picture
+from sensors.vision.frames import UnreadablePicture, read_picture
 from sensors.vision.screen_text import ScreenError, loose, real_tests, recognise
 from sensors.watch.named import Named, below
 from sensors.watch.named_files import FileRefused, read_named, resolve_path
@@ -126,8 +126,8 @@ class Vision(Sensor[VisionSettings]):
             file = await asyncio.to_thread(read_named, path, top=top, largest=settings.largest_bytes)
             if file is None:
                 return "is gone again"
-            shape = await asyncio.to_thread(picture, file.data)
-        except (FileRefused, NoPicture) as error:
+            shape = await asyncio.to_thread(read_picture, file.data)
+        except (FileRefused, UnreadablePicture) as error:
             return str(error)
         if shape.pixels > settings.most_megapixels * 1_000_000:
             return f"it has more than {settings.most_megapixels} megapixels"

@@ -128,7 +128,7 @@ def at_work(folder: Path) -> list[str]:
 
 SLOW_GIT = """#!/bin/sh
 {git} "$@" || exit
-case "$*" in init*) echo made >{told}; sleep 0.5; [ -d .git ] || echo "the folder went first" >>{told} ;; esac
+case " $* " in *" init "*) echo made >{told}; sleep 0.5; [ -d .git ] || echo "the folder went first" >>{told} ;; esac
 """
 
 

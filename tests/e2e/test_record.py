@@ -14,7 +14,7 @@ from daemon.record.verifying import verify_commits, verify_record
 from daemon.settings.config import Config
 from ledger.errors import ChainBroken, ControlError
 from ledger.integrity.blobs import BLOB_FIELDS
-from ledger.schema import definitions, own
+from ledger.schema import definitions, expected_definitions
 from ledger.vocabulary import OpOutcome, RootCause
 from tests.e2e.serving import Serving, served
 from tests.e2e.test_approvals import CART, documenting, parked
@@ -84,7 +84,7 @@ async def test_what_a_whole_life_leaves_verifies_and_is_known_by_name(tmp_path: 
     assert names and all(
         any(f'"{field}":"{name}"'.encode() in bodies for field in BLOB_FIELDS) for name in names
     )  # fmt: skip
-    assert tables <= {*own(), *(name for script in SCRIPTS for name in definitions(script))}
+    assert tables <= {*expected_definitions(), *(name for script in SCRIPTS for name in definitions(script))}
 
 
 async def test_a_daemon_does_not_go_on_with_a_record_that_lacks_its_end(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from governance.phases.expand import by_script
 from governance.pipeline.context import OpClock, OpContext, OpResources
 from governance.record import Recorder
-from governance.repair.reproduce import set_scene
+from governance.repair.reproduce import localise_failure
 from governance.risk.codebase import Codebases
 from ledger.clock import ManualClock
 from ledger.store import Ledger
@@ -73,7 +73,7 @@ Work = Callable[[Any, OpContext], Awaitable[object]]
 WORK: dict[str, Work] = {
     "the blast radius": lambda large, crew: crew.shop.codebases.at("HEAD"),
     "context by script": lambda large, crew: by_script(operation(), crew),
-    "the scene of a failure": lambda large, crew: set_scene(operation(), crew, large, RUN, (RED,)),
+    "the scene of a failure": lambda large, crew: localise_failure(operation(), crew, large, RUN, (RED,)),
 }
 
 

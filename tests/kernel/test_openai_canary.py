@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.canary import CollapseDetected
-from kernel.canary.text import NEWEST, read_answer
+from kernel.canary.text import TAIL_CHARS, read_answer
 from kernel.catalogue import build_provider
 from kernel.provider import Capabilities, Done, Event, Limits, Message, Report, Spent, Usage
 from kernel.providers.openai.wire import token_logprobs
@@ -121,7 +121,7 @@ async def test_many_calls_alike_are_calm() -> None:
 
 async def test_only_the_end_of_a_very_long_answer_is_read() -> None:
     calm = " ".join(f"name{n} = value{n * 7}" for n in range(8_000))
-    assert len(calm) > NEWEST
+    assert len(calm) > TAIL_CHARS
     assert not (await read_answer(LOOPING + calm)).alarm
     assert (await read_answer(calm + LOOPING)).alarm
     garbage = [-0.2] * 1_000 + [-9.0] * 1_000

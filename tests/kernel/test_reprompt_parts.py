@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from governance.conversation import prompts
 from kernel.provider import Limits, Message, ToolCall, ToolSchema
 from kernel.providers.reprompt import confidence, questions
-from kernel.providers.reprompt.course import (
+from kernel.providers.reprompt.questions import END, SMALL, worth_asking_again
+from kernel.providers.reprompt.stop_criterion import (
     STEADY,
     THRESHOLD,
     CheckedAnswer,
     contraction_milli,
-    is_no_improvement,
+    is_worse,
     parse_answer,
     stop_reason,
     text_difference,
 )
-from kernel.providers.reprompt.questions import END, SMALL, worth_asking_again
 from kernel.tokens import estimate_tokens, prompt_characters
 
 TOOL = ToolSchema(name="read_file", description="Reads.", parameters={})
@@ -249,8 +249,8 @@ def test_contraction_is_the_last_change_by_the_one_before() -> None:
 
 def test_no_step_forward() -> None:
     whole, piece = CheckedAnswer("all", 0.5), CheckedAnswer("al", 0.3, whole=False)
-    assert is_no_improvement(CheckedAnswer(" \n", 1.0), piece) and is_no_improvement(piece, whole)
-    assert not is_no_improvement(piece, piece) and not is_no_improvement(whole, piece)
+    assert is_worse(CheckedAnswer(" \n", 1.0), piece) and is_worse(piece, whole)
+    assert not is_worse(piece, piece) and not is_worse(whole, piece)
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

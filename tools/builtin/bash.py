@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_PATHS = 20
-SAID = "said"
+OUTPUTS = "said"  # folder in the workspace, for full outputs
 
 
 class BashArguments(Arguments):
@@ -41,7 +41,7 @@ class BashArguments(Arguments):
 
 
 class Bash(Tool[BashArguments]):
-    """Exit code, changed files and output. ``shell`` is the path of bash, ``result_bytes`` the limit of a result."""
+    """Exit code, changed files and output. ``shell``: path of bash; ``result_bytes``: maximum size of the result."""
 
     name = "bash"
     description = (
@@ -78,14 +78,14 @@ class Bash(Tool[BashArguments]):
         workspace = context.workspace
         async with runner.heavy:
             await asyncio.to_thread(runner.prepare, workspace)
-            aftermath = await asyncio.to_thread(self._before, runner, call)
+            aftermath = await asyncio.to_thread(self._prepare_aftermath, runner, call)
             try:
-                with _spool(workspace.folder / SAID) as (file, spool):
+                with _spool(workspace.folder / OUTPUTS) as (file, spool):
                     finished, seen = await runner.command(
                         workspace,
                         (self._shell, "--noprofile", "--norc", "-c", arguments.command),
                         limit_s=self._settings.command_timeout_s,
-                        said=file.parent,
+                        outputs=file.parent,
                         spool=spool,
                     )
             finally:  # also after an error: no unchecked change may remain
@@ -94,7 +94,7 @@ class Bash(Tool[BashArguments]):
         call.refused.extend(settled.refused.values())
         return self._report(finished, settled, file, seen / file.name)
 
-    def _before(self, runner: TestRunner, call: Call) -> Aftermath:
+    def _prepare_aftermath(self, runner: TestRunner, call: Call) -> Aftermath:
         context, settings = call.context, self._settings
         return Aftermath(
             context.workspace,
@@ -134,13 +134,13 @@ def _changes(settled: Settled) -> list[str]:
     if settled.kept:
         rows.append("changed: " + _few([f"{path} ({what})" for path, what in settled.kept.items()]))
     if settled.modes:
-        rows.append("modes were put back: " + _few([_plain(path) for path in settled.modes]))
+        rows.append("file modes were restored: " + _few([_plain(path) for path in settled.modes]))
     by_rule: dict[str, list[tuple[str, Verdict]]] = {}
     for path, verdict in settled.refused.items():
         by_rule.setdefault(verdict.rule, []).append((path, verdict))
     for rule, found in by_rule.items():
         names = _few([_plain(path) for path, _ in found])
-        rows.append(f"put back, refused by {rule}: {names}. {found[0][1].reason}")
+        rows.append(f"restored, refused by {rule}: {names}. {found[0][1].reason}")
     return rows
 
 

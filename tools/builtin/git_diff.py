@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tools.builtin.standard import ToolParts
 
 
-FORM = (
+DIFF_OPTIONS = (
     "--no-ext-diff",
     "--no-textconv",
     "--no-color",
@@ -77,24 +77,26 @@ class GitDiff(Tool[GitDiffArguments]):
     async def run(self, arguments: GitDiffArguments, call: Call) -> str:
         if not arguments.commit and not arguments.since:
             workspace = call.context.workspace
-            paths = await asyncio.to_thread(_shown, await workspace.changed(), arguments, call)
+            paths = await asyncio.to_thread(_visible_below, await workspace.changed(), arguments, call)
             title = f"your changes on {workspace.commit[:12]}"
             diff = await workspace.diff(paths) if paths else b""
         else:
-            title, ends = await _ends(arguments, call)
+            title, ends = await _diff_range(arguments, call)
             git = call.context.git
             names = (await git.call("diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)).fields
-            paths = await asyncio.to_thread(_shown, [name for name in names if name not in ends], arguments, call)
-            asked = ("diff-tree", "-r", "-p", *FORM, *ends, "--", *paths)
-            diff = (await git.call(*asked)).out if paths else b""
+            paths = await asyncio.to_thread(
+                _visible_below, [name for name in names if name not in ends], arguments, call
+            )
+            command = ("diff-tree", "-r", "-p", *DIFF_OPTIONS, *ends, "--", *paths)
+            diff = (await git.call(*command)).out if paths else b""
         return await asyncio.to_thread(lambda: fit_diff(title, diff.decode("utf-8", errors="replace"), self._room))
 
 
-def _shown(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:
+def _visible_below(names: Sequence[str], arguments: GitDiffArguments, call: Call) -> tuple[str, ...]:
     return tuple(name for name in names if is_below(name, arguments.path) and call.visible(name))
 
 
-async def _ends(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str, ...]]:
+async def _diff_range(arguments: GitDiffArguments, call: Call) -> tuple[str, tuple[str, ...]]:
     """A title, and diff-tree's arguments: two commits, or a root commit with the options that show it."""
     new = await commit_of(call, arguments.commit or "base")
     if arguments.since:
@@ -145,12 +147,12 @@ def _summary(file: str) -> str:
 
 
 async def commit_of(call: Call, revision: str) -> str:
-    """The full id; ``base`` and ``HEAD`` are the op's base. Raises ``ToolError`` for commits outside its history."""
+    """The full id of a commit; ``base`` and ``HEAD`` are the op's base. Raises ``ToolError`` outside its history."""
     git, base = call.context.git, call.context.workspace.commit
-    asked = revision.replace("HEAD", base).replace("base", base)
-    found = await git.call("rev-parse", "-q", "--verify", f"{asked}^{{commit}}", ok=(0, 1, 128))
+    wanted = revision.replace("HEAD", base).replace("base", base)
+    found = await git.call("rev-parse", "-q", "--verify", f"{wanted}^{{commit}}", ok=(0, 1, 128))
     if found.code == 0 and found.text:
-        inside = await git.call("merge-base", "--is-ancestor", found.text, base, ok=(0, 1, 128))
-        if inside.code == 0:
+        ancestor = await git.call("merge-base", "--is-ancestor", found.text, base, ok=(0, 1, 128))
+        if ancestor.code == 0:
             return found.text
     raise ToolError(f"{revision} is no commit in the history of this op's base.", remedy="git_log lists them.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tools.builtin.standard import ToolParts
 
 
-SHOWN = 40  # files of one step
+SHOWN = 40  # maximum files per step
 SHOWN_OUTSIDE = 30
 
 
@@ -60,26 +60,27 @@ class ModuleGraph(Tool[ModuleGraphArguments]):
 def _answer(arguments: ModuleGraphArguments, call: Call, view: View, imports: Mapping[str, Sequence[Import]]) -> str:
     files = {path: imports.get(key, ()) for path, key in view.files.items() if key.endswith(f".{PYTHON}")}
     modules = Modules(files)
-    path = _chosen(arguments.path, modules, files, call.visible)
+    path = _find_file(arguments.path, modules, files, call.visible)
     edges = graph(modules, files)
     rows = [f"{path} · imported as {modules.name_of(path) or '(nothing)'} · {len(files)} Python files looked at"]
-    rows += _rings("imports", edges, path, arguments.depth, call.visible)
-    rows += _outside(modules, path, files[path])
-    rows += _rings("imported by", reverse_graph(edges), path, arguments.depth, call.visible)
+    rows += _neighbours("imports", edges, path, arguments.depth, call.visible)
+    rows += _imports_from_outside(modules, path, files[path])
+    rows += _neighbours("imported by", reverse_graph(edges), path, arguments.depth, call.visible)
     return "\n".join(rows)
 
 
-def _chosen(asked: str, modules: Modules, files: Mapping[str, object], visible: Callable[[str], bool]) -> str:
-    fitting = [asked] if asked in files else list(modules.files_of(asked.replace("/", ".")))
+def _find_file(wanted: str, modules: Modules, files: Mapping[str, object], visible: Callable[[str], bool]) -> str:
+    fitting = [wanted] if wanted in files else list(modules.files_of(wanted.replace("/", ".")))
     fitting = [path for path in fitting if visible(path)]  # so far the policy has judged the argument only
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise ToolError(f"{asked!r} may be {', '.join(fitting)}.", remedy="Name the file.")
-    raise ToolError(f"There is no Python file {asked!r}.", remedy="glob_files finds files by name.")
+        raise ToolError(f"{wanted!r} may be {', '.join(fitting)}.", remedy="Name the file.")
+    raise ToolError(f"There is no Python file {wanted!r}.", remedy="glob_files finds files by name.")
 
 
-def _rings(word: str, edges: Graph, path: str, depth: int, visible: Callable[[str], bool]) -> Iterator[str]:
+def _neighbours(word: str, edges: Graph, path: str, depth: int, visible: Callable[[str], bool]) -> Iterator[str]:
+    """Lines with the files at each step from ``path``. ``word``: the direction, "imports" or "imported by"."""
     for step, ring in enumerate(rings(edges, path, depth, shown=visible), start=1):
         through = f" at step {step}" if step > 1 else ""
         if step == 1 or ring:
@@ -96,8 +97,8 @@ def _place(word: str, source: str, line: int, step: int) -> str:
     return f" (line {line} of {source})" if step > 1 else f" (line {line})"
 
 
-def _outside(modules: Modules, path: str, said: Sequence[Import]) -> Iterator[str]:
-    found = [(row, modules.resolve(path, row)) for row in said]
+def _imports_from_outside(modules: Modules, path: str, imports: Sequence[Import]) -> Iterator[str]:
+    found = [(row, modules.resolve(path, row)) for row in imports]
     lost = [f"{targets.outside} (line {row.line})" for row, targets in found if targets.lost]
     outside = sorted({targets.outside for _, targets in found if targets.outside and not targets.lost})
     if lost:

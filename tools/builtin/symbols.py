@@ -77,7 +77,7 @@ class ListSymbols(Tool[ListSymbolsArguments]):
             raise ToolError(f"{path} does not parse: {facts.error}.")
         rows = [f"{s.line}-{s.end}: {'  ' * s.name.count('.')}{s.signature}" for s in facts.symbols]
         head = [f"{path} · {len(data)} bytes · sha256 {sha256_hex(data)}"]
-        head += [f"does not parse ({facts.error}); what could be read around that:"] if facts.error else []
+        head += [f"does not parse ({facts.error}); the rest of the file:"] if facts.error else []
         return "\n".join([*head, *(rows or ["No classes and no functions."])])
 
 
@@ -93,7 +93,7 @@ class GetCallersArguments(Arguments):
 
 
 class GetCallers(Tool[GetCallersArguments]):
-    """Call sites by name. Names are not resolved to definitions: the definitions are listed first."""
+    """Definitions of a name, then its call sites. Calls are matched by name alone, not resolved to a definition."""
 
     name = "get_callers"
     description = "Find where a function, method or class is defined and every place that calls it by name."
@@ -124,8 +124,8 @@ class GetCallers(Tool[GetCallersArguments]):
         rows = [*(f"defined {row}" for row in uses.definitions), f"{len(uses.callers)} calls", *shown]
         if len(uses.callers) > SHOWN_CALLERS:
             rows.append(f"({len(uses.callers) - SHOWN_CALLERS} more: narrow the path)")
-        told = "\n".join([*rows, *notes])
-        return told if uses.callers else Nothing(told)  # a definition alone is no evidence: read_file shows it too
+        text = "\n".join([*rows, *notes])
+        return text if uses.callers else Nothing(text)  # a definition alone is no evidence: read_file shows it too
 
 
 class _Uses(NamedTuple):

@@ -9,9 +9,9 @@ from itertools import islice
 
 SHOWN_CHARS = 160
 SHOWN_PLACES = 5
-MOST_LINES = 20_000  # of a file that are compared by similarity
-MOST_PLACES = 500  # of a file that are checked for shifted indentation
-TELLING_CHARS = 400  # of a line that is compared by similarity
+MOST_LINES = 20_000  # maximum lines of a file that are compared by similarity
+MOST_PLACES = 500  # maximum places in a file that are checked for shifted indentation
+COMPARED_CHARS = 400  # maximum characters of a line that are compared by similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class BlockMatch:
     shift: Shift = Shift()
 
 
-def _starts(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
+def _find_starts(lines: Sequence[str], wanted: Sequence[str]) -> Iterator[int]:
     """Indices where ``wanted`` begins in ``lines``, overlaps included; linear time (Knuth-Morris-Pratt)."""
     back = [0] * len(wanted)  # the failure function: length of the longest proper prefix that is also a suffix
     held = 0
@@ -82,20 +82,20 @@ def _shift_at(lines: Sequence[str], wanted: Sequence[str], at: int) -> Shift | N
 
 
 def find(lines: Sequence[str], wanted: Sequence[str]) -> tuple[BlockMatch, ...]:
-    """All matches of ``wanted`` at the strictest level that has any. Overlapping matches count."""
+    """All matches of ``wanted``, overlaps included, by the strictest of the three comparisons that has any."""
     if not wanted or len(wanted) > len(lines):
         return ()
-    exact = tuple(BlockMatch(at) for at in _starts(lines, wanted))
+    exact = tuple(BlockMatch(at) for at in _find_starts(lines, wanted))
     if exact:
         return exact
     if not any(line.strip() for line in wanted):
         return ()
     loose = tuple(
-        BlockMatch(at) for at in _starts([line.rstrip() for line in lines], [line.rstrip() for line in wanted])
+        BlockMatch(at) for at in _find_starts([line.rstrip() for line in lines], [line.rstrip() for line in wanted])
     )
     if loose:
         return loose
-    alike = _starts([line.strip() for line in lines], [line.strip() for line in wanted])
+    alike = _find_starts([line.strip() for line in lines], [line.strip() for line in wanted])
     moved = ((at, _shift_at(lines, wanted, at)) for at in islice(alike, MOST_PLACES))
     return tuple(BlockMatch(at, shift) for at, shift in moved if shift is not None)
 
@@ -118,12 +118,12 @@ def _nearest(lines: Sequence[str], wanted: Sequence[str]) -> int | None:
             score[start] = score.get(start, 0) + 1
     if score:
         return max(score, key=lambda at: (score[at], -at))
-    telling = next((needle for needle in needles if needle), None)
-    if telling is None:
+    first = next((needle for needle in needles if needle), None)
+    if first is None:
         return None
-    short = {line[:TELLING_CHARS]: at for at, line in reversed(list(enumerate(stripped[:MOST_LINES])))}
-    alike = difflib.get_close_matches(telling[:TELLING_CHARS], short, n=1, cutoff=0.5)
-    return max(0, short[alike[0]] - needles.index(telling)) if alike else None
+    short = {line[:COMPARED_CHARS]: at for at, line in reversed(list(enumerate(stripped[:MOST_LINES])))}
+    alike = difflib.get_close_matches(first[:COMPARED_CHARS], short, n=1, cutoff=0.5)
+    return max(0, short[alike[0]] - needles.index(first)) if alike else None
 
 
 def not_found(lines: Sequence[str], wanted: Sequence[str]) -> str:
@@ -153,5 +153,5 @@ def ambiguous(found: Sequence[BlockMatch], size: int) -> str:
     places = ", ".join(f"{f.start + 1}-{f.start + size}" for f in found[:SHOWN_PLACES])
     more = f" and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
     return (
-        f"the search text stands {len(found)} times (lines {places}{more}). Add neighbouring lines to make it unique."
+        f"the search text occurs {len(found)} times (lines {places}{more}). Add neighbouring lines to make it unique."
     )

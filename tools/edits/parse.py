@@ -39,8 +39,8 @@ class _BlockReader:
 
     lines: list[str]
     at: int = 0
-    path: str | None = None  # of the latest block: blocks that follow may leave theirs out
-    wrapped: str | None = None  # the open fence around blocks of another form; its closing line is skipped
+    path: str | None = None  # of the latest block: later blocks without a path use it
+    wrapped: str | None = None  # marker of an open fence around edits; its closing line is skipped
     parts: list[Part] = field(default_factory=list)
     problems: list[EditProblem] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ class _BlockReader:
                 return None
         return None
 
-    def next_telling(self, index: int) -> int | None:
+    def next_non_blank(self, index: int) -> int | None:
         """Index of the next line that is not blank."""
         return next((i for i in range(index, len(self.lines)) if self.lines[i].strip()), None)
 
@@ -113,18 +113,18 @@ class _BlockReader:
             self.parts.append(diff)
 
     def fence(self, opened: re.Match[str]) -> None:
-        """A fenced block: around other forms the fence is skipped; under a path it is a whole file; else prose."""
+        """A fenced block. Around edits only the fence is skipped; below a path it is a whole file; else it is prose."""
         start = self.at + 1
         mark = opened.group(1)
         if self.wrapped and mark.startswith(self.wrapped) and not opened.group(2).strip():
             self.wrapped, self.at = None, start
             return
-        first = self.next_telling(start)
-        second = self.next_telling(first + 1) if first is not None else None
+        first = self.next_non_blank(start)
+        second = self.next_non_blank(first + 1) if first is not None else None
         for index in (first, second):
-            form = index is not None and (SEARCH.match(self.lines[index]) or is_diff_start(self.lines, index))
-            # The second line counts only under a path line: else an example in prose would become an edit.
-            if form and (index == first or path_of(self.lines[first or 0])):
+            has_edit = index is not None and (SEARCH.match(self.lines[index]) or is_diff_start(self.lines, index))
+            # The second line counts only below a path line: else an example in prose would become an edit.
+            if has_edit and (index == first or path_of(self.lines[first or 0])):
                 self.wrapped, self.at = mark, start
                 return
         path = self.path_above_fence(opened)

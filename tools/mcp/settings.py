@@ -1,4 +1,4 @@
-"""Settings of MCP servers: which there are, which of their tools are offered, and limits."""
+"""Settings of MCP servers: the servers, the tools that are offered, and limits."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class SecretSource(Frozen):
-    """Where the value of a header comes from: one of ``variable`` and ``file``."""
+    """Source of a header's value: either ``variable`` or ``file``."""
 
-    variable: str = Field("", description="Environment variable of the daemon that holds it.")
-    file: str = Field("", description="File whose text it is; nobody else may be able to read it.")
-    prefix: str = Field("", description='What stands before it, such as "Bearer ".')
+    variable: str = Field("", description="Environment variable of the daemon that has the value.")
+    file: str = Field("", description="File that has the value; it must be readable by its owner only.")
+    prefix: str = Field("", description='Text in front of the value, such as "Bearer ".')
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -38,31 +38,31 @@ class ServerSettings(Frozen):
 
     command: str = Field("", description="Program that speaks MCP on its standard input and output.")
     args: tuple[str, ...] = Field((), description="Its arguments.")
-    env: tuple[str, ...] = Field((), description="Variables of the daemon that it is given; it gets no other.")
-    cwd: str = Field("", description="Absolute path of the folder that it starts in, readable inside. Empty: /.")
+    env: tuple[str, ...] = Field((), description="Environment variables that are passed on to it; it gets no other.")
+    cwd: str = Field("", description="Absolute path of its working folder, which it may read. Empty: /.")
     readable: tuple[str, ...] = Field((), description="Further absolute paths that it may read inside the sandbox.")
     writable: tuple[str, ...] = Field((), description="Absolute paths that it may write. Never the repository's.")
-    network: bool = Field(False, description="It may use the network of this machine; else it has none.")
+    network: bool = Field(False, description="It may use the network of this machine; otherwise it has none.")
     url: str = Field("", description="Address of a server that runs elsewhere; https, or this machine.")
     headers: dict[str, SecretSource] = Field({}, description="Headers of its requests, by name.")
     tools: tuple[str, ...] = Field((), description='Its tools that a model is offered, by their own names, or ["*"].')
     read_only: tuple[str, ...] = Field(
-        (), description="Those of its tools that only read. What the server itself says about that is not believed."
+        (), description="Those of its tools that only read. The server's own annotations are ignored."
     )
     connect_timeout_s: float = Field(
-        30.0, gt=0, description="Seconds until it must be connected and have told its tools."
+        30.0, gt=0, description="Seconds until it must be connected and have listed its tools."
     )
     call_timeout_s: float = Field(30.0, gt=0, description="Seconds that one call may take.")
     restarts: int = Field(
-        5, ge=0, description="Failures in a row after which it is given up; `ouro reload` tries again."
+        5, ge=0, description="Failures in a row after which it is not restarted; `ouro reload` tries again."
     )
 
     @model_validator(mode="after")
     def _one_transport(self) -> Self:
         if bool(self.command) == bool(self.url):
             raise ValueError("a server has either a command or a url")
-        ours = ("args", "env", "cwd", "readable", "writable", "network") if self.url else ("headers",)
-        for name in ours:
+        foreign = ("args", "env", "cwd", "readable", "writable", "network") if self.url else ("headers",)
+        for name in foreign:
             if getattr(self, name):
                 raise ValueError(f"{name} does not go with {'url' if self.url else 'command'}")
         for path in (*self.readable, *self.writable, *((self.cwd,) if self.cwd else ())):
@@ -86,20 +86,20 @@ class ServerSettings(Frozen):
 
     @property
     def place(self) -> str:
-        """The program, or scheme and host of the URL, for the user; no argument, path or query."""
+        """The program, or scheme and host of the URL, for messages: without arguments, path or query."""
         return self.command or f"{urlsplit(self.url).scheme}://{urlsplit(self.url).netloc}"
 
 
 class McpSettings(Frozen):
     """Limits for every MCP server. Servers are untrusted: a model reads their texts."""
 
-    servers: dict[str, ServerSettings] = Field({}, description="The servers, by the name that their tools carry.")
+    servers: dict[str, ServerSettings] = Field({}, description="The servers by name, which their tools' names include.")
     start_wait_s: float = Field(5.0, ge=0, description="Seconds that a start waits for servers to connect.")
     message_bytes: int = Field(
         2 * 1024 * 1024, ge=4096, description="Longest message of a server; a longer one ends it."
     )
     tools_offered: int = Field(64, ge=1, description="Tools of one server that are offered at most.")
-    tools_listed: int = Field(2048, ge=1, description="Tools of one server that are looked at; the rest is not seen.")
+    tools_listed: int = Field(2048, ge=1, description="Tools of one server that are read; the rest is ignored.")
     description_chars: int = Field(800, ge=0, description="Longest description of a tool; the rest is cut off.")
     schema_bytes: int = Field(
         8192, ge=64, description="Largest argument schema of a tool; a larger one is not offered."
@@ -107,9 +107,9 @@ class McpSettings(Frozen):
     offer_bytes: int = Field(48 * 1024, ge=1024, description="Descriptions and schemas of one server, all together.")
     backoff_s: float = Field(1.0, gt=0, description="Wait before the first restart; doubled each time.")
     backoff_most_s: float = Field(120.0, gt=0, description="Longest wait before a restart.")
-    stable_s: float = Field(60.0, gt=0, description="A server that was connected this long has not failed in a row.")
-    refresh_s: float = Field(5.0, ge=0, description="Least time between two looks at a list of tools that changes.")
-    recheck_s: float = Field(60.0, gt=0, description="Time between two looks at a server over HTTP.")
+    stable_s: float = Field(60.0, gt=0, description="A connection this long resets the count of failures in a row.")
+    refresh_s: float = Field(5.0, ge=0, description="Least time between two reads of a tool list that changes.")
+    recheck_s: float = Field(60.0, gt=0, description="Time between two checks of a server over HTTP.")
     stop_s: float = Field(1.0, ge=0, description="Time that a server gets to end by itself once its input is closed.")
 
     @model_validator(mode="after")

@@ -233,16 +233,17 @@ class TestRunner:
             raise SandboxError(trouble)
 
     async def command(
-        self, ws: Workspace, argv: Sequence[str], *, limit_s: float, said: Path, spool: int | None
+        self, ws: Workspace, argv: Sequence[str], *, limit_s: float, outputs: Path, spool: int | None
     ) -> tuple[Finished, Path]:
         """Run a command in the tests' environment on the files of ``ws``, sandboxed. The caller holds :attr:`heavy`.
 
-        Output goes to the descriptor ``spool`` too. ``said`` is a folder that the command may read; its path inside is
-        returned with the result.
+        Output goes to the descriptor ``spool`` too. ``outputs``: a folder that the command may read; its path in the
+        sandbox is returned with the result.
         """
-        seen = HOME / said.name if self._sandbox.maps_paths else said
+        seen = HOME / outputs.name if self._sandbox.maps_paths else outputs
         job = await asyncio.to_thread(self._bare_job, ws, tuple(argv), limit_s)
-        job = replace(job, mounts=(*job.mounts, Mount(source=said, target=seen, ours=True, closed=True)), spool=spool)
+        readable = Mount(source=outputs, target=seen, ours=True, closed=True)
+        job = replace(job, mounts=(*job.mounts, readable), spool=spool)
         return await self._sandbox.run(job), seen
 
     def _bare_job(self, ws: Workspace, argv: tuple[str, ...], limit: float) -> Job:

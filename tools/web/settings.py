@@ -12,9 +12,9 @@ class WebSettings(Frozen):
 
     timeout_s: float = Field(20.0, gt=0, description="seconds that a fetch may take, redirects and all")
     max_bytes: int = Field(1_048_576, ge=1024, description="bytes of a page that are read, after decompression")
-    redirects: int = Field(5, ge=0, le=20, description="redirects that are followed, each judged anew")
+    redirects: int = Field(5, ge=0, le=20, description="redirects that are followed; each target is checked, too")
     proxy: str = Field(
-        "", description="HTTP proxy for the web tools. It looks names up itself: where they lead is not judged then."
+        "", description="HTTP proxy for the web tools. It resolves names, so their addresses are not checked then."
     )
     search_url: str = Field(
         "", description="JSON search endpoint of web_search, as `https://searx.example/search`; empty: no such tool"

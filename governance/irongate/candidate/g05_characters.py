@@ -1,5 +1,5 @@
-"""Gate 5, characters: in added lines only. Invisible characters and look-alike identifiers are denied, typographic
-quotes and dashes in Python code are mended. Ordinary non-ASCII in strings, comments and prose is the owner's business.
+"""Gate 5, characters of added lines: invisible characters and look-alike identifiers are denied, typographic quotes and
+dashes in Python code are sent to repair. Ordinary non-ASCII in strings, comments and prose is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLOSING = {"“": "”", "„": "”", "‟": "”", "«": "»", "‘": "’", "
 
 
 class CharacterFacts(Frozen):
-    """One file before and after, and the owner's wish for ASCII alone."""
+    """One file before and after. ``strict_ascii``: the owner allows ASCII alone."""
 
     path: str
     before: bytes | None
@@ -29,7 +29,7 @@ class CharacterFacts(Frozen):
 
 
 def check(facts: CharacterFacts) -> Verdict:
-    """Deny what deceives, repair what only disturbs."""
+    """Deny characters that deceive a reader, repair those that only break the code or the owner's rule."""
     if facts.after is None or (b"\0" in facts.after and b"\0" in (facts.before or b"")):
         return passed(NUMBER)
     lines = added_lines(facts.before, facts.after)
@@ -49,7 +49,7 @@ def check(facts: CharacterFacts) -> Verdict:
     if is_python(facts.path):
         spots = [f"{facts.path}:{line.number}: {char}" for line, char in _find_typographic(text, lines)]
         if spots:
-            reason = f"Typographic marks stand in code of {shown(facts.path)}; use plain quotes, dashes and blanks."
+            reason = f"Code of {shown(facts.path)} has typographic characters; use plain quotes, dashes and blanks."
             return repairable(NUMBER, "typographic", reason, evidence=spots)
     foreign = [f"{facts.path}:{line.number}" for line in lines if facts.strict_ascii and not line.text.isascii()]
     if foreign:
@@ -67,7 +67,7 @@ def _line_masks(text: str) -> list[tuple[str, str]]:
 
 
 def _find_identifiers(path: str, text: str, lines: Collection[AddedLine]) -> Iterator[tuple[AddedLine, str]]:
-    """Non-ASCII words of added lines: of Python only those in code, of other languages all, of prose none."""
+    """Non-ASCII words of added lines: in Python those outside strings and comments, in other languages all."""
     suspects = [line for line in lines if not line.text.isascii()]
     if not suspects or not is_code(path):
         return
@@ -89,7 +89,7 @@ def _find_typographic(text: str, lines: Collection[AddedLine]) -> Iterator[tuple
 
 
 def mend(text: str, lines: Collection[int] | None = None) -> str:
-    """Python ``text`` with the typographic marks in its code made plain; inside strings and comments nothing changes.
+    """Python ``text`` with typographic characters in its code replaced by ASCII; strings and comments stay.
 
     ``lines``: 1-based numbers of the lines that may be touched; all when left out. Text between a pair of
     typographic quotes becomes a string and is not changed.

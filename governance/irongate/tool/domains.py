@@ -1,7 +1,7 @@
-"""Rung 4 of the ladder: which machines a web tool may ask. Judged by components of the name, never by substring. Pure.
+"""Rung 4 of the tool policy: hosts that a web tool may contact, compared by components, never by substring. Pure.
 
-``docs.python.org`` is that machine alone, ``*.example.org`` every one below it (not itself), both at the web's own
-ports; ``name:8080`` is one port. What leads into a private network must be listed by its whole name and its port.
+``docs.python.org`` allows that host alone, ``*.example.org`` every subdomain but not ``example.org``; both allow ports
+80 and 443, ``name:8080`` that port alone. A host in a private network must be listed by its full name and port.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ WEB_PORTS = frozenset({80, 443})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """One entry of the owner's list. ``port`` None: the web's own."""
+class HostPattern:
+    """One entry of the owner's list. ``below``: its subdomains are meant; ``port`` None: 80 and 443."""
 
     host: str
     below: bool
     port: int | None
 
     def admits(self, host: str, port: int, *, private: bool) -> bool:
-        """True when this entry allows that machine."""
+        """Whether this entry allows a host and port. ``private``: the host's address is in a private network."""
         if private and (self.port is None or self.below):
             return False
         if port != self.port if self.port is not None else port not in WEB_PORTS:
@@ -36,26 +36,26 @@ class Pattern:
         return host == self.host
 
 
-def pattern_of(text: str) -> Pattern:
-    """Read an entry. Raises ``ValueError`` for one that names no machine, or whole top-level domains."""
+def parse_pattern(text: str) -> HostPattern:
+    """Parse an entry. Raises ``ValueError`` for one that is no host name or covers a whole top-level domain."""
     below = text.startswith("*.")
     host, port = host_and_port(text[2:] if below else text)
     if below and ("." not in host or host.replace(".", "").isdigit()):
         raise ValueError(f"{text!r} is too wide: at least two parts must follow the star")
-    return Pattern(host=host, below=below, port=port)
+    return HostPattern(host=host, below=below, port=port)
 
 
-def _checked(text: str) -> str:
-    pattern_of(text)
+def _check(text: str) -> str:
+    parse_pattern(text)
     return text
 
 
-Domains = tuple[Annotated[str, AfterValidator(_checked)], ...]
+Domains = tuple[Annotated[str, AfterValidator(_check)], ...]
 
 
-def refusal(hosts: Sequence[str], domains: Sequence[str], *, private: bool) -> str:
-    """Why a machine (``name:port``) may not be asked; empty when all may."""
-    patterns = [pattern_of(text) for text in domains]
+def refuse_hosts(hosts: Sequence[str], domains: Sequence[str], *, private: bool) -> str:
+    """Why one of the hosts (``name:port``) may not be contacted; empty when all may."""
+    patterns = [parse_pattern(text) for text in domains]
     for netloc in hosts:
         try:
             host, port = host_and_port(netloc)
@@ -66,7 +66,7 @@ def refusal(hosts: Sequence[str], domains: Sequence[str], *, private: bool) -> s
     return ""
 
 
-def _why(netloc: str, host: str, port: int, patterns: Sequence[Pattern]) -> str:
+def _why(netloc: str, host: str, port: int, patterns: Sequence[HostPattern]) -> str:
     shown = netloc[:80]
     if any(pattern.admits(host, port, private=False) for pattern in patterns):
         return f"{shown} leads into a private network; the owner has not listed it with its port."

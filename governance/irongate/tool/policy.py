@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from governance.irongate.candidate import g01_containment, g02_protected
 from governance.irongate.inspection import ContainmentFacts
 from governance.irongate.tool import g03_commands
-from governance.irongate.tool.domains import refusal
+from governance.irongate.tool.domains import refuse_hosts
 from governance.irongate.tool.owner_rules import ToolPolicySettings
 from ledger.vocabulary import Decision, Tier, Verdict
 from tools.policy import NotOffered, PolicyQuestion, ServerTools
@@ -57,7 +57,7 @@ class ToolPolicy:
         passed = g03_commands.check(facts) if facts is not None else Verdict(gate=0, rule="policy.allow")
         if passed.decision is not Decision.ALLOW:
             return passed
-        refused = refusal(question.hosts, self._settings.domains, private=question.private)
+        refused = refuse_hosts(question.hosts, self._settings.domains, private=question.private)
         if refused:
             return _deny("domain", refused)
         if question.tool == ASK_HUMAN and question.tier not in ASKING_TIERS:

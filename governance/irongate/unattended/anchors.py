@@ -255,7 +255,7 @@ def _calls(old: Anchors, new: Anchors) -> Iterator[Found]:
     """What may reach out is called as often as before and with the same, and what acts under no fewer conditions."""
     had, has = (Counter(one.key for one in every.of(AnchorKind.OPEN)) for every in (old, new))
     shown = {one.key: one.shown for every in (old, new) for one in every.of(AnchorKind.OPEN)}
-    yield from (("call", f"calls {shown[key]}, which is not known to reach nothing") for key in has - had)
+    yield from (("call", f"calls {shown[key]}, which may have effects outside the program") for key in has - had)
     yield from (("removal", f"takes away {shown[key]}") for key in had - has)
     left = old.of(AnchorKind.OPEN)
     for one in new.of(AnchorKind.OPEN):

@@ -1,7 +1,7 @@
-"""What an expression that a change adds may be made of: the values at hand, operators, and calls that reach nothing.
+"""Checks expressions that a change adds: known values, operators and calls without effect outside the program pass.
 
-Pure. A part that the same function had before is not judged again, but for calls: a callee that it had is
-no value that may be handed on.
+Pure. Subexpressions that the same function had before pass unchecked, except the names of called functions: a function
+that was called before may still not be passed on as a value.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Expressions:
         self._fields, self._classes = fields, classes
 
     def problems(self, node: ast.AST, *, in_condition: bool = False, in_error: bool = False) -> Iterator[Found]:
-        """Everything in ``node`` that is not listed; it may be part of a condition, or of an error."""
+        """Every part of ``node`` that is not allowed. ``node`` may be part of a condition or an error message."""
         if isinstance(node, ast.expr) and fingerprint(node) in self._kept:
             return
         if isinstance(node, ast.Constant):
@@ -89,22 +89,22 @@ class Expressions:
             if not isinstance(node.op, OPERATORS):
                 yield "syntax", f"computes with {type(node.op).__name__}"
             if _is_made_of_literals(node):
-                yield "value", "puts a value together from literals"
+                yield "value", "builds a value from literals alone"
             yield from self._inner(node, in_condition, in_error)
         elif isinstance(node, ast.FormattedValue):
             if node.format_spec is not None and not all(isinstance(p, ast.Constant) for p in _parts(node.format_spec)):
-                yield "syntax", "computes a format"
+                yield "syntax", "computes a format specification"
             yield from self.problems(node.value, in_condition=in_condition)
         elif isinstance(node, PLAIN):
             yield from self._inner(
                 node, in_condition or isinstance(node, ast.Compare | ast.BoolOp | ast.comprehension), in_error
             )
         elif not isinstance(node, ast.operator):
-            yield "syntax", f"writes {type(node).__name__} anew"
+            yield "syntax", f"adds {type(node).__name__}, which is not an allowed expression"
 
     def _inner(self, node: ast.AST, in_condition: bool, in_error: bool) -> Iterator[Found]:
         if isinstance(node, ast.Dict) and None in node.keys:
-            yield "syntax", "spreads a dictionary"
+            yield "syntax", "unpacks a dictionary with **"
         if isinstance(node, ast.comprehension) and node.is_async:
             yield "syntax", "loops asynchronously"
         for child in ast.iter_child_nodes(node):
@@ -119,18 +119,18 @@ class Expressions:
         kind, target = self.calls.meaning(node.id)
         if isinstance(node.ctx, ast.Store):
             if kind is not NameKind.LOCAL:
-                yield "name", f"gives {node.id} another meaning"
+                yield "name", f"rebinds {node.id}"
         elif kind is NameKind.IMPORT:
             if target not in NAMES:
-                yield "name", f"hands {node.id} on, which is imported"
+                yield "name", f"passes {node.id} on, which is imported"
         elif kind is NameKind.BUILTIN:
             if node.id not in TYPES and node.id not in ("NotImplemented", "Ellipsis"):
-                yield "name", f"hands {node.id} on"
+                yield "name", f"passes {node.id} on"
         elif kind is NameKind.CLASS:
             if node.id not in self._classes:
-                yield "name", f"hands the class {node.id} on"
+                yield "name", f"passes the class {node.id} on"
         elif kind is NameKind.VALUE and node.id not in self.calls.names.data:
-            yield "name", f"hands {node.id} on, for which the module may keep what can be called"
+            yield "name", f"passes {node.id} on, which may be or contain something callable"
         elif kind not in (NameKind.LOCAL, NameKind.VALUE):
             yield "name", f"uses {node.id}, which is {kind.value}"
 
@@ -141,19 +141,19 @@ class Expressions:
                 yield "attribute", f"uses {dotted}"
             return
         name = node.attr
-        on = node.value
-        if name in DUNDER_FIELDS and isinstance(on, ast.Attribute) and on.attr == "__class__":
-            node = on
+        receiver = node.value
+        if name in DUNDER_FIELDS and isinstance(receiver, ast.Attribute) and receiver.attr == "__class__":
+            node = receiver
         if name.startswith("__") and name not in DUNDER_FIELDS:
             yield "attribute", f"uses .{name}"
         elif name in INTROSPECTION_ATTRIBUTES or (
             name not in self._fields and name not in ATTRIBUTES and name not in DUNDER_FIELDS
         ):
-            yield "attribute", f"uses .{name}, which this file reads nowhere"
-        yield from self._on(node.value)
+            yield "attribute", f"uses .{name}, which this file does not use"
+        yield from self._receiver(node.value)
 
-    def _on(self, node: ast.AST) -> Iterator[Found]:
-        """What an attribute, item or call hangs on."""
+    def _receiver(self, node: ast.AST) -> Iterator[Found]:
+        """Problems of the object whose attribute is read or whose method is called."""
         if isinstance(node, ast.Name):
             kind, _ = self.calls.meaning(node.id)
             if kind in (NameKind.UNKNOWN, NameKind.FUNCTION, NameKind.IMPORT) and fingerprint(node) not in self._kept:
@@ -163,22 +163,22 @@ class Expressions:
 
     def _call(self, node: ast.Call, in_condition: bool) -> Iterator[Found]:
         func = node.func
-        said = source(func)[:60] or "something"
+        callee = source(func)[:60] or "something"
         if self.calls.scope and self.calls.dotted(func) == "re.compile":
-            yield "call", "makes a pattern, which is a text to who asks it"
+            yield "call", "compiles a pattern inside a function, where its text can be read as a value"
         if self.calls.is_open(node):
-            yield "call", f"calls {said}, which is not known to reach nothing"
+            yield "call", f"calls {callee}, which may have effects outside the program"
             return
         if isinstance(func, ast.Attribute) and not self.calls.dotted(func):
             is_super = isinstance(func.value, ast.Call) and isinstance(func.value.func, ast.Name)
             if not (is_super and func.value.func.id == "super"):  # type: ignore[attr-defined]
-                yield from self._on(func.value)
+                yield from self._receiver(func.value)
         if _is_made_of_literals(node):
-            yield "value", "puts a value together from literals"
+            yield "value", "builds a value from literals alone"
         yield from self.arguments(node, in_condition=in_condition)
 
     def arguments(self, node: ast.Call, *, in_condition: bool = False) -> Iterator[Found]:
-        """Everything in what a call is given that is not listed."""
+        """Every part of a call's arguments that is not allowed."""
         func = node.func
         name = func.id if isinstance(func, ast.Name) else ""
         dotted = self.calls.dotted(func)
@@ -204,7 +204,7 @@ class Expressions:
             yield from self._literals.problems(node, near=self._near, in_condition=in_condition, is_pattern=True)
 
     def _callable(self, node: ast.expr, in_condition: bool) -> Iterator[Found]:
-        """What others call: a builtin that reaches nothing, or an expression written on the spot."""
+        """Problems of an argument that is called: allowed are listed builtins, lambdas and the function's arguments."""
         if fingerprint(node) in self._kept:
             return
         if isinstance(node, ast.Lambda):
@@ -213,19 +213,19 @@ class Expressions:
             yield from self.problems(node.body, in_condition=in_condition)
         elif isinstance(node, ast.Name) and self.calls.meaning(node.id).kind is NameKind.BUILTIN:
             if node.id not in CALLABLES:
-                yield "name", f"hands {node.id} on"
+                yield "name", f"passes {node.id} on"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "str":
             if node.attr not in ("lower", "upper", "casefold", "strip"):
-                yield "attribute", f"hands str.{node.attr} on"
+                yield "attribute", f"passes str.{node.attr} on"
         elif not self.calls.is_handed(node) and not (
             isinstance(node, ast.Constant) and isinstance(node.value, str | None)
         ):
-            yield "call", "hands something on that is called"
+            yield "call", "passes on something that will be called"
         else:
             yield from self.problems(node, in_condition=in_condition)
 
     def _class(self, node: ast.expr) -> Iterator[Found]:
-        """What an object is tested for: types, and classes that the file knows."""
+        """Problems of the second argument of ``isinstance``: it may name builtin types and classes of the file."""
         for one in node.elts if isinstance(node, ast.Tuple) else [node]:
             if fingerprint(one) in self._kept:
                 continue
@@ -241,7 +241,7 @@ class Expressions:
         name = node.value if isinstance(node, ast.Constant) else None
         known = name in self._fields or name in ATTRIBUTES or name in HASATTR_NAMES
         if fingerprint(node) not in self._kept and not known:
-            yield "attribute", f"asks for {name!r}, which this file reads nowhere"
+            yield "attribute", f"looks up the attribute {name!r}, which this file does not use"
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
@@ -255,9 +255,9 @@ def _is_made_of_literals(node: ast.expr) -> bool:
 
 
 def _leaves(node: ast.AST) -> tuple[bool, bool]:
-    """Whether there are literals, and names but for those of what is called, among the leaves of an expression.
+    """Whether an expression has literals as leaves, and whether it has names; the name of a called function is ignored.
 
-    It is kept with the node, because each link of a chain needs it: expressions never change.
+    Cached on the node, because each call of a chain needs it; expressions never change.
     """
     known: tuple[bool, bool] | None = getattr(node, "_leaves", None)
     if known is None:

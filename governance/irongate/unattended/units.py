@@ -1,4 +1,4 @@
-"""A Python file as a flat list of statements; a compound statement counts as its head. Pure."""
+"""A Python file as a flat list of statements; of a compound statement only the head (``if x:``) counts. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from governance.irongate.syntax import BLOCKS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scoped = Function | ast.ClassDef
-ROOT, LARGE = "", 4000
+ROOT = ""  # the scope of module-level statements
+LARGE = 4000  # bits; a larger integer is written in hexadecimal, because Python limits decimals
 Found = tuple[str, str]
 """A rule that is broken, and the code that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``scope``: qualified name of the class or function around it (empty: the module).
-
-    ``key`` is equal for equal statements.
-    """
+    """A statement. ``scope``: qualified name of the class or function around it. ``key``: equal for equal ones."""
 
     scope: str
     node: ast.AST
@@ -68,7 +66,7 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def heads(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a statement but for its blocks, whose steps are units of their own."""
+    """The parts of a statement outside its blocks; the statements in the blocks are separate units."""
     if isinstance(node, Function):
         yield from (*_wrap_decorators(node.decorator_list), node.args, *([node.returns] if node.returns else []))
         yield from getattr(node, "type_params", ())
@@ -116,8 +114,8 @@ def fingerprint(node: ast.AST) -> bytes:
                     digest.update(b"\1" + fingerprint(one))
                 else:
                     written = hex(one) if isinstance(one, int) and one.bit_length() > LARGE else repr(one)
-                    said = f"{type(one).__name__} {written}".encode("utf-8", "surrogatepass")
-                    digest.update(b"\2%d " % len(said) + said)
+                    text = f"{type(one).__name__} {written}".encode("utf-8", "surrogatepass")
+                    digest.update(b"\2%d " % len(text) + text)
         known = digest.digest()
         if not isinstance(node, ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop):
             node._fingerprint = known  # type: ignore[attr-defined]

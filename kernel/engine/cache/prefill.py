@@ -28,7 +28,7 @@ class Prefill:
     def trunk(self, tokens: Sequence[int], known: tuple[KeyValues, int] | None = None) -> KeyValues:
         """Keys and values of the prefix shared by several prompts, computed ``at_once`` tokens at a time.
 
-        ``known``: a store and the number of its first places that hold the first tokens of ``tokens``.
+        ``known``: a store whose first places hold the first tokens of ``tokens``, and how many places those are.
         """
         import torch
 
@@ -61,7 +61,7 @@ class Prefill:
         scores: dict[int, Tensor] = {}
         place = {row.span: at for at, row in enumerate(rows)}
         for group in split_prefill(rows, tokens=self.at_once):
-            own, found = self._group(trunk, group)
+            own, found = self._prefill_group(trunk, group)
             for source, row in enumerate(group):
                 target = place[row.span]
                 scores[target] = found[source]
@@ -83,7 +83,7 @@ class Prefill:
         ending = torch.tensor(sorted(ends), device=self.model.device)
         for group in split_prefill(rows, tokens=self.at_once):
             width = max(row.rest for row in group)
-            for _, start, state in self.pieces(trunk, group):
+            for _, start, state in self.prefill_pieces(trunk, group):
                 for at, row in enumerate(group):
                     first, last = max(width - texts[row.span] - 1, start), start + state.shape[1]
                     if first >= last:
@@ -97,12 +97,12 @@ class Prefill:
                         found[row.span] += float(chances[-1, ending].logsumexp(dim=0))
         return found
 
-    def _group(self, trunk: KeyValues, group: Sequence[Row]) -> tuple[KeyValues, Tensor]:
+    def _prefill_group(self, trunk: KeyValues, group: Sequence[Row]) -> tuple[KeyValues, Tensor]:
         """The group's keys and values, and its next-token scores."""
-        *_, (store, _, state) = self.pieces(trunk, group)
+        *_, (store, _, state) = self.prefill_pieces(trunk, group)
         return store, self.model.scores(state[:, -1])
 
-    def pieces(self, trunk: KeyValues, group: Sequence[Row]) -> Iterator[tuple[KeyValues, int, Tensor]]:
+    def prefill_pieces(self, trunk: KeyValues, group: Sequence[Row]) -> Iterator[tuple[KeyValues, int, Tensor]]:
         """Computes the rows' own tokens, each after its part of the trunk: [trunk | padding | own tokens].
 
         Yields the store, the first place of the piece, and its last states (rows, places, width). There is one piece,

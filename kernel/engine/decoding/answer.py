@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from kernel.canary import Canary, CollapseDetected, DecodingAdjustment, TokenStep, adjust_decoding
 from kernel.canary.reading import QUIET, CanaryReading
@@ -14,11 +14,8 @@ from kernel.engine.decoding.tokenizer import REPLACEMENT, Vocabulary
 from kernel.engine.model.exits import REASON, ExitTracker
 from kernel.provider import Report
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 OnAlarm = Literal["observe", "stop", "raise"]
-"""Effect of a collapse: it is reported; it ends this answer, but not others of the batch; it ends the call."""
+"""Effect of a collapse: ``observe`` reports it, ``stop`` ends this answer alone, ``raise`` ends the whole batch."""
 COLLAPSED = "collapsed"
 
 
@@ -75,8 +72,8 @@ class AnswerText:
 
 @dataclass(slots=True)
 class DepthStats:
-    """Loop depths of an answer's tokens. A prompt always runs at full depth, and so does the first token: it is in the
-    list from the beginning.
+    """Loop depths of an answer's tokens. ``per_token`` starts with the first token, which always runs at full depth, as
+    the prompt does.
     """
 
     per_token: list[int]
@@ -103,7 +100,7 @@ class GeneratedAnswer:
     """An answer and its statistics. ``on_alarm``: effect of a collapse. ``worst``: the reading with the highest
     proximity.
 
-    ``given``: tokens that the answer begins with, whatever the model would choose.
+    ``given``: tokens that the answer is forced to begin with. ``chance``: the uniform random number of each token.
     """
 
     span: int

@@ -59,7 +59,7 @@ def read_texts(
         most = max(row.rest for row in group)
         states: list[list[Tensor]] = [[] for _ in group]
         own = store
-        for found, start, state in prefill.pieces(trunk, group):
+        for found, start, state in prefill.prefill_pieces(trunk, group):
             own = found
             for at, row in enumerate(group):
                 first = max(most - len(texts[row.span]) - 1, start) - start

@@ -12,10 +12,10 @@ from kernel.canary.text import SINGLE_PASS, read_answer
 from kernel.provider import CallDelta, Done, Event, Limits, Message, Provider, Report, TextDelta, Usage
 from kernel.providers.reprompt import questions
 from kernel.providers.reprompt.asking import PassAnswer, add_usage, run_pass
-from kernel.providers.reprompt.course import (
+from kernel.providers.reprompt.stop_criterion import (
     CheckedAnswer,
     contraction_milli,
-    is_no_improvement,
+    is_worse,
     parse_answer,
     stop_reason,
 )
@@ -129,7 +129,7 @@ class RepromptLoop:
     def _add_answer(self, final: PassAnswer) -> None:
         """Keep the answer if it is an improvement, and decide whether another pass follows."""
         answer = parse_answer(final.text, cut=final.done.finish == "length")
-        if self._answers and (final.calls or is_no_improvement(answer, self._answers[-1])):
+        if self._answers and (final.calls or is_worse(answer, self._answers[-1])):
             self._exit = CUT_SHORT
             return
         self._answers.append(answer)

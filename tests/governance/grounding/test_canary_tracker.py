@@ -15,7 +15,7 @@ from governance.conversation.history import Opening
 from governance.conversation.model_client import ModelClient
 from governance.conversation.rounds import Conversation
 from governance.grounding.canary_tracker import CanaryTracker
-from governance.grounding.policy import Ground, PolicySettings, grounding
+from governance.grounding.policy import PolicyInputs, PolicySettings, grounding
 from governance.record import Recorder
 from kernel.canary import CollapseDetected
 from kernel.provider import (
@@ -75,7 +75,7 @@ async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings:
     await budget.prepare()
     return ModelClient(
         provider=model, budget=budget, record=Recorder(ledger, op_id="op-1"), clock=clock, op_id="op-1",
-        route="STANDARD", turn_s=TURN_S, canary=CanaryTracker(), ground=Ground(settings=settings),
+        route="STANDARD", turn_s=TURN_S, canary=CanaryTracker(), ground=PolicyInputs(settings=settings),
     )  # fmt: skip
 
 

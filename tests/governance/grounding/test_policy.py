@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from governance.grounding.policy import ALARM_MILLI, EVEN_BP, Ground, Grounding, PolicySettings, grounding, proximity_of
+from governance.grounding.policy import (
+    ALARM_MILLI,
+    EVEN_BP,
+    Grounding,
+    PolicyInputs,
+    PolicySettings,
+    grounding,
+    proximity_of,
+)
 from kernel.canary import load_levels
 from kernel.provider import Report
 from ledger.vocabulary import Complexity, Tier
@@ -59,7 +67,7 @@ def test_from_the_alarm_level_on_nobody_acts(
     near = min(settings.alarm_milli + over, 1_000)
     found = grounding(risk, size, trust, near, settings)
     assert (found.act, found.budget_scale_milli) == (False, 0)
-    assert not Ground(risk=risk, complexity=size, trust_bp=trust, settings=settings).is_answer(near)
+    assert not PolicyInputs(risk=risk, complexity=size, trust_bp=trust, settings=settings).is_usable(near)
 
 
 @given(TIERS, SIZES, TRUSTS, NEARS, STRICTER)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from governance.irongate.tool.domains import refusal
+from governance.irongate.tool.domains import refuse_hosts
 from governance.irongate.tool.owner_rules import ToolPolicySettings
 
 LISTED = ("docs.python.org", "*.example.org", "localhost:8888", "bücher.example", "[::1]:9000", "*.deep.example:8443")
@@ -51,11 +51,12 @@ LISTED = ("docs.python.org", "*.example.org", "localhost:8888", "bücher.example
     ],
 )
 def test_what_is_listed(netloc: str, private: bool, allowed: bool) -> None:
-    assert (refusal([netloc], LISTED, private=private) == "") is allowed
+    assert (refuse_hosts([netloc], LISTED, private=private) == "") is allowed
 
 
 def test_all_machines_of_a_call_must_be_listed() -> None:
-    assert refusal(["docs.python.org:443", "evil.example:443"], LISTED, private=False).startswith("the owner has not")
+    hosts = ["docs.python.org:443", "evil.example:443"]
+    assert refuse_hosts(hosts, LISTED, private=False).startswith("the owner has not")
 
 
 @pytest.mark.parametrize(
@@ -77,13 +78,13 @@ def test_only_components_count(host: str, listed: str, port: int, below: bool, p
     parts, known = host.split("."), listed.split(".")
     inside = parts[-len(known) :] == known and (len(parts) > len(known) if below else len(parts) == len(known))
     expected = inside and port != 8080 and not private
-    assert (refusal([f"{host}:{port}"], [entry], private=private) == "") is expected
+    assert (refuse_hosts([f"{host}:{port}"], [entry], private=private) == "") is expected
 
 
 @given(st.lists(LABEL, min_size=1, max_size=3).map(".".join), HOST, st.booleans())
 def test_a_machine_below_is_below_only_by_a_dot(prefix: str, listed: str, dotted: bool) -> None:
     host = f"{prefix}{'.' if dotted else ''}{listed}"
-    assert (refusal([f"{host}:443"], [f"*.{listed}"], private=False) == "") is (dotted or _below(host, listed))
+    assert (refuse_hosts([f"{host}:443"], [f"*.{listed}"], private=False) == "") is (dotted or _below(host, listed))
 
 
 def _below(host: str, listed: str) -> bool:
@@ -92,12 +93,12 @@ def _below(host: str, listed: str) -> bool:
 
 @given(st.text(max_size=60), st.booleans())
 def test_whatever_is_asked_there_is_an_answer(netloc: str, private: bool) -> None:
-    said = refusal([netloc], LISTED, private=private)
-    assert said == refusal([netloc], LISTED, private=private)
+    said = refuse_hosts([netloc], LISTED, private=private)
+    assert said == refuse_hosts([netloc], LISTED, private=private)
     assert said == "" or said.endswith(".")
 
 
 @given(st.lists(st.sampled_from(LISTED), max_size=3), st.sampled_from(LISTED), st.text(max_size=20) | HOST)
 def test_a_longer_list_never_takes_a_machine_away(listed: list[str], more: str, netloc: str) -> None:
-    if refusal([netloc], listed, private=False) == "":
-        assert refusal([netloc], [*listed, more], private=False) == ""
+    if refuse_hosts([netloc], listed, private=False) == "":
+        assert refuse_hosts([netloc], [*listed, more], private=False) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from governance.memory.history import Past
+from governance.memory.history import PastOp
 from ledger.clock import stamp
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -12,6 +12,6 @@ NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 def past(
     number: int, *, good: bool, hours: float = 0.0, files: tuple[str, ...] = ("shop/cart.py",), back: bool = False
-) -> Past:
+) -> PastOp:
     at = stamp(NOW - timedelta(hours=hours))
-    return Past(op_id=f"op-{number}", at=at, files=files, good=good, taken_back=back, why="" if good else "no")
+    return PastOp(op_id=f"op-{number}", at=at, files=files, good=good, taken_back=back, why="" if good else "no")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.memory.history import Past
+from governance.memory.history import PastOp
 from governance.memory.prophecy import MOST_CONFIDENT, Level, floors, foretell, level_of, risk_of
 from governance.memory.reputation import HALF_LIFE, TIME_TO_LIVE, WHOLE, Reputation, reputations, weight
 from ledger.vocabulary import Tier
@@ -24,7 +24,7 @@ pasts = st.lists(
 )  # fmt: skip
 
 
-def of(found: list[Past], path: str = CART) -> Reputation:
+def of(found: list[PastOp], path: str = CART) -> Reputation:
     (reputation,) = reputations(found, (path,), NOW)
     return reputation
 
@@ -58,7 +58,7 @@ def test_what_is_changed_with_it_in_vain() -> None:
         ([past(1, good=False, back=True, hours=150), *(past(n, good=True) for n in range(2, 5))], 0, Level.LOW, 0),
     ],
 )
-def test_what_is_foretold(found: list[Past], dependents: int, level: Level, steps: int) -> None:
+def test_what_is_foretold(found: list[PastOp], dependents: int, level: Level, steps: int) -> None:
     prophecy = foretell(reputations(found, (CART,), NOW), dependents)
     assert (prophecy.level, prophecy.steps) == (level, steps), prophecy
     assert len(prophecy.reasons) == steps and all(CART in reason for reason in prophecy.reasons)
@@ -76,7 +76,7 @@ def test_levels(risk: int, level: int) -> None:
 
 
 @given(pasts, st.integers(-1, 99), st.sampled_from([t for t in Tier if t is not Tier.BLOCKED]))
-def test_a_tier_never_falls_and_nobody_is_blocked(found: list[Past], dependents: int, tier: Tier) -> None:
+def test_a_tier_never_falls_and_nobody_is_blocked(found: list[PastOp], dependents: int, tier: Tier) -> None:
     known = reputations(found, (CART, "shop/tax.py"), NOW)
     prophecy = foretell(known, dependents)
     assert 1_000 <= prophecy.risk_bp <= 9_000 and prophecy.confidence_bp <= MOST_CONFIDENT
@@ -86,7 +86,7 @@ def test_a_tier_never_falls_and_nobody_is_blocked(found: list[Past], dependents:
 
 @given(pasts, st.floats(0, 100), st.integers(0, 30))
 def test_one_more_failure_is_never_less_risk_and_one_more_success_never_more(
-    found: list[Past], hours: float, dependents: int
+    found: list[PastOp], hours: float, dependents: int
 ) -> None:
     before = risk_of(of(found), dependents)
     assert risk_of(of([*found, past(100, good=False, back=True, hours=hours)]), dependents) >= before
@@ -94,6 +94,6 @@ def test_one_more_failure_is_never_less_risk_and_one_more_success_never_more(
 
 
 @given(pasts, st.permutations(range(12)))
-def test_the_order_of_outcomes_does_not_matter(found: list[Past], order: list[int]) -> None:
+def test_the_order_of_outcomes_does_not_matter(found: list[PastOp], order: list[int]) -> None:
     mixed = [found[at] for at in order if at < len(found)]
     assert of(mixed).model_copy(update={"fails_with": ()}) == of(found).model_copy(update={"fails_with": ()})

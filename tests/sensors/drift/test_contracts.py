@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sensors.drift.contracts import MOST_DIFFERENCES, UnreadableContract, at, contract, differences
+from sensors.drift.contracts import MOST_DIFFERENCES, UnreadableContract, differences, parse_contract, resolve_pointer
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | texts
@@ -40,14 +40,17 @@ def places(value: Any, pointer: str = "") -> list[str]:
 
 @given(values, st.integers(0, 9), st.sampled_from([None, 1, 4]))
 def test_how_it_is_written_does_not_matter(value: Any, seed: int, indent: int | None) -> None:
-    one = contract(json.dumps(value).encode(), "a.json")
+    one = parse_contract(json.dumps(value).encode(), "a.json")
     other = json.dumps(shuffled(value, random.Random(seed)), indent=indent, ensure_ascii=False)
-    assert one == contract(f"\ufeff{other}\n".encode(), "deep/b.JSON") and differences(one, one) == ()
+    assert one == parse_contract(f"\ufeff{other}\n".encode(), "deep/b.JSON") and differences(one, one) == ()
 
 
 @given(values, values)
 def test_two_that_differ_say_where(value: Any, other: Any) -> None:
-    one, two = contract(json.dumps(value).encode(), "a.json"), contract(json.dumps(other).encode(), "a.json")
+    one, two = (
+        parse_contract(json.dumps(value).encode(), "a.json"),
+        parse_contract(json.dumps(other).encode(), "a.json"),
+    )
     same = json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (one == two) == (differences(one, two) == ()) == same
     assert len(differences(one, two)) <= MOST_DIFFERENCES + 1
@@ -59,15 +62,18 @@ def test_a_change_at_any_place_is_found_there_and_nowhere_else(value: Any, data:
     assume(pointer)
     changed = copy.deepcopy(value)
     *above, last = pointer.split("/")
-    holder = at(changed, "/".join(above), "x")
+    holder = resolve_pointer(changed, "/".join(above), "x")
     key: Any = int(last) if isinstance(holder, list) else last.replace("~1", "/").replace("~0", "~")
     holder[key] = "something else entirely"
-    one, two = contract(json.dumps(value).encode(), "a.json"), contract(json.dumps(changed).encode(), "a.json")
+    one, two = (
+        parse_contract(json.dumps(value).encode(), "a.json"),
+        parse_contract(json.dumps(changed).encode(), "a.json"),
+    )
     (line,) = differences(one, two)
     assert line.startswith(f"{pointer}: here ")
-    assert at(json.loads(json.dumps(value)), pointer, "x") != "something else entirely"
+    assert resolve_pointer(json.loads(json.dumps(value)), pointer, "x") != "something else entirely"
     try:
-        part = contract(json.dumps(changed).encode(), "a.json", pointer)
+        part = parse_contract(json.dumps(changed).encode(), "a.json", pointer)
     except UnreadableContract:
         pytest.fail(f"{pointer} is there")
     assert part.value == "something else entirely"
@@ -85,7 +91,7 @@ def test_a_change_at_any_place_is_found_there_and_nowhere_else(value: Any, data:
 def test_the_same_in_other_forms(one: tuple[str, bytes], two: tuple[str, bytes]) -> None:
     if one[0].endswith(".yaml"):
         pytest.importorskip("yaml")
-    assert contract(one[1], one[0]) == contract(two[1], two[0])
+    assert parse_contract(one[1], one[0]) == parse_contract(two[1], two[0])
 
 
 @pytest.mark.parametrize(
@@ -96,11 +102,11 @@ def test_the_same_in_other_forms(one: tuple[str, bytes], two: tuple[str, bytes])
     ],
 )  # fmt: skip
 def test_what_is_nearly_the_same_is_not(one: bytes, two: bytes) -> None:
-    assert differences(contract(one, "a.json"), contract(two, "a.json"))
+    assert differences(parse_contract(one, "a.json"), parse_contract(two, "a.json"))
 
 
 def test_toml_says_dates() -> None:
-    one, two = contract(b"at = 2026-01-05\n", "a.toml"), contract(b'at = "2026-01-05"\n', "a.toml")
+    one, two = parse_contract(b"at = 2026-01-05\n", "a.toml"), parse_contract(b'at = "2026-01-05"\n', "a.toml")
     assert differences(one, two)
 
 
@@ -137,13 +143,13 @@ def test_what_cannot_be_compared(data: bytes, path: str, part: str, why: str) ->
     if path.endswith((".yaml", ".yml")):
         pytest.importorskip("yaml")
     with pytest.raises(UnreadableContract, match=why):
-        contract(data, path, part)
+        parse_contract(data, path, part)
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.json", "a.toml", "a.yaml", "a.proto"]))
 def test_whatever_lies_there_is_read_or_refused(data: bytes, path: str) -> None:
     try:
-        found = contract(data, path)
+        found = parse_contract(data, path)
     except UnreadableContract:
         return
-    assert found == contract(data, path) and found.readable
+    assert found == parse_contract(data, path) and found.readable

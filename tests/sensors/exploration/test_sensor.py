@@ -13,7 +13,7 @@ from ledger.vocabulary import Source, SymbolPinned
 from sensors.bus import Bus, Event, Topic
 from sensors.exploration import ProactiveExplorationSettings
 from sensors.exploration.sensor import ProactiveExploration
-from sensors.exploration.untested import failures_in, file_for_tests, imports_of, module_of, nearness, places
+from sensors.exploration.untested import failures_in, file_for_tests, find_untested, imports_of, module_of, nearness
 from tests.repos import commit
 from tests.sensors.looking import Scene, scene
 
@@ -51,7 +51,7 @@ def test_near_is_where_it_failed_and_what_is_tied_to_it() -> None:
     assert nearness(files, {"shop/cart.py": 3, "gone.py": 9}) == {"shop/cart.py": (2, 3), **tied}
     assert module_of("src/shop/__init__.py") == "shop"
     tests = {"tests/test_cart.py": FILES["tests/test_cart.py"].encode()}
-    found = places(files, tests, {"shop/cart.py": 3}, least_lines=4)
+    found = find_untested(files, tests, {"shop/cart.py": 3}, least_lines=4)
     assert [(place.path, place.symbol) for place in found] == [("shop/cart.py", "rebate"), ("shop/tax.py", "vat")]
     assert file_for_tests(found[0], list(tests)) == "tests/test_shop_cart_rebate.py"
     assert file_for_tests(found[0], ["tests/test_shop_cart_rebate.py"]) is None and file_for_tests(found[0], []) is None

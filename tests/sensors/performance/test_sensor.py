@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ledger.vocabulary import MetricLimit, MetricWithin, OwnerConfirms
 from sensors.performance import PerformanceRegressionSettings
-from sensors.performance.measuring import Benchmark, digest_of, ruler_of
+from sensors.performance.measuring import Benchmark, benchmark_files, digest_of
 from sensors.performance.samples import Earlier, baseline
 from sensors.performance.sensor import PerformanceRegression
 from tests.repos import commit, git, write
@@ -194,14 +194,14 @@ def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
 
 def test_what_a_command_names_is_what_measures() -> None:
     files = ["bench/speed.py", "bench/data/x.bin", "src/tool/__main__.py", "tests/b.py", "tests/conftest.py", "a.py"]
-    assert ruler_of(files, ("python", "./bench/speed.py"), ()) == ("bench/speed.py",)
-    assert ruler_of(files, ("python", "-m", "tool", "--in=bench/data"), ()) == (
+    assert benchmark_files(files, ("python", "./bench/speed.py"), ()) == ("bench/speed.py",)
+    assert benchmark_files(files, ("python", "-m", "tool", "--in=bench/data"), ()) == (
         "bench/data/x.bin",
         "src/tool/__main__.py",
     )
-    assert ruler_of(files, ("make", "bench"), ()) == ("bench/data/x.bin", "bench/speed.py")
-    assert ruler_of(files, ("make", "fast", "."), ()) == ()
-    found = ruler_of(files, ("pytest", "tests/b.py::test_x"), ("bench/",))
+    assert benchmark_files(files, ("make", "bench"), ()) == ("bench/data/x.bin", "bench/speed.py")
+    assert benchmark_files(files, ("make", "fast", "."), ()) == ()
+    found = benchmark_files(files, ("pytest", "tests/b.py::test_x"), ("bench/",))
     assert {"tests/b.py", "tests/conftest.py", "conftest.py", "pyproject.toml", "bench/speed.py"} <= set(found)
     assert "a.py" not in found
 

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensors.vision.frames import NoPicture, picture
+from sensors.vision.frames import UnreadablePicture, read_picture
 from tests.sensors.vision.pictures import FRAMES, chunk, jpeg, png
 
 
 def test_real_pictures_and_small_ones() -> None:
-    assert (picture((FRAMES / "traceback.png").read_bytes()).kind, picture(jpeg()).kind) == ("png", "jpeg")
-    shot = picture((FRAMES / "pytest.jpg").read_bytes())
+    assert (read_picture((FRAMES / "traceback.png").read_bytes()).kind, read_picture(jpeg()).kind) == ("png", "jpeg")
+    shot = read_picture((FRAMES / "pytest.jpg").read_bytes())
     assert shot.kind == "jpeg" and 300 < shot.width < 2_000 and 100 < shot.height < 400
-    assert picture(png(width=30_000, height=20_000)).pixels == 600_000_000
-    found = picture(jpeg(before=b"\xff\xe0\x00\x04ab\xff\xff\xd0", width=7, height=9) + b"\0" * 10)
+    assert read_picture(png(width=30_000, height=20_000)).pixels == 600_000_000
+    found = read_picture(jpeg(before=b"\xff\xe0\x00\x04ab\xff\xff\xd0", width=7, height=9) + b"\0" * 10)
     assert (found.width, found.height) == (7, 9)
 
 
@@ -23,8 +23,8 @@ def test_real_pictures_and_small_ones() -> None:
 def test_a_part_of_a_picture_is_none_yet(name: str) -> None:
     data = (FRAMES / name).read_bytes()
     for share in (0, 1, 10, 50, 90, 99):
-        with pytest.raises(NoPicture) as caught:
-            picture(data[: len(data) * share // 100])
+        with pytest.raises(UnreadablePicture) as caught:
+            read_picture(data[: len(data) * share // 100])
         assert caught.value.partial or share <= 1
 
 
@@ -37,8 +37,8 @@ def test_a_part_of_a_picture_is_none_yet(name: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_none(data: bytes) -> None:
-    with pytest.raises(NoPicture):
-        picture(data)
+    with pytest.raises(UnreadablePicture):
+        read_picture(data)
 
 
 @given(
@@ -48,8 +48,8 @@ def test_what_is_none(data: bytes) -> None:
 )
 def test_whatever_lies_there_has_a_size_or_is_refused(data: bytes, head: bytes, tail: bytes) -> None:
     try:
-        found = picture(head + data + tail)
-    except NoPicture as error:
+        found = read_picture(head + data + tail)
+    except UnreadablePicture as error:
         assert str(error)
         return
     assert found.pixels > 0

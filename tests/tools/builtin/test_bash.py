@@ -218,7 +218,7 @@ async def test_modes_are_kept_and_ignored_files_are_no_edits(tmp_path: Path) -> 
     bash = await desk(tmp_path)
     await bash.read("run.sh", "src/a.py")
     out = await bash("chmod +x run.sh; chmod 0 src/a.py; mkdir build; echo o > build/out.o; echo l > x.log")
-    assert "modes were put back: run.sh" in out.text, out.text
+    assert "file modes were restored: run.sh" in out.text, out.text
     assert not bash.context.written
     assert (bash.root / "run.sh").stat().st_mode & 0o111 == 0
     assert (bash.root / "src/a.py").read_text() == "a = 1\n"

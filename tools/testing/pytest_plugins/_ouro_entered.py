@@ -1,9 +1,9 @@
-"""Which of the changed functions the tests run, and which of the changed files they load. PYTEST_DONT_REWRITE
+"""Observes which changed functions the tests run, and which changed files they load. PYTEST_DONT_REWRITE
 
 Standard library and pytest only, Python 3.9 syntax: like the reporter (``_ouro_pytest_plugin.py``) this file is read as
 text by the runner and executed in the sandbox. It reports the observations at the end of the run, as ``entered``. From
-Python 3.12 on each function of the program costs once; before that each call does until all are seen, or until a limit
-that keeps the run fast: then the rest counts as not seen, and ``cut`` is true.
+Python 3.12 on, each function is observed once (``sys.monitoring``); before that each call is traced until all functions
+are seen or a limit is reached that keeps the run fast: then the rest counts as not seen, and ``cut`` is true.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-A_PHASE, A_RUN = 50_000, 200_000
-"""Calls that are looked at in one phase of a test, and in all, where each of them costs."""
+CALLS_PER_PHASE, CALLS_PER_RUN = 50_000, 200_000
+"""Maximum number of traced calls in one phase of a test (setup, call, teardown), and in all."""
 
 
-class Entered:
-    """The pytest plugin. ``functions``: path, first line and name of those that are looked for."""
+class EntryObserver:
+    """The pytest plugin. ``functions``: path, first line and name of each function to observe."""
 
     def __init__(self, reporter: Any, project: Any, files: list[str], functions: list[list[Any]]) -> None:
         self._reporter, self._project, self._files = reporter, project, frozenset(files)
@@ -29,7 +29,7 @@ class Entered:
         self._paths = {path for path, _, _ in self._left}
         self._seen: set[tuple[str, int, str]] = set()
         self._loaded: set[str] = set()
-        self._calls, self._cut = A_RUN, False
+        self._calls, self._cut = CALLS_PER_RUN, False
         self._until = 0
         self._monitoring: Any = getattr(sys, "monitoring", None)
         self._tool = self._free_tool() if self._left else None
@@ -43,15 +43,15 @@ class Entered:
         if tool is not None:
             start = self._monitoring.events.PY_START
             self._monitoring.use_tool_id(tool, "ouro entered")
-            self._monitoring.register_callback(tool, start, self._started)
+            self._monitoring.register_callback(tool, start, self._on_start)
             self._monitoring.set_events(tool, start)
         return tool
 
-    def _started(self, code: types.CodeType, offset: int) -> Any:
-        self._look(code)
+    def _on_start(self, code: types.CodeType, offset: int) -> Any:
+        self._observe(code)
         return self._monitoring.DISABLE
 
-    def _look(self, code: types.CodeType) -> None:
+    def _observe(self, code: types.CodeType) -> None:
         path = self._project.relative(code.co_filename)
         if path in self._paths:
             found = (path, code.co_firstlineno, code.co_name)
@@ -61,9 +61,9 @@ class Entered:
 
     # With sys.settrace, while a test runs.
 
-    def _called(self, frame: Any, event: str, arg: Any) -> None:
+    def _on_call(self, frame: Any, event: str, arg: Any) -> None:
         self._calls -= 1
-        self._look(frame.f_code)
+        self._observe(frame.f_code)
         if not self._left or self._calls <= self._until:
             sys.settrace(None)
 
@@ -72,13 +72,13 @@ class Entered:
         if self._tool is not None or not self._left or self._calls <= 0 or sys.gettrace() is not None:
             yield
             return
-        self._until = max(0, self._calls - A_PHASE)
-        threading.settrace(self._called)
-        sys.settrace(self._called)
+        self._until = max(0, self._calls - CALLS_PER_PHASE)
+        threading.settrace(self._on_call)
+        sys.settrace(self._on_call)
         try:
             yield
         finally:
-            if sys.gettrace() == self._called:
+            if sys.gettrace() == self._on_call:
                 sys.settrace(None)
             threading.settrace(None)
             self._cut = self._cut or (bool(self._left) and self._calls <= self._until)
@@ -101,5 +101,5 @@ class Entered:
         self._reporter.emit("entered", files=sorted(self._loaded), functions=sorted(self._seen), cut=self._cut)
 
 
-def make(reporter: Any, project: Any, asked: dict[str, Any]) -> Entered:
-    return Entered(reporter, project, asked["files"], asked["functions"])
+def make(reporter: Any, project: Any, options: dict[str, Any]) -> EntryObserver:
+    return EntryObserver(reporter, project, options["files"], options["functions"])

@@ -14,7 +14,9 @@ from kernel.providers.reprompt import confidence
 Exit = Literal["threshold_met", "converged", "max_loops"]
 
 THRESHOLD: Final = 0.85
+"""Confidence from which on an answer is accepted."""
 STEADY: Final = 0.04
+"""Difference below which two successive answers count as converged."""
 _TOKEN = re.compile(r"\w+|[^\w\s]|\n[ \t]*")  # indentation is part of the answer
 
 
@@ -30,8 +32,8 @@ class CheckedAnswer:
 def parse_answer(raw: str, *, cut: bool) -> CheckedAnswer:
     """The answer with its stated confidence, else with one estimated from its form."""
     text, stated = confidence.split_confidence(raw)
-    sure = confidence.estimate_confidence(text, cut=cut) if stated is None else stated
-    return CheckedAnswer(text.strip("\n"), min(sure, confidence.CUT) if cut else sure, whole=not cut)
+    value = confidence.estimate_confidence(text, cut=cut) if stated is None else stated
+    return CheckedAnswer(text.strip("\n"), min(value, confidence.CUT) if cut else value, whole=not cut)
 
 
 def text_difference(before: str, after: str) -> float:
@@ -63,6 +65,6 @@ def contraction_milli(answers: Sequence[CheckedAnswer]) -> int | None:
     return round(1000 * later / earlier) if earlier else None
 
 
-def is_no_improvement(answer: CheckedAnswer, before: CheckedAnswer) -> bool:
-    """True for an empty answer, or a cut-off one after a complete one, whatever confidence it states."""
+def is_worse(answer: CheckedAnswer, before: CheckedAnswer) -> bool:
+    """True for an empty answer, or a cut-off one after a complete one; the stated confidence does not count."""
     return not answer.text.strip() or (before.whole and not answer.whole)
