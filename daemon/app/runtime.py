@@ -89,7 +89,7 @@ async def build_runtime(core: Core, tests: TestSetup, *, effects: Effects | None
         heavy=core.heavy,
     )
     orchestrator = Orchestrator(
-        shop=services,
+        services=services,
         ledger=core.ledger,
         budget=core.budget,
         inbox=core.inbox,

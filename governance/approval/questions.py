@@ -151,14 +151,14 @@ def _chosen(text: str, choices: tuple[str, ...]) -> str:
 class Owner:
     """The ``person`` port of one op's tools: limits the number of questions and pauses the op's clock meanwhile."""
 
-    def __init__(self, crew: OpContext) -> None:
-        self._crew = crew
+    def __init__(self, ctx: OpContext) -> None:
+        self._crew = ctx
 
     async def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
-        crew = self._crew
-        most = crew.shop.settings.approval.questions
-        if crew.holdings.questions_asked >= most:
+        ctx = self._crew
+        most = ctx.services.settings.approval.questions
+        if ctx.resources.questions_asked >= most:
             raise ToolError(f"An op may ask {most} question(s), and this one has.")
-        crew.holdings.questions_asked += 1
-        with crew.clock.standing_still():
-            return await crew.shop.questions.ask(crew.record, question, choices)
+        ctx.resources.questions_asked += 1
+        with ctx.clock.standing_still():
+            return await ctx.services.questions.ask(ctx.record, question, choices)

@@ -68,15 +68,15 @@ def wanted_files(op: Operation, dossier: Dossier, failing: Sequence[TestResult])
     return tuple(dict.fromkeys(paths))[:MAX_FILES]
 
 
-async def read_files(crew: OpContext, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
+async def read_files(ctx: OpContext, context: ToolContext, paths: Sequence[str]) -> dict[str, str]:
     """Read files through the toolbox, so that reads are checked, recorded and hashed like the model's own."""
     files = {}
     for path in paths:
-        outcome = await call_tool(crew, Phase.GENERATE, "read_file", json.dumps({"path": path}), context)
+        outcome = await call_tool(ctx, Phase.GENERATE, "read_file", json.dumps({"path": path}), context)
         data = context.workspace.read(path) if outcome.use.ok else None
         if data is not None:
             files[path] = data.decode("utf-8", errors="replace")
-            await screen_text(crew, Phase.GENERATE, path, files[path])  # all of it: the call screened a part
+            await screen_text(ctx, Phase.GENERATE, path, files[path])  # all of it: the call screened a part
     return files
 
 
@@ -113,22 +113,22 @@ def out_of_bounds(root: Path, parsed: ParsedEdits, protected: tuple[str, ...]) -
     return None
 
 
-async def edits_of(op: Operation, crew: OpContext, context: ToolContext, text: str) -> StatedEdits:
+async def edits_of(op: Operation, ctx: OpContext, context: ToolContext, text: str) -> StatedEdits:
     """Edits written by tools, else those in the answer; or none, with the reason."""
     if context.written:
         found = []
         for path in sorted(context.written):
-            before = await crew.shop.repository.read(op.tree, path)
+            before = await ctx.services.repository.read(op.tree, path)
             mode = modes_of(context.workspace, [path]).get(path, 0o644)
             edit = make_edit(path, before, context.workspace.read(path), mode=mode, rationale=text.strip()[:300])
             if edit is not None:
                 found.append(edit)
         return StatedEdits(edits=tuple(found), problem="" if found else "the edits change nothing")
     parsed = await asyncio.to_thread(parse_edits, text)
-    protected = crew.shop.settings.pipeline.protected_paths
+    protected = ctx.services.settings.pipeline.protected_paths
     denied = await asyncio.to_thread(out_of_bounds, context.workspace.root, parsed, protected)
     if denied is not None:
-        await crew.record.note(GateJudged(**denied.model_dump()), phase=Phase.GENERATE)
+        await ctx.record.note(GateJudged(**denied.model_dump()), phase=Phase.GENERATE)
         return StatedEdits(problem=denied.reason, rule=denied.rule)
     paths = [p.path for p in parsed.parts]
     rationale = text.partition("<<<<<<<")[0].partition("```")[0].strip()[:300]
@@ -146,9 +146,9 @@ class AnswerJudge:
     cheaper than another conversation.
     """
 
-    def __init__(self, *, op: Operation, crew: OpContext, context: ToolContext, complexity: Complexity) -> None:
+    def __init__(self, *, op: Operation, ctx: OpContext, context: ToolContext, complexity: Complexity) -> None:
         self._op = op
-        self._crew = crew
+        self._crew = ctx
         self._context = context
         self._complexity = complexity
 
@@ -165,39 +165,39 @@ class AnswerJudge:
         return await self._explored(stated.edits)
 
     async def _explored(self, edits: Sequence[Edit]) -> AnswerVerdict:
-        crew, context = self._crew, self._context
+        ctx, context = self._crew, self._context
         verdict = g04_exploration.check(
             g04_exploration.ExplorationFacts(
                 complexity=self._complexity,
                 uses=tuple(context.uses),
                 changed=tuple(edit.path for edit in edits if edit.kind is not EditKind.CREATE),
                 read=tuple(context.reads),
-                tools=tuple(spec.name for spec in crew.shop.toolbox.schemas()),
+                tools=tuple(spec.name for spec in ctx.services.toolbox.schemas()),
             )
         )
         if verdict.decision is Decision.ALLOW:
             return AnswerVerdict(useful=True)
-        await crew.record.note(GateJudged(**verdict.model_dump()), phase=Phase.GENERATE)
+        await ctx.record.note(GateJudged(**verdict.model_dump()), phase=Phase.GENERATE)
         return AnswerVerdict(useful=True, problem=verdict.reason, rule=verdict.rule)
 
 
-async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
+async def converse(op: Operation, dossier: Dossier, ctx: OpContext, failing: tuple[TestResult, ...]) -> Proposal:
     """One conversation for one candidate. Tools edit a workspace of its own."""
-    manner = choose_form(crew.asker.provider.capabilities, crew.shop.settings.loop)
-    async with crew.workspace(op) as workspace:
-        context = context_of(op, dossier, crew, workspace)
-        looked = crew.holdings.exploration
+    manner = choose_form(ctx.client.provider.capabilities, ctx.services.settings.loop)
+    async with ctx.workspace(op) as workspace:
+        context = context_of(op, dossier, ctx, workspace)
+        looked = ctx.resources.exploration
         found = looked.begin(op.tree, context)
-        opening = await build_opening(op, dossier, crew, context, failing, manner, found)
-        judge = AnswerJudge(op=op, crew=crew, context=context, complexity=depth_of(crew, op, dossier))
-        before = crew.record.spend
+        opening = await build_opening(op, dossier, ctx, context, failing, manner, found)
+        judge = AnswerJudge(op=op, ctx=ctx, context=context, complexity=depth_of(ctx, op, dossier))
+        before = ctx.record.spend
         limits = Limits(
-            max_tokens=crew.shop.settings.pipeline.answer_tokens,
-            caution_milli=crew.holdings.regrounding.caution_milli,
+            max_tokens=ctx.services.settings.pipeline.answer_tokens,
+            caution_milli=ctx.resources.regrounding.caution_milli,
         )
-        crew.holdings.canary.begin()
+        ctx.resources.canary.begin()
         conversation = Conversation(
-            crew=crew,
+            ctx=ctx,
             phase=Phase.GENERATE,
             purpose="generate",
             opening=opening,
@@ -211,31 +211,31 @@ async def converse(op: Operation, dossier: Dossier, crew: OpContext, failing: tu
         is_lost = isinstance(said.error, CollapseDetected) or not (op.test_ids and (context.written or said.answer))
         if said.error is not None and is_lost:
             return handle_error(said, said.error, context)
-        stated = await edits_of(op, crew, context, said.answer)
+        stated = await edits_of(op, ctx, context, said.answer)
         claim, _ = parse_answer(said.answer, NoopClaim)
     if not stated.edits and claim is None:
         return propose_without_edits(stated, said, context)
-    return as_proposal(crew, said, stated.edits, claim, context, before)
+    return as_proposal(ctx, said, stated.edits, claim, context, before)
 
 
 async def build_opening(
     op: Operation,
     dossier: Dossier,
-    crew: OpContext,
+    ctx: OpContext,
     context: ToolContext,
     failing: tuple[TestResult, ...],
     manner: ConversationForm,
     found: Sequence[tuple[str, str]],
 ) -> Opening:
     """The opening. Without native tool calls the daemon explores first and includes the results."""
-    files = await read_files(crew, context, wanted_files(op, dossier, failing))
+    files = await read_files(ctx, context, wanted_files(op, dossier, failing))
     if manner is not ConversationForm.NATIVE:
         paths = [path for path in files if not is_test_path(path)] or list(files)
-        findings = await explore(crew, context, paths, complexity=depth_of(crew, op, dossier))
+        findings = await explore(ctx, context, paths, complexity=depth_of(ctx, op, dossier))
         found = [*found, *findings.results]
-    memory = crew.shop.memory
+    memory = ctx.services.memory
     lessons, advice = memory.taught(), await memory.advice(files)
-    crew.holdings.remembered |= bool(advice)
+    ctx.resources.remembered |= bool(advice)
     room = prompts.FILES_CHARS if manner is ConversationForm.ONE_SHOT else prompts.FILES_CHARS // 2
     return prompts.generate(
         op,
@@ -246,7 +246,7 @@ async def build_opening(
         advice=advice,
         found=found,
         files_chars=room,
-        posture=crew.asker.posture,
+        posture=ctx.client.posture,
     )
 
 
@@ -300,7 +300,7 @@ def propose_without_edits(stated: StatedEdits, said: ConversationResult, context
 
 
 def as_proposal(
-    crew: OpContext,
+    ctx: OpContext,
     said: ConversationResult,
     edits: tuple[Edit, ...],
     claim: NoopClaim | None,
@@ -308,7 +308,7 @@ def as_proposal(
     before: Spend,
 ) -> Proposal:
     """A candidate, or the claim that nothing is to be done."""
-    provider, spent = crew.asker.provider, crew.record.spend
+    provider, spent = ctx.client.provider, ctx.record.spend
     spend = Spend(
         usd_micro=spent.usd_micro - before.usd_micro,
         tokens_in=spent.tokens_in - before.tokens_in,
@@ -331,6 +331,6 @@ def as_proposal(
         tried=1,
         exploration=tuple(context.uses),
         reads=dict(context.reads),
-        proximity_milli=crew.holdings.canary.proximity_milli,
-        signal=crew.holdings.canary.signal,
+        proximity_milli=ctx.resources.canary.proximity_milli,
+        signal=ctx.resources.canary.signal,
     )

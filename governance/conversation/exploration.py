@@ -52,24 +52,24 @@ class Findings:
     results: list[tuple[str, str]] = field(default_factory=list)  # (call, result) in order, for a prompt
 
 
-def context_of(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> ToolContext:
+def context_of(op: Operation, dossier: Dossier, ctx: OpContext, workspace: Workspace) -> ToolContext:
     """The tool context of an op in a workspace."""
     return ToolContext(
         workspace=workspace,
         op_id=op.id,
         tier=dossier.tier,
-        git=crew.shop.git,
-        runner=crew.shop.runner,
-        runner_problem=crew.shop.runner_problem,
-        person=Owner(crew),
+        git=ctx.services.git,
+        runner=ctx.services.runner,
+        runner_problem=ctx.services.runner_problem,
+        person=Owner(ctx),
     )
 
 
 class Scout:
     """Makes the exploration calls. ``lines`` are suspicious lines, whose enclosing symbols are traced first."""
 
-    def __init__(self, crew: OpContext, context: ToolContext, lines: Sequence[Suspicion]) -> None:
-        self._crew = crew
+    def __init__(self, ctx: OpContext, context: ToolContext, lines: Sequence[Suspicion]) -> None:
+        self._crew = ctx
         self._context = context
         self._lines = lines
         self._calling: dict[str, frozenset[tuple[str, str]]] = {}
@@ -130,7 +130,7 @@ class Scout:
 
 
 async def explore(
-    crew: OpContext,
+    ctx: OpContext,
     context: ToolContext,
     paths: Sequence[str],
     *,
@@ -138,7 +138,7 @@ async def explore(
     lines: Sequence[Suspicion] = (),
 ) -> Findings:
     """Explore the first ``MAX_FILES`` of ``paths``, then their surroundings until ``complexity`` is satisfied."""
-    scout = Scout(crew, context, lines)
+    scout = Scout(ctx, context, lines)
     for path in list(dict.fromkeys(paths))[:MAX_FILES]:
         await scout.look_at(path)
 

@@ -31,7 +31,7 @@ async def screen_text(context: OpContext, phase: Phase, where: str, text: str) -
     facts, verdict = await asyncio.to_thread(_check, where, text)
     if verdict.floor is None:
         return None
-    known = context.holdings.marked
+    known = context.resources.marked
     if verdict not in known:
         known.append(verdict)
         blob = await context.record.ledger.put_blob(facts.model_dump_json().encode())

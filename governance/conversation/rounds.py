@@ -64,10 +64,11 @@ RESULT_CHARS = 6_000
 FAILED_CHARS = 300
 
 
-def schemas(crew: OpContext) -> tuple[ToolSchema, ...]:
+def schemas(ctx: OpContext) -> tuple[ToolSchema, ...]:
     """The toolbox as tool schemas for a provider."""
     return tuple(
-        ToolSchema(name=s.name, description=s.description, parameters=s.parameters) for s in crew.shop.toolbox.schemas()
+        ToolSchema(name=s.name, description=s.description, parameters=s.parameters)
+        for s in ctx.services.toolbox.schemas()
     )
 
 
@@ -77,7 +78,7 @@ class Conversation:
     def __init__(
         self,
         *,
-        crew: OpContext,
+        ctx: OpContext,
         phase: Phase,
         purpose: str,
         opening: Opening,
@@ -86,15 +87,15 @@ class Conversation:
         manner: ConversationForm,
         limits: Limits,
     ) -> None:
-        self._crew = crew
+        self._crew = ctx
         self._phase = phase
         self._purpose = purpose
         self._context = context
         self._judge = judge
         self._manner = manner
         self._limits = limits
-        self._settings = crew.shop.settings.loop
-        self._tools = schemas(crew) if manner is not ConversationForm.ONE_SHOT else ()
+        self._settings = ctx.services.settings.loop
+        self._tools = schemas(ctx) if manner is not ConversationForm.ONE_SHOT else ()
         if manner is ConversationForm.TEXT:
             opening = replace(opening, system=f"{opening.system}\n\n{protocol.describe_tools(self._tools)}")
         self._opening = opening
@@ -111,7 +112,9 @@ class Conversation:
 
     async def run(self) -> ConversationResult:
         """Run to the end. Errors of provider and budget become results; others are raised. Cancellation is recorded."""
-        limit = deadline_s(self._settings, self._crew.clock.remaining_s(), self._crew.shop.settings.repair.reserve_s)
+        limit = deadline_s(
+            self._settings, self._crew.clock.remaining_s(), self._crew.services.settings.repair.reserve_s
+        )
         try:
             async with self._crew.clock.within(limit) as clock:  # paused during questions to the owner
                 end = await self._run_rounds()
@@ -158,7 +161,7 @@ class Conversation:
         last = False
         while not last:
             self._number += 1
-            rounds = max(1, self._rounds * self._crew.asker.scale_milli // WHOLE_MILLI)
+            rounds = max(1, self._rounds * self._crew.client.scale_milli // WHOLE_MILLI)
             last = self._number >= rounds or self._explored >= self._settings.explore_rounds
             end = await self._process_turn(await self._ask(last), last)
             if end is not None:
@@ -173,7 +176,7 @@ class Conversation:
         if final:
             await self._note(LoopNudged, why=LAST_ROUND, round=self._number)
         tools = self._tools if self._manner is ConversationForm.NATIVE and not last else ()
-        return await self._crew.asker.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
+        return await self._crew.client.turn(self._phase, self._purpose, self._prompt(final), tools, limits=self._limits)
 
     def _prompt(self, final: str = "") -> list[Message]:
         form = as_messages if self._manner is ConversationForm.NATIVE else as_texts

@@ -34,21 +34,21 @@ def has_found(outcome: ToolOutcome) -> bool | None:
     return outcome.use.found
 
 
-async def call_tool(crew: OpContext, phase: Phase, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
+async def call_tool(ctx: OpContext, phase: Phase, name: str, arguments: str, context: ToolContext) -> ToolOutcome:
     """Make the call and record it, with the verdicts that refuse. Invalid calls give an outcome, not an exception.
 
     The ledger keeps the redacted result (up to ``KEPT_CHARS``). The model gets a capped text that names that blob.
     """
-    outcome = await crew.shop.toolbox.call(name, arguments, context)
+    outcome = await ctx.services.toolbox.call(name, arguments, context)
     whole = await asyncio.to_thread(lambda: redact(outcome.whole[: KEPT_CHARS + BEHIND])[:KEPT_CHARS])
-    blob = await crew.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
+    blob = await ctx.record.ledger.put_blob(whole.encode("utf-8", errors="replace"))
     if outcome.text != outcome.whole:
         start = max(KEPT_CHARS, len(outcome.whole) - END_CHARS)
         more = outcome.whole[start - BEHIND :] if start < len(outcome.whole) else ""
         end = (await asyncio.to_thread(redact, more))[BEHIND:]
-        text = crew.shop.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
+        text = ctx.services.toolbox.capped(whole + end, f"blob {blob[:12]} of the ledger")
         outcome = replace(outcome, text=text)
-    await crew.record.note(
+    await ctx.record.note(
         ToolCalled(
             tool=name,
             arguments=arguments[:SHOWN_ARGUMENTS],
@@ -62,9 +62,9 @@ async def call_tool(crew: OpContext, phase: Phase, name: str, arguments: str, co
     )
     for verdict in (outcome.verdict, *outcome.refused):
         if verdict.decision is not Decision.ALLOW:
-            await crew.record.note(GateJudged(tool=name, **verdict.model_dump()), phase=phase)
+            await ctx.record.note(GateJudged(tool=name, **verdict.model_dump()), phase=phase)
     where = " ".join((name, *(outcome.use.paths or (arguments,))))  # web pages are identified by their URL
-    marked = await screen_text(crew, phase, where, outcome.text)
+    marked = await screen_text(ctx, phase, where, outcome.text)
     return outcome if marked is None else replace(outcome, text=f"{warning(marked)}\n{outcome.text}")
 
 
@@ -79,21 +79,19 @@ def batches(calls: Sequence[ToolCall], alone: Callable[[str], bool]) -> list[lis
     return made
 
 
-async def run_calls(
-    crew: OpContext, phase: Phase, calls: Sequence[ToolCall], context: ToolContext
-) -> list[ToolOutcome]:
+async def run_calls(ctx: OpContext, phase: Phase, calls: Sequence[ToolCall], context: ToolContext) -> list[ToolOutcome]:
     """Check, run and record each call; outcomes in the order of the calls.
 
     Calls beyond the concurrency limit wait, so that the policy does not refuse them.
     """
-    slots = asyncio.Semaphore(crew.shop.toolbox.at_once)
+    slots = asyncio.Semaphore(ctx.services.toolbox.at_once)
 
     async def one(call: ToolCall) -> ToolOutcome:
         async with slots:
-            return await call_tool(crew, phase, call.name, call.arguments, context)
+            return await call_tool(ctx, phase, call.name, call.arguments, context)
 
     outcomes: list[ToolOutcome] = []
-    for batch in batches(calls, crew.shop.toolbox.runs_alone):
+    for batch in batches(calls, ctx.services.toolbox.runs_alone):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(call)) for call in batch]
         outcomes += [task.result() for task in tasks]

@@ -88,7 +88,7 @@ def fingerprint_failures(run: TestRun) -> frozenset[str]:
 async def start_time_limit(context: OpContext, box_s: float) -> None:
     """Start L2's time limit, and extend the op's deadline if that is earlier. Recorded."""
     left_s = context.clock.remaining_s()
-    context.clock.extend_to(box_s + context.shop.settings.repair.reserve_s)  # later phases need time as well
+    context.clock.extend_to(box_s + context.services.settings.repair.reserve_s)  # later phases need time as well
     await context.record.note(
         RepairClockSet(
             repair_s=round(box_s),
@@ -102,8 +102,8 @@ async def repair_in_layers(
     op: Operation, dossier: Dossier, context: OpContext, failing: tuple[TestResult, ...]
 ) -> Proposal:
     """Add layers until the failing tests pass, a stop condition is met, or all answers of a layer collapse."""
-    settings = context.shop.settings.repair
-    box_s = context.shop.settings.clocks.repair_s
+    settings = context.services.settings.repair
+    box_s = context.services.settings.clocks.repair_s
     await start_time_limit(context, box_s)
     state, dossier, key = await load_state(op, dossier, context, failing)
     authors, stop, tried, last = [dossier], RepairStop.ITERATIONS, 0, Proposal(candidate=None, reason="")
@@ -144,7 +144,7 @@ async def load_state(
     An op that replaces one that a crash ended resumes after that op's rounds.
     """
     tests = "\n".join(result.id for result in failing)
-    key = sha256_hex(f"{op.tree}\n{tests}\n{context.shop.settings.repair.model_dump_json()}".encode())[:16]
+    key = sha256_hex(f"{op.tree}\n{tests}\n{context.services.settings.repair.model_dump_json()}".encode())[:16]
     earlier = await events_before(context.record, RepairRoundEnded, key)
     if not earlier:
         return LayeredRepair(), dossier, key
@@ -156,14 +156,14 @@ async def add_layer(
 ) -> list[Branch]:
     """One layer: patches are proposed in turn, each knowing the earlier ones of the layer, then tested concurrently."""
     branches: list[Branch] = []
-    for index in range(context.shop.settings.repair.l2_branches):
+    for index in range(context.services.settings.repair.l2_branches):
         dossier = authors[index % len(authors)]
         for other in branches:
             text = f"Somebody else proposes this; find another way:\n{other.diff[:SHOWN_DIFF] or other.proposal.reason}"
             dossier = dossier.with_feedback(Feedback(phase=Phase.GENERATE, rule=SIBLING, text=text))
         branches.append(await make_branch(op, dossier, context, await converse(op, dossier, context, failing)))
-    places = asyncio.Semaphore(at_once(context.shop.settings.repair))
-    async with context.shop.heavy, asyncio.TaskGroup() as group:
+    places = asyncio.Semaphore(at_once(context.services.settings.repair))
+    async with context.services.heavy, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(try_branch(op, context, branch, places, f"-b{index}"))
             for index, branch in enumerate(branches)
@@ -179,7 +179,7 @@ async def make_branch(op: Operation, dossier: Dossier, context: OpContext, propo
         return branch
     originals = await context.originals(op, candidate)
     diff = await asyncio.to_thread(unified, candidate.edits, originals)
-    large = await asyncio.to_thread(too_large, candidate, originals, context.shop.settings.repair)
+    large = await asyncio.to_thread(too_large, candidate, originals, context.services.settings.repair)
     return replace(branch, text=large or proposal.reason, diff=diff, fit=candidate.schema_tag == "2b.1" and not large)
 
 
@@ -187,9 +187,9 @@ async def try_branch(
     op: Operation, context: OpContext, branch: Branch, places: asyncio.Semaphore, suffix: str
 ) -> Branch:
     """Test one patch in its own workspace. The caller must hold the heavy slot."""
-    runner, candidate = context.shop.runner, branch.proposal.candidate
+    runner, candidate = context.services.runner, branch.proposal.candidate
     if runner is None:
-        return replace(branch, text=context.shop.runner_problem, trouble=BranchTrouble.ENVIRONMENT)
+        return replace(branch, text=context.services.runner_problem, trouble=BranchTrouble.ENVIRONMENT)
     if candidate is None or not branch.fit:
         return branch
     async with places, context.workspace(op, suffix=suffix) as workspace:
@@ -198,7 +198,7 @@ async def try_branch(
         except StaleBase as error:
             return replace(branch, text=str(error))
         async with runner.warm(workspace) as tests:
-            limit_s, again = context.shop.settings.repair.test_limit_s, None
+            limit_s, again = context.services.settings.repair.test_limit_s, None
             run = await tests.run(op.test_ids, limit_s=limit_s)
             if run.status is RunStatus.RED and all(r.exception != TIME_LIMIT for r in run.red):
                 # Rerun in the same workspace: a test that passes now is flaky.

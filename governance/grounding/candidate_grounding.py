@@ -14,16 +14,16 @@ from ledger.vocabulary import FailureClass, Operation, Phase, RootCause, Tier
 
 
 async def judge_candidate(
-    op: Operation, dossier: Dossier, crew: OpContext, generation: Generation, *, risk: Tier, again: bool
+    op: Operation, dossier: Dossier, ctx: OpContext, generation: Generation, *, risk: Tier, again: bool
 ) -> ClaimVerdict:
     """The policy's verdict on the candidate's sources.
 
     ``risk``: the tier that the candidate would get without it; ``again``: whether GENERATE may gather more evidence.
     """
-    ground = ground_of(crew.shop, op, dossier, strategy=generation.candidate.strategy)
+    ground = ground_of(ctx.services, op, dossier, strategy=generation.candidate.strategy)
     known = evidence_of(op, generation.exploration, generation.reads, generation.failed)
-    _, changed = await branch_now(op, crew)
-    evidence = texts_without_secrets(with_ages(known, op, changed=changed, now=crew.shop.clock.now()))
+    _, changed = await branch_now(op, ctx)
+    evidence = texts_without_secrets(with_ages(known, op, changed=changed, now=ctx.services.clock.now()))
     facts = GroundingFacts(
         risk=risk,
         complexity=dossier.complexity,
@@ -35,35 +35,35 @@ async def judge_candidate(
         stale=stale_of(evidence),
     )
     found = judge(facts)
-    await crew.record.note(
+    await ctx.record.note(
         GroundJudged(
             stand=found.stand.value,
             why=found.why,
             min_sources=found.min_sources,
             facts=facts.model_dump(mode="json"),
-            behind=await crew.record.ledger.put_blob(evidence.model_dump_json().encode()),
+            behind=await ctx.record.ledger.put_blob(evidence.model_dump_json().encode()),
         )
     )
     return found
 
 
-async def branch_now(op: Operation, crew: OpContext) -> tuple[str, tuple[str, ...]]:
+async def branch_now(op: Operation, ctx: OpContext) -> tuple[str, tuple[str, ...]]:
     """HEAD, and the paths that differ between the op's base and HEAD, whose evidence is out of date."""
-    head = (await crew.shop.repository.head()).commit or op.base
-    return head, () if head == op.base else await crew.shop.repository.changed_between(op.base, head)
+    head = (await ctx.services.repository.head()).commit or op.base
+    return head, () if head == op.base else await ctx.services.repository.changed_between(op.base, head)
 
 
-async def send_back(op: Operation, crew: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
+async def send_back(op: Operation, ctx: OpContext, stood: ClaimVerdict, generation: Generation) -> PhaseResult:
     """Back to GENERATE to gather evidence. The candidate itself was not refused and may be proposed again.
 
     When HEAD has changed a file that was read, HEAD becomes the op's base: at the old one the evidence would stay
     stale.
     """
-    head, changed = await branch_now(op, crew)
+    head, changed = await branch_now(op, ctx)
     is_stale = op.tree == op.base and not set(changed).isdisjoint(generation.reads)
     evidence = evidence_of(op, generation.exploration, generation.reads, generation.failed)
-    caution = crew.holdings.regrounding.caution_milli
-    crew.holdings.regrounding = Regrounding(
+    caution = ctx.resources.regrounding.caution_milli
+    ctx.resources.regrounding = Regrounding(
         sources=sources_of(evidence), paths=tuple(generation.reads), caution_milli=caution
     )
     text = f"The change stands on too little: {stood.why}. Look at more of what it touches before it is proposed."

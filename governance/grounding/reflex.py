@@ -35,7 +35,7 @@ UNSTEADY = "the failing tests have passed when they were run again at the same c
 
 
 def leave_evidence(
-    crew: OpContext,
+    ctx: OpContext,
     op: Operation,
     uses: Iterable[ToolUse],
     read: Iterable[str],
@@ -44,36 +44,36 @@ def leave_evidence(
 ) -> None:
     """Keep the sources, files and proximity of a collapsed attempt for re-grounding."""
     read = tuple(read)
-    crew.holdings.regrounding = Regrounding(
+    ctx.resources.regrounding = Regrounding(
         sources=sources_of(evidence_of(op, uses, read, failed)),
         paths=read,
-        caution_milli=max(proposal.proximity_milli, crew.holdings.regrounding.caution_milli),
+        caution_milli=max(proposal.proximity_milli, ctx.resources.regrounding.caution_milli),
         signal=proposal.signal,
     )
 
 
-async def reground(op: Operation, dossier: Dossier, crew: OpContext) -> str:
+async def reground(op: Operation, dossier: Dossier, ctx: OpContext) -> str:
     """Gather fresh evidence if the last attempt requires it. Returns why the op cannot continue; normally empty."""
     last = dossier.feedback[-1] if dossier.feedback else None
     if last is None or last.rule not in AGAIN:
         return ""
-    left = crew.holdings.regrounding
-    crew.holdings.exploration = ExplorationCache()
-    async with crew.workspace(op, suffix="-ground") as workspace:
-        context = context_of(op, dossier, crew, workspace)
-        crew.holdings.exploration.begin(op.tree, context)
+    left = ctx.resources.regrounding
+    ctx.resources.exploration = ExplorationCache()
+    async with ctx.workspace(op, suffix="-ground") as workspace:
+        context = context_of(op, dossier, ctx, workspace)
+        ctx.resources.exploration.begin(op.tree, context)
         paths = files_to_read(op, dossier, left.paths)
-        results, lines = await gather(op, crew, context, paths)
-        run = await run_again(op, crew, workspace)
-        crew.holdings.exploration.keep(context, results)
+        results, lines = await gather(op, ctx, context, paths)
+        run = await run_again(op, ctx, workspace)
+        ctx.resources.exploration.keep(context, results)
         red = [r.id for r in run.red] if run is not None else []
         after = sources_of(evidence_of(op, context.uses, context.reads, red))
     left.evidence_lines = tuple(lines)
-    await crew.record.note(
+    await ctx.record.note(
         Regrounded(
             why=last.rule,
             number=count_collapses(dossier),
-            most=crew.shop.settings.grounding.regroundings,
+            most=ctx.services.settings.grounding.regroundings,
             proximity_milli=left.caution_milli,
             signal=left.signal,
             before=left.sources,
@@ -94,33 +94,33 @@ def files_to_read(op: Operation, dossier: Dossier, before: Sequence[str]) -> tup
 
 
 async def gather(
-    op: Operation, crew: OpContext, context: ToolContext, paths: Sequence[str]
+    op: Operation, ctx: OpContext, context: ToolContext, paths: Sequence[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Results by title, for a conversation's prompt, and the history in short lines without secrets."""
     results: list[tuple[str, str]] = []
     lines: list[str] = []
     for path in paths:
-        read = await _ask(crew, context, "read_file", path=path)
+        read = await _ask(ctx, context, "read_file", path=path)
         if not read.use.ok:
             continue
-        log = await _ask(crew, context, "git_log", path=path, limit=COMMITS)
+        log = await _ask(ctx, context, "git_log", path=path, limit=COMMITS)
         if log.use.ok and log.use.found:
             results.append((f"git_log {path}", log.text))
             lines += [f"{path}: {line.strip()}" for line in log.text.splitlines() if line[:1].strip()]
-    for text in await crew.shop.memory.advice(paths):
-        marked = await screen_text(crew, Phase.GENERATE, MEMORY, text)
+    for text in await ctx.services.memory.advice(paths):
+        marked = await screen_text(ctx, Phase.GENERATE, MEMORY, text)
         results.append((MEMORY, text if marked is None else f"{warning(marked)}\n{text}"))
         lines += [text] if marked is None else []
     return results, [" ".join(redact(line).split())[:TOLD_CHARS] for line in lines[:TOLD_LINES]]
 
 
-async def _ask(crew: OpContext, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
-    return await call_tool(crew, Phase.GENERATE, name, json.dumps(arguments), context)
+async def _ask(ctx: OpContext, context: ToolContext, name: str, **arguments: str | int) -> ToolOutcome:
+    return await call_tool(ctx, Phase.GENERATE, name, json.dumps(arguments), context)
 
 
-async def run_again(op: Operation, crew: OpContext, workspace: Workspace) -> TestRun | None:
+async def run_again(op: Operation, ctx: OpContext, workspace: Workspace) -> TestRun | None:
     """A run of the op's tests in a new process; None without tests or runner."""
-    runner = crew.shop.runner
+    runner = ctx.services.runner
     if runner is None or not op.test_ids:
         return None
-    return await runner.run(workspace, op.test_ids, limit_s=crew.shop.settings.repair.test_limit_s)
+    return await runner.run(workspace, op.test_ids, limit_s=ctx.services.settings.repair.test_limit_s)

@@ -29,43 +29,41 @@ def stale(op: Operation, head: str | None, reason: str) -> PhaseResult:
     )
 
 
-async def apply(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def apply(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Choose the landing, check that the files are unchanged, and write."""
-    shop, generation = crew.shop, dossier.require(Generation)
-    refusal = refused_among(generation.candidate.touched, shop.settings.pipeline.protected_paths)
+    services, generation = ctx.services, dossier.require(Generation)
+    refusal = refused_among(generation.candidate.touched, services.settings.pipeline.protected_paths)
     if refusal is not None:  # it may have become protected while the op waited for approval
-        await crew.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)
+        await ctx.record.note(GateJudged(**refusal.model_dump()), phase=Phase.APPLY)
         why = f"Nothing was written: {refusal.reason} ({refusal.rule})"
         return failed(RootCause.BLOCKED_PATH, FailureClass.POLICY, why)
-    made, problem = await closure_checks.make_marks(op, crew)
+    made, problem = await closure_checks.make_marks(op, ctx)
     if problem:
         return failed(RootCause.CLOSURE_OPEN, FailureClass.CODE, f"The work cannot be marked as done: {problem}")
     candidate = closure_checks.with_marks(generation.candidate, made)
-    landing = await asyncio.to_thread(shop.changes.landing, op, candidate)
-    await crew.record.note(
-        LandingChosen(mode=landing.mode, ref=landing.ref, reason=landing.reason, cause=landing.cause)
-    )
+    landing = await asyncio.to_thread(services.changes.landing, op, candidate)
+    await ctx.record.note(LandingChosen(mode=landing.mode, ref=landing.ref, reason=landing.reason, cause=landing.cause))
     if made:  # marks share a file: another op may hold it until its commit
-        await shop.claims.wait_free(op.id, candidate.paths, limit_s=shop.settings.pipeline.claim_wait_s)
-    if not await shop.claims.widen(op.id, candidate.paths):
+        await services.claims.wait_free(op.id, candidate.paths, limit_s=services.settings.pipeline.claim_wait_s)
+    if not await services.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     neighbours: tuple[str, ...] = ()
     if landing.mode == "branch":
         read = {**generation.reads, **{e.path: e.before for e in candidate.edits}}
-        facts = await asyncio.to_thread(g11_staleness.gather, shop.places.repo, candidate.paths, read)
+        facts = await asyncio.to_thread(g11_staleness.gather, services.places.repo, candidate.paths, read)
         verdict = g11_staleness.check(facts)
-        await crew.record.note(GateJudged(**verdict.model_dump()), phase=Phase.APPLY)
+        await ctx.record.note(GateJudged(**verdict.model_dump()), phase=Phase.APPLY)
         if verdict.decision is not Decision.ALLOW:
-            head = (await shop.repository.head()).commit
+            head = (await services.repository.head()).commit
             return stale(op, head, verdict.reason)
         neighbours = verdict.evidence
-    await crew.record.note(ChangeApplying(paths=candidate.paths, mode=landing.mode))
+    await ctx.record.note(ChangeApplying(paths=candidate.paths, mode=landing.mode))
     try:
         receipt = await run_to_completion(
-            asyncio.to_thread(shop.changes.apply, op.id, candidate, landing), crew.holdings.keep
+            asyncio.to_thread(services.changes.apply, op.id, candidate, landing), ctx.resources.keep
         )
     except StaleBase as error:
-        return stale(op, (await shop.repository.head()).commit, str(error))
+        return stale(op, (await services.repository.head()).commit, str(error))
     except ApplyConflict as error:
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, str(error))
     output = Application(receipt=receipt, marks=made, changed_neighbours=neighbours)

@@ -12,16 +12,16 @@ from ledger.events.approval import ApprovalNotified
 from ledger.vocabulary import Operation, Tier
 
 
-async def approve(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def approve(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """The op's tier decides; nothing here lowers it."""
-    now = stamp(crew.shop.clock.now())
+    now = stamp(ctx.services.clock.now())
     tier = dossier.tier
     reasons = dossier.gating.reasons if dossier.gating else ()
     if tier is Tier.SAFE_AUTO:
         return PhaseResult(output=Approval(decision="passed", by="tier SAFE_AUTO", at=now), reason="SAFE_AUTO")
     if tier is Tier.NOTIFY_APPLY:
-        delay = crew.shop.settings.approval.notify_delay_s
-        await crew.record.note(ApprovalNotified(delay_s=delay, reason="; ".join(reasons)))
+        delay = ctx.services.settings.approval.notify_delay_s
+        await ctx.record.note(ApprovalNotified(delay_s=delay, reason="; ".join(reasons)))
         await asyncio.sleep(delay)  # interrupted by cancelling the op
         return PhaseResult(
             output=Approval(decision="notified", by="tier NOTIFY_APPLY", at=now),

@@ -63,17 +63,17 @@ def format_verdict(verdict: Verdict) -> str:
     return f"{verdict.rule}: {', '.join(verdict.evidence[:3])}"
 
 
-async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def classify(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Assign tier and complexity; BLOCKED ends the op."""
-    shop = crew.shop
+    services = ctx.services
     recursion = g19_recursion.check(g19_recursion.RecursionFacts(depth=op.depth))
     if recursion.decision is not Decision.ALLOW:
         return refused(RootCause.POLICY_REFUSED, f"{recursion.reason} ({recursion.rule})")
-    if shop.runner is None:  # no candidate could be validated, so none is made
-        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
-    blast = blast_of(await shop.codebases.at(op.tree), op.targets)
+    if services.runner is None:  # no candidate could be validated, so none is made
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, services.runner_problem)
+    blast = blast_of(await services.codebases.at(op.tree), op.targets)
     changed = tuple(p for p in op.targets if p not in symptom_only(op))
-    settings = shop.settings.pipeline
+    settings = services.settings.pipeline
     facts = ChangeFacts(
         paths=changed,
         goal=op.goal,
@@ -82,9 +82,9 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         from_outside=is_from_outside(op),
         own_rooms=blast.is_ourselves and not settings.open_own_governance and touches_governance(changed),
     )
-    marked = await screen_texts(crew, Phase.CLASSIFY, texts_of(op))
+    marked = await screen_texts(ctx, Phase.CLASSIFY, texts_of(op))
     floors = floors_of(op, blast.score_bp) + tuple((v.floor, format_verdict(v)) for v in marked if v.floor is not None)
-    foreseen = await foresee(crew, changed, blast.dependents, assess(facts).tier)
+    foreseen = await foresee(ctx, changed, blast.dependents, assess(facts).tier)
     floors += foreseen.floors
     assessment = assess(facts, floors=floors)
     size = ComplexityFacts(
@@ -99,7 +99,7 @@ async def classify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         blast_bp=blast.score_bp,
         foretold=bool(foreseen.floors),
     )
-    await crew.record.note(
+    await ctx.record.note(
         TierAssigned(
             facts=facts.model_dump(mode="json"),
             floors=[[t.name, why] for t, why in floors],

@@ -32,21 +32,21 @@ class ExpansionAnswer(BaseModel):
     files: list[RequestedFile] = []
 
 
-async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Expansion:
+async def by_model(op: Operation, ctx: OpContext, names: tuple[str, ...]) -> Expansion:
     """Files chosen by the model in up to ``ROUNDS`` rounds; ends early when a round adds no existing file."""
     known, refused = set(names), list[str]()
     chosen: dict[str, ContextFile] = {}
     listing = "\n".join(names[:NAMES_SHOWN])
-    await screen_text(crew, Phase.CONTEXT_EXPANSION, "names of files", listing)
+    await screen_text(ctx, Phase.CONTEXT_EXPANSION, "names of files", listing)
     rounds = 0
     for number in range(ROUNDS):
         rounds = number + 1
-        user = f"{prompts.goal(op, (), posture=crew.asker.posture)}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
+        user = f"{prompts.goal(op, (), posture=ctx.client.posture)}\n\nFiles:\n{prompts.data('names', listing, 24_000)}"
         if chosen:
             so_far = prompts.data("chosen", "\n".join(chosen))
             user += f"\n\nChosen so far:\n{so_far}\nName others, or an empty list."
         try:
-            turn = await crew.asker.turn(
+            turn = await ctx.client.turn(
                 Phase.CONTEXT_EXPANSION,
                 "expansion",
                 [Message(role="system", text=prompts.EXPAND), Message(role="user", text=user)],
@@ -64,9 +64,9 @@ async def by_model(op: Operation, crew: OpContext, names: tuple[str, ...]) -> Ex
     return Expansion(files=tuple(chosen.values())[:IN_ALL], rounds=rounds, refused=tuple(refused))
 
 
-async def by_script(op: Operation, crew: OpContext) -> Expansion:
+async def by_script(op: Operation, ctx: OpContext) -> Expansion:
     """For providers that do not plan: the files that the failing tests import."""
-    graph = (await crew.shop.codebases.at(op.tree)).imports
+    graph = (await ctx.services.codebases.at(op.tree)).imports
     files: dict[str, ContextFile] = {}
     for test_file in dict.fromkeys(i.partition("::")[0] for i in op.test_ids):
         for path in sorted(graph.get(test_file, ())):
@@ -74,13 +74,13 @@ async def by_script(op: Operation, crew: OpContext) -> Expansion:
     return Expansion(files=tuple(files.values())[:IN_ALL])
 
 
-async def expand(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def expand(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Choose context files, by model if the provider can plan, else by script."""
-    if crew.asker.provider.capabilities.plans:
-        output = await by_model(op, crew, await crew.shop.repository.files(op.tree))
+    if ctx.client.provider.capabilities.plans:
+        output = await by_model(op, ctx, await ctx.services.repository.files(op.tree))
     else:
-        output = await by_script(op, crew)
-    await crew.record.note(
+        output = await by_script(op, ctx)
+    await ctx.record.note(
         ContextExpanded(files=[[f.path, f.reason] for f in output.files], refused=output.refused, rounds=output.rounds)
     )
     return PhaseResult(output=output, reason=f"{len(output.files)} files")

@@ -164,21 +164,21 @@ def extra_floors(
     return floors
 
 
-def may_look_again(dossier: Dossier, crew: OpContext) -> bool:
+def may_look_again(dossier: Dossier, ctx: OpContext) -> bool:
     """Whether GENERATE may gather more evidence: once for each op, and only while GATE may send it back."""
     thin = Feedback(phase=Phase.GATE, rule=TOO_FEW_SOURCES, text="")
     known = any(feedback.rule == TOO_FEW_SOURCES for feedback in dossier.feedback)
-    return not known and may_return(SPEC, dossier.with_feedback(thin), crew.shop.settings)
+    return not known and may_return(SPEC, dossier.with_feedback(thin), ctx.services.settings)
 
 
-async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def gate(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Assign the final tier, which is never below CLASSIFY's."""
     generation, validation = dossier.require(Generation), dossier.require(Validation)
     classification = dossier.require(Classification)
-    candidate, settings = generation.candidate, crew.shop.settings.pipeline
+    candidate, settings = generation.candidate, ctx.services.settings.pipeline
     paths = candidate.touched
-    blast = blast_of(await crew.shop.codebases.at(op.tree), paths)
-    originals = {path: await crew.shop.repository.read(op.tree, path) for path in paths}
+    blast = blast_of(await ctx.services.codebases.at(op.tree), paths)
+    originals = {path: await ctx.services.repository.read(op.tree, path) for path in paths}
     facts = await asyncio.to_thread(
         facts_of,
         op,
@@ -200,18 +200,20 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         doubt=doubt,
         beyond=await asyncio.to_thread(closure_checks.code_beyond_docs, op, candidate.edits, originals),
     )
-    floors += unattended_floors(crew.shop.settings.approval.unattended, candidate.strategy)
-    foreseen = await foresee(crew, paths, blast.dependents, assess(facts).tier)
+    floors += unattended_floors(ctx.services.settings.approval.unattended, candidate.strategy)
+    foreseen = await foresee(ctx, paths, blast.dependents, assess(facts).tier)
     floors += [*foreseen.floors, (classification.tier, f"CLASSIFY said: {classification.reasons[-1]}")]
     risk = assess(facts, floors=tuple(floors)).tier
-    stood = await judge_candidate(op, dossier, crew, generation, risk=risk, again=may_look_again(dossier, crew))
+    stood = await judge_candidate(op, dossier, ctx, generation, risk=risk, again=may_look_again(dossier, ctx))
     if stood.stand is GroundingVerdict.REGROUND:
-        return await send_back(op, crew, stood, generation)
+        return await send_back(op, ctx, stood, generation)
     if stood.stand is GroundingVerdict.ASK:
         floors.append((Tier.APPROVAL_REQUIRED, f"it stands on too little: {stood.why}"))
     assessment = assess(facts, floors=tuple(floors))
     untold = (doubt,) if doubt and doubt not in assessment.raised_by else ()
-    known = lookup_tallies(op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, crew.shop.trust)
+    known = lookup_tallies(
+        op, candidate, dossier.routing.route if dossier.routing else Route.STANDARD, ctx.services.trust
+    )
     asked = gate_reasons((*validation.verdicts, *dossier.marked), assessment.tier)
     output = Gating(
         tier=assessment.tier,
@@ -221,7 +223,7 @@ async def gate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
         blast_bp=blast.score_bp,
         foretold=bool(foreseen.floors),
     )
-    await crew.record.note(
+    await ctx.record.note(
         TierAssigned(
             facts=facts.model_dump(mode="json"),
             floors=[[t.name, why] for t, why in floors],

@@ -66,43 +66,43 @@ def cannot_reproduce(op: Operation, run: TestRun) -> PhaseResult | None:
     return PhaseResult(kind=ResultKind.NO_CHANGE, reason="the tests pass at this commit: the goal is met already")
 
 
-async def generate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def generate(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Reproduce the failure, then run the strategy; the model loads meanwhile.
 
     After a collapse or with too little evidence, re-ground first.
     """
-    crew.holdings.canary.begin()
-    problem = await reground(op, dossier, crew)
+    ctx.resources.canary.begin()
+    problem = await reground(op, dossier, ctx)
     if problem:
         return failed(RootCause.TESTS_FAILED, FailureClass.TEST, problem)
     if not op.test_ids:
-        return await check_met_already(op, crew) or await make_candidate(op, dossier, crew, None)
-    async with load_in_background(crew.asker.provider) as loads:
-        return await make_candidate(op, dossier, crew, loads)
+        return await check_met_already(op, ctx) or await make_candidate(op, dossier, ctx, None)
+    async with load_in_background(ctx.client.provider) as loads:
+        return await make_candidate(op, dossier, ctx, loads)
 
 
-async def check_met_already(op: Operation, crew: OpContext) -> PhaseResult | None:
+async def check_met_already(op: Operation, ctx: OpContext) -> PhaseResult | None:
     """NOOP when the condition is already gone at the op's tree, before any cost; else None."""
-    answer = await closure_checks.check_base(op, crew)
+    answer = await closure_checks.check_base(op, ctx)
     if answer.closed or answer.gone:
         return PhaseResult(kind=ResultKind.NO_CHANGE, reason=f"nothing is to be done at this commit: {answer.reason}")
     return None
 
 
 async def make_candidate(
-    op: Operation, dossier: Dossier, crew: OpContext, loads: asyncio.Task[None] | None
+    op: Operation, dossier: Dossier, ctx: OpContext, loads: asyncio.Task[None] | None
 ) -> PhaseResult:
     """Reproduce, propose and accept.
 
     ``loads`` completes when the model is loaded. Infill providers are not awaited: the search has other work first.
     """
-    shop = crew.shop
-    infills = crew.asker.provider.capabilities.only_fills
+    services = ctx.services
+    infills = ctx.client.provider.capabilities.only_fills
     run, failing = TestRun(status=RunStatus.GREEN), tuple[TestResult, ...]()
     if op.test_ids:
-        if shop.runner is None:
-            return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, shop.runner_problem)
-        run, failing = await reproduce(op, crew, coverage=infills)
+        if services.runner is None:
+            return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, services.runner_problem)
+        run, failing = await reproduce(op, ctx, coverage=infills)
         if not failing:
             result = cannot_reproduce(op, run)
             if result is not None:
@@ -110,20 +110,20 @@ async def make_candidate(
         if loads is not None and not infills:
             await loads
     before = ((f"feedback of {f.phase}", f.text) for f in dossier.feedback[-FEEDBACK_SHOWN:])
-    await screen_texts(crew, Phase.GENERATE, (*failure_texts(failing), *before))
-    health = await crew.asker.provider.health()
+    await screen_texts(ctx, Phase.GENERATE, (*failure_texts(failing), *before))
+    health = await ctx.client.provider.health()
     if not health.ready:
         return failed(RootCause.PROVIDER_UNAVAILABLE, FailureClass.PROVIDER, health.detail)
-    proposal = await propose(op, dossier, crew, run, failing, infills=infills)
+    proposal = await propose(op, dossier, ctx, run, failing, infills=infills)
     if proposal.rule == WAITED_RULE:
-        return await start_over(op, crew)
+        return await start_over(op, ctx)
     if proposal.rule == COLLAPSE_RULE:
-        leave_evidence(crew, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
+        leave_evidence(ctx, op, proposal.exploration, proposal.reads or {}, [r.id for r in failing], proposal)
     if proposal.candidate is None:
         return without_candidate(dossier, proposal)
     if proposal.candidate.schema_tag == "2b.1-noop":
-        return await judge_noop(op, crew, proposal, failing)
-    return await accept(op, dossier, crew, proposal, failing=failing)
+        return await judge_noop(op, ctx, proposal, failing)
+    return await accept(op, dossier, ctx, proposal, failing=failing)
 
 
 @contextlib.asynccontextmanager
@@ -153,37 +153,37 @@ def without_candidate(dossier: Dossier, proposal: Proposal) -> PhaseResult:
 
 
 async def propose(
-    op: Operation, dossier: Dossier, crew: OpContext, run: TestRun, failing: tuple[TestResult, ...], *, infills: bool
+    op: Operation, dossier: Dossier, ctx: OpContext, run: TestRun, failing: tuple[TestResult, ...], *, infills: bool
 ) -> Proposal:
     """Choose the strategy by the provider's capabilities and by earlier failures."""
     if infills and failing:
         rejected = frozenset(f.candidate for f in dossier.feedback if f.candidate)
-        rejected |= frozenset(await crew.shop.refused.hashes())  # a gate would refuse these: not worth a test run
-        async with crew.workspace(op) as workspace:
-            context = context_of(op, dossier, crew, workspace)
-            crew.holdings.exploration.begin(op.tree, context)
-            scene = await localise_failure(op, crew, workspace, run, failing)
+        rejected |= frozenset(await ctx.services.refused.hashes())  # a gate would refuse these: not worth a test run
+        async with ctx.workspace(op) as workspace:
+            context = context_of(op, dossier, ctx, workspace)
+            ctx.resources.exploration.begin(op.tree, context)
+            scene = await localise_failure(op, ctx, workspace, run, failing)
             paths = [place.path for place in scene.places]
-            depth = depth_of(crew, op, dossier)
-            found = (await explore(crew, context, paths, complexity=depth, lines=scene.places)).files
-            if crew.shop.settings.repair.localised:
+            depth = depth_of(ctx, op, dossier)
+            found = (await explore(ctx, context, paths, complexity=depth, lines=scene.places)).files
+            if ctx.services.settings.repair.localised:
                 nearest = nearest_first(scene.places, found, test_files=scene.test_files, said=scene.said)
                 scene = replace(scene, places=nearest)
-            if not await claim_suspect(op, crew, scene):
+            if not await claim_suspect(op, ctx, scene):
                 return Proposal(
                     candidate=None, reason=WAITED, rule=WAITED_RULE, cause=RootCause.APPLY_CONFLICT, retry=True
                 )
         try:
-            proposal = await cloze(op, crew, scene, rejected)
+            proposal = await cloze(op, ctx, scene, rejected)
         except CollapseDetected as error:
             return propose_after_collapse(error, tuple(context.uses), scene.reads | context.reads)
         return proposal.with_exploration(tuple(context.uses), scene.reads | (proposal.reads or {}) | context.reads)
-    if wants_repair(dossier, crew.shop.settings.pipeline) and failing:
-        return await repair_in_layers(op, dossier, crew, failing)
-    return await converse(op, dossier, crew, failing)
+    if wants_repair(dossier, ctx.services.settings.pipeline) and failing:
+        return await repair_in_layers(op, dossier, ctx, failing)
+    return await converse(op, dossier, ctx, failing)
 
 
-async def claim_suspect(op: Operation, crew: OpContext, scene: FailureContext) -> bool:
+async def claim_suspect(op: Operation, ctx: OpContext, scene: FailureContext) -> bool:
     """Claim the file that the search will most likely change, before spending on it.
 
     False when another op held it: this op waited until it was free, and must start again from the new state.
@@ -191,48 +191,46 @@ async def claim_suspect(op: Operation, crew: OpContext, scene: FailureContext) -
     if not scene.places:
         return True
     wanted = (scene.places[0].path,)
-    if await crew.shop.claims.widen(op.id, wanted):
+    if await ctx.services.claims.widen(op.id, wanted):
         return True
-    await crew.record.note(ClaimWaiting(paths=wanted))
-    limit = crew.shop.settings.pipeline.claim_wait_s
-    if not await crew.shop.claims.wait_free(op.id, wanted, limit_s=limit):
+    await ctx.record.note(ClaimWaiting(paths=wanted))
+    limit = ctx.services.settings.pipeline.claim_wait_s
+    if not await ctx.services.claims.wait_free(op.id, wanted, limit_s=limit):
         raise ApplyConflict(f"Another op works on {wanted[0]} for longer than {limit} s.", paths=wanted)
     return False
 
 
-async def start_over(op: Operation, crew: OpContext) -> PhaseResult:
+async def start_over(op: Operation, ctx: OpContext) -> PhaseResult:
     """GENERATE again, on HEAD as the other op left it."""
-    head = (await crew.shop.repository.head()).commit or op.base
+    head = (await ctx.services.repository.head()).commit or op.base
     replaced = op if op.tree != op.base else op.model_copy(update={"base": head})
     cause, failure = RootCause.APPLY_CONFLICT, FailureClass.INFRA
     return retry(Phase.GENERATE, WAITED_RULE, WAITED, cause, failure, replaced=replaced)
 
 
-async def judge_noop(
-    op: Operation, crew: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]
-) -> PhaseResult:
+async def judge_noop(op: Operation, ctx: OpContext, proposal: Proposal, failing: tuple[TestResult, ...]) -> PhaseResult:
     """A model's claim that nothing is to be done, accepted only if the closure check confirms it."""
     if failing or not op.test_ids:
         text = "The goal is not met: "
-        text += f"{failing[0].id} fails" if failing else (await closure_checks.check_base(op, crew)).reason
+        text += f"{failing[0].id} fails" if failing else (await closure_checks.check_base(op, ctx)).reason
         return retry(Phase.GENERATE, "generate.noop", text, RootCause.NO_CANDIDATE, FailureClass.CODE)
     return PhaseResult(kind=ResultKind.NO_CHANGE, reason=proposal.reason)
 
 
 async def accept(
-    op: Operation, dossier: Dossier, crew: OpContext, proposal: Proposal, *, failing: tuple[TestResult, ...]
+    op: Operation, dossier: Dossier, ctx: OpContext, proposal: Proposal, *, failing: tuple[TestResult, ...]
 ) -> PhaseResult:
     """Record the candidate, claim its files, and continue to VALIDATE; NOOP when it only restores what HEAD has."""
     candidate = proposal.candidate
     if candidate is None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, "no candidate to accept")
-    if op.tree != op.base and not await differs_from(crew, op.base, proposal):
-        lines = "; ".join([line for edit in candidate.edits for line in await lines_of(crew, op.tree, edit)][:3])
+    if op.tree != op.base and not await differs_from(ctx, op.base, proposal):
+        lines = "; ".join([line for edit in candidate.edits for line in await lines_of(ctx, op.tree, edit)][:3])
         return PhaseResult(
             kind=ResultKind.NO_CHANGE, reason=f"the repair is what HEAD already has: undo your edit of {lines}"
         )
-    blob = await crew.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
-    originals = await crew.originals(op, candidate)
+    blob = await ctx.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
+    originals = await ctx.originals(op, candidate)
     # Not its level: that stands for what tests have proven, and none has run yet. GATE records it.
     rests_on = evidence(proposal.repaired, proposal.shown).why if op.test_ids else ""
     claim = change(
@@ -243,7 +241,7 @@ async def accept(
         confidence_bp=proposal.confidence_bp,
         way=proposal.way,
     )
-    await crew.record.note(
+    await ctx.record.note(
         CandidateProposed(
             candidate=blob,
             tree=op.tree,
@@ -256,9 +254,9 @@ async def accept(
             notes=proposal.notes,
             diff=(await asyncio.to_thread(unified, candidate.edits, originals))[:SHOWN_DIFF],
         ),
-        also=(crew.record.draft(claim, phase=Phase.GENERATE),),
+        also=(ctx.record.draft(claim, phase=Phase.GENERATE),),
     )
-    if not await crew.shop.claims.widen(op.id, candidate.paths):
+    if not await ctx.services.claims.widen(op.id, candidate.paths):
         return failed(RootCause.APPLY_CONFLICT, FailureClass.INFRA, "another op works on one of these files")
     output = Generation(
         candidate=candidate,
@@ -269,7 +267,7 @@ async def accept(
         shown=proposal.shown,
         repaired=proposal.repaired,
         doubt=proposal.doubt,
-        remembered=crew.holdings.remembered,
+        remembered=ctx.resources.remembered,
         failed=tuple(r.id for r in failing),
         raised=tuple(sorted({r.exception for r in failing})),
         said=tuple(sorted({redact((r.detail or r.message)[:MOST_SAID]) for r in failing[:MOST_FAILING]})),
@@ -278,20 +276,20 @@ async def accept(
     return PhaseResult(output=output, reason=proposal.reason)
 
 
-async def lines_of(crew: OpContext, tree: str, edit: Edit) -> list[str]:
+async def lines_of(ctx: OpContext, tree: str, edit: Edit) -> list[str]:
     """The lines at ``tree`` that ``edit`` would replace, as ``path:line (text)``."""
-    old = (await crew.shop.repository.read(tree, edit.path) or b"").decode("utf-8", errors="replace").splitlines()
+    old = (await ctx.services.repository.read(tree, edit.path) or b"").decode("utf-8", errors="replace").splitlines()
     new = (edit.after or b"").decode("utf-8", errors="replace").splitlines()
     changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     spots = [(a0 + 1, " / ".join(s.strip() for s in old[a0:a1])) for tag, a0, a1, _, _ in changes if tag != "equal"]
     return [f"{edit.path}:{line} ({text[:120] or 'a line is missing'})" for line, text in spots]
 
 
-async def differs_from(crew: OpContext, commit: str, proposal: Proposal) -> bool:
+async def differs_from(ctx: OpContext, commit: str, proposal: Proposal) -> bool:
     """False when the candidate's files are identical to those at ``commit``."""
     edits = proposal.candidate.edits if proposal.candidate else ()
     for edit in edits:
-        if await crew.shop.repository.read(commit, edit.path) != edit.after:
+        if await ctx.services.repository.read(commit, edit.path) != edit.after:
             return True
     return False
 

@@ -48,15 +48,15 @@ def find_incoherence(changes: Collection[PlannedChange], known: Collection[str])
     return ""
 
 
-async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePlan:
+async def by_model(op: Operation, dossier: Dossier, ctx: OpContext) -> ChangePlan:
     """One request to the model; a bad plan is recorded and the op continues without one."""
-    known = set(await crew.shop.repository.files(op.tree))
+    known = set(await ctx.services.repository.files(op.tree))
     context = "\n".join(f"- {f.path}: {f.reason}" for f in (dossier.expansion.files if dossier.expansion else ()))
-    asked = prompts.goal(op, (), posture=crew.asker.posture)
+    asked = prompts.goal(op, (), posture=ctx.client.posture)
     parts = [asked, f"Files chosen as context:\n{prompts.data('context', context)}"]
     user = "\n\n".join([*parts, *prompts.looking_back(dossier)])
     try:
-        turn = await crew.asker.turn(
+        turn = await ctx.client.turn(
             Phase.PLAN,
             "plan",
             [Message(role="system", text=prompts.PLAN), Message(role="user", text=user)],
@@ -81,17 +81,17 @@ async def by_model(op: Operation, dossier: Dossier, crew: OpContext) -> ChangePl
     )
 
 
-async def plan(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def plan(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """The model's plan, or a fixed one for providers that only infill."""
-    if crew.asker.provider.capabilities.plans:
-        output = await by_model(op, dossier, crew)
+    if ctx.client.provider.capabilities.plans:
+        output = await by_model(op, dossier, ctx)
     else:
         output = ChangePlan(
             approach="Reproduce, localise by coverage, infill the suspicious lines, keep what turns the tests green.",
             test_strategy="The failing tests first, then the whole suite.",
             risk_factors=("critical",) if op.urgency is Urgency.CRITICAL else (),
         )
-    await crew.record.note(
+    await ctx.record.note(
         PlanMade(
             approach=output.approach, failed=output.failed, changes=[[c.path, c.what] for c in output.ordered_changes]
         )

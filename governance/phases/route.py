@@ -12,12 +12,12 @@ from ledger.sources import SOURCES
 from ledger.vocabulary import Complexity, Operation, Phase
 
 
-async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def route(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Choose the route; trivial ops skip context expansion and planning."""
-    clocks = crew.shop.settings.clocks
-    local = crew.shop.provider.capabilities.local
+    clocks = ctx.services.settings.clocks
+    local = ctx.services.provider.capabilities.local
     source_class = SOURCES[op.origin].routed_as
-    confidence = confidence_of(op, crew.shop.trust)
+    confidence = confidence_of(op, ctx.services.trust)
     chosen, reason = choose_route(
         complexity=dossier.complexity, source=source_class, urgency=op.urgency, confidence_bp=confidence.calibrated_bp
     )
@@ -29,7 +29,7 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
         turn_ms=1000 * min(turn_seconds(route, local=local, clocks=clocks) for route in routes),
         op_ms=1000 * min(op_seconds(route, local=local, clocks=clocks) for route in routes),
     )
-    await crew.record.note(
+    await ctx.record.note(
         RouteChosen(
             complexity=dossier.complexity,
             source=source_class,
@@ -40,7 +40,7 @@ async def route(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult
             confidence=confidence.model_dump(mode="json"),
         )
     )
-    crew.clock.limit_to(output.op_ms / 1000)
+    ctx.clock.limit_to(output.op_ms / 1000)
     if dossier.complexity is Complexity.TRIVIAL:
         return PhaseResult(kind=ResultKind.TRIVIAL, output=output, reason=f"{chosen}, trivial: no expansion, no plan")
     return PhaseResult(output=output, reason=chosen.value)

@@ -100,14 +100,14 @@ def format_refusals(against: Sequence[Verdict]) -> str:
     return f"{first.reason[:FIRST_REASON]}\nRefused by {rules} as well:\n{reasons}"
 
 
-async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
+async def judge_gates(op: Operation, dossier: Dossier, ctx: OpContext, workspace: Workspace) -> tuple[Verdict, ...]:
     """Run all candidate gates and record their input and verdicts."""
     generation = dossier.require(Generation)
     candidate = generation.candidate
     touched = sorted({e.path for e in candidate.edits} | {e.renamed_from for e in candidate.edits if e.renamed_from})
-    settings = crew.shop.settings.pipeline
+    settings = ctx.services.settings.pipeline
     plan = dossier.plan
-    ourselves = (await crew.shop.codebases.at(op.tree)).is_ourselves and not settings.open_own_governance
+    ourselves = (await ctx.services.codebases.at(op.tree)).is_ourselves and not settings.open_own_governance
     located = await asyncio.to_thread(lambda: [g01_containment.gather(workspace.root, path) for path in touched])
     originals = await asyncio.to_thread(lambda: {path: read_original(workspace, path) for path in touched})
     inspection = Inspection(
@@ -122,19 +122,19 @@ async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspac
         protected=settings.protected_paths,
         own=OWN_CODE if ourselves else (),
         strict_ascii=settings.strict_ascii,
-        undone_diffs=await crew.shop.refused.hashes(),
+        undone_diffs=await ctx.services.refused.hashes(),
         tests=await asyncio.to_thread(sources_of, op.test_ids[:MOST_TESTS], workspace),
         raised=generation.raised,
         said=generation.said,
-        known=await find_used_elsewhere(op, crew, candidate, originals),
+        known=await find_used_elsewhere(op, ctx, candidate, originals),
     )
     verdicts = await asyncio.to_thread(inspect, inspection)
     recorded = await asyncio.to_thread(inspection_without_secrets, inspection)
     # Redaction may remove what a verdict was about, so a replay is compared with verdicts on the redacted input.
     of_recorded = verdicts if recorded is inspection else await asyncio.to_thread(inspect, recorded)
-    await crew.record.note(
+    await ctx.record.note(
         GatesJudged(
-            inspection=await crew.record.ledger.put_blob(recorded.model_dump_json().encode()),
+            inspection=await ctx.record.ledger.put_blob(recorded.model_dump_json().encode()),
             verdicts=[v.model_dump(mode="json") for v in verdicts],
             without_secrets=None if of_recorded == verdicts else [v.model_dump(mode="json") for v in of_recorded],
         )
@@ -143,25 +143,25 @@ async def judge_gates(op: Operation, dossier: Dossier, crew: OpContext, workspac
 
 
 async def find_used_elsewhere(
-    op: Operation, crew: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
+    op: Operation, ctx: OpContext, candidate: Candidate, originals: Mapping[str, bytes | None]
 ) -> tuple[str, ...]:
     """New imports and attributes of the candidate that other files already use; usually none have to be looked up."""
     wanted = await asyncio.to_thread(questions_about_candidate, candidate, originals)
     if not wanted:
         return ()
-    files = await read_python(crew.shop.repository, op.tree)
+    files = await read_python(ctx.services.repository, op.tree)
     return tuple(sorted(await asyncio.to_thread(lambda: OtherFiles(files.items()).answers(wanted))))
 
 
-async def find_type_errors(crew: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
+async def find_type_errors(ctx: OpContext, workspace: Workspace, candidate: Candidate) -> frozenset[str] | None:
     """Errors of the repository's type checker in the candidate's files as they are now; None: not checked."""
-    settings, runner = crew.shop.settings.pipeline, crew.shop.runner
+    settings, runner = ctx.services.settings.pipeline, ctx.services.runner
     if settings.type_check == "off" or runner is None or not await asyncio.to_thread(is_configured, workspace):
         return None
     return await type_errors(runner, workspace, candidate.paths, limit_s=settings.type_check_s)
 
 
-async def closure_of(op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate) -> ClosureAnswer:
+async def closure_of(op: Operation, ctx: OpContext, workspace: Workspace, candidate: Candidate) -> ClosureAnswer:
     """Closure check with the candidate applied and without files left by its tests.
 
     VERIFY repeats it on the applied tree; failing here avoids asking the owner to approve what VERIFY would reject.
@@ -169,26 +169,26 @@ async def closure_of(op: Operation, crew: OpContext, workspace: Workspace, candi
     if closure_checks.asks_the_tree(op):
         await workspace.reset()
         await workspace.apply(candidate.edits)
-    return await closure_checks.check_candidate(op, crew, workspace)
+    return await closure_checks.check_candidate(op, ctx, workspace)
 
 
-async def find_passing_anyway(generation: Generation, crew: OpContext, workspace: Workspace) -> tuple[str, ...]:
+async def find_passing_anyway(generation: Generation, ctx: OpContext, workspace: Workspace) -> tuple[str, ...]:
     """Which of the tests that failed pass at the op's tree by now: what turns green by itself shows no repair."""
-    if not generation.failed or crew.shop.runner is None:
+    if not generation.failed or ctx.services.runner is None:
         return ()
     await workspace.reset()
-    run = await crew.shop.runner.run(workspace, generation.failed, limit_s=crew.shop.settings.repair.test_limit_s)
+    run = await ctx.services.runner.run(workspace, generation.failed, limit_s=ctx.services.settings.repair.test_limit_s)
     return tuple(r.id for r in run.results if r.outcome is Outcome.PASSED and r.id in generation.failed)
 
 
-async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def validate(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Validate in a fresh workspace each time, so that the same candidate gets the same verdict."""
     generation = dossier.require(Generation)
-    if crew.shop.runner is None:
-        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, crew.shop.runner_problem)
+    if ctx.services.runner is None:
+        return failed(RootCause.SANDBOX_MISSING, FailureClass.INFRA, ctx.services.runner_problem)
     candidate = generation.candidate
-    async with crew.workspace(op) as workspace:
-        verdicts = await judge_gates(op, dossier, crew, workspace)
+    async with ctx.workspace(op) as workspace:
+        verdicts = await judge_gates(op, dossier, ctx, workspace)
         against = objections(verdicts)
         if against:
             return send_back(
@@ -198,13 +198,13 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
         problem = await asyncio.to_thread(syntax_problem, candidate, before)
         if problem:
             return send_back(candidate, "validate.parse", problem, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
-        typed_before = await find_type_errors(crew, workspace, candidate)
+        typed_before = await find_type_errors(ctx, workspace, candidate)
         try:
             await workspace.apply(candidate.edits)
         except StaleBase as error:
             return send_back(candidate, "validate.apply", str(error), RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         fresh = (
-            sorted((await find_type_errors(crew, workspace, candidate) or frozenset()) - typed_before)
+            sorted((await find_type_errors(ctx, workspace, candidate) or frozenset()) - typed_before)
             if typed_before is not None
             else []
         )
@@ -213,10 +213,10 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
             return send_back(candidate, "validate.types", text, RootCause.CANDIDATE_INVALID, FailureClass.CODE)
         stand = partial(workspace.apply, candidate.edits)
         reach = await asyncio.to_thread(reach_of, candidate.edits, before)
-        measured = await measure_runs(op, crew, workspace, apply_change=stand, changed=candidate.paths, reach=reach)
-        answer = await closure_of(op, crew, workspace, candidate)
-        anyway = () if measured.problem else await find_passing_anyway(generation, crew, workspace)
-    await record_runs(crew, Phase.VALIDATE, measured)
+        measured = await measure_runs(op, ctx, workspace, apply_change=stand, changed=candidate.paths, reach=reach)
+        answer = await closure_of(op, ctx, workspace, candidate)
+        anyway = () if measured.problem else await find_passing_anyway(generation, ctx, workspace)
+    await record_runs(ctx, Phase.VALIDATE, measured)
     if measured.infra:
         return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
     if measured.problem:
@@ -236,10 +236,10 @@ async def validate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseRes
     return PhaseResult(output=output, reason=f"{measured.passed}/{measured.total} passed")
 
 
-async def record_runs(crew: OpContext, phase: Phase, measured: RunsResult) -> None:
+async def record_runs(ctx: OpContext, phase: Phase, measured: RunsResult) -> None:
     """Record each test run as one entry."""
     for report in measured.reports:
-        await crew.record.note(CandidateTested(**report.model_dump()), phase=phase)
+        await ctx.record.note(CandidateTested(**report.model_dump()), phase=phase)
 
 
 SPEC = PhaseSpec(

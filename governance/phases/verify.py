@@ -57,19 +57,19 @@ class AppliedChange:
         return cls(receipt=application.receipt, candidate=candidate, diff=diff_hash(generation.candidate))
 
 
-async def bring_to_tree(crew: OpContext, workspace: Workspace, change: AppliedChange) -> None:
+async def bring_to_tree(ctx: OpContext, workspace: Workspace, change: AppliedChange) -> None:
     """Bring a workspace to the tree to verify: the checkout for a branch landing, else the candidate's tree."""
     if change.receipt.landing.mode == "branch":
-        runner = crew.shop.runner
+        runner = ctx.services.runner
         # A sandbox may be mounted there for the next run: its mount points are left alone.
         await workspace.overlay_checkout(await asyncio.to_thread(runner.mounted, workspace) if runner else ())
     else:
         await workspace.apply(change.candidate.edits)
 
 
-async def invert_edit(crew: OpContext, tree: str, edit: Edit) -> Edit:
+async def invert_edit(ctx: OpContext, tree: str, edit: Edit) -> Edit:
     """The edit that reverts ``edit`` to the state at ``tree``."""
-    before = await crew.shop.repository.read(tree, edit.renamed_from or edit.path)
+    before = await ctx.services.repository.read(tree, edit.renamed_from or edit.path)
     after = None if edit.kind is EditKind.CREATE else before
     kind = {EditKind.CREATE: EditKind.DELETE, EditKind.DELETE: EditKind.CREATE}.get(edit.kind, edit.kind)
     seen = sha256_hex(edit.after) if edit.after is not None else None
@@ -86,67 +86,67 @@ async def invert_edit(crew: OpContext, tree: str, edit: Edit) -> Edit:
 
 
 async def red_without_change(
-    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate
+    op: Operation, ctx: OpContext, workspace: Workspace, candidate: Candidate
 ) -> frozenset[str]:
     """Tests that are red in the checkout without the candidate: caused by the owner's uncommitted work."""
-    runner = crew.shop.runner
+    runner = ctx.services.runner
     if runner is None:
         return frozenset()
     await workspace.reset()
     await workspace.overlay_checkout()
-    await workspace.apply([await invert_edit(crew, op.tree, edit) for edit in candidate.edits])
-    run = await runner.run(workspace, None, limit_s=crew.shop.settings.pipeline.suite_budget_s)
+    await workspace.apply([await invert_edit(ctx, op.tree, edit) for edit in candidate.edits])
+    run = await runner.run(workspace, None, limit_s=ctx.services.settings.pipeline.suite_budget_s)
     return frozenset(r.id for r in run.red)
 
 
-async def verify(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def verify(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """Tests and closure check on the applied tree; then hooks, the intent entry and the signed commit."""
     change = AppliedChange.of(dossier)
     landing = change.receipt.landing
     if landing.mode == "dry-run":
-        return await record_dry_run(crew, dossier.require(Generation).candidate)
+        return await record_dry_run(ctx, dossier.require(Generation).candidate)
     for _ in range(1 + MEASURED_AGAIN):
-        head = (await crew.shop.repository.head()).commit or op.tree
-        found = await check_applied(op, dossier, crew, change, head)
+        head = (await ctx.services.repository.head()).commit or op.tree
+        found = await check_applied(op, dossier, ctx, change, head)
         if isinstance(found, PhaseResult):
             return found
         measured, reason = found
-        if landing.mode != "branch" or (await crew.shop.repository.head()).commit == head:
+        if landing.mode != "branch" or (await ctx.services.repository.head()).commit == head:
             break
-    return await commit(op, dossier, crew, change, measured, reason)
+    return await commit(op, dossier, ctx, change, measured, reason)
 
 
 async def check_applied(
-    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, head: str
+    op: Operation, dossier: Dossier, ctx: OpContext, change: AppliedChange, head: str
 ) -> PhaseResult | tuple[RunsResult, str]:
     """The test runs on ``head`` with the change, and why the signal is gone; or what ends this attempt."""
     candidate, lands_on_branch = change.candidate, change.receipt.landing.mode == "branch"
     tree = head if lands_on_branch else op.tree
-    async with crew.workspace(op, tree=tree) as workspace:
-        dirty = await crew.shop.repository.dirty() if lands_on_branch else ()
+    async with ctx.workspace(op, tree=tree) as workspace:
+        dirty = await ctx.services.repository.dirty() if lands_on_branch else ()
         # The change itself is applied already: any other difference from the validated tree is the owner's.
         owners = tree != op.tree or any(each.path not in candidate.touched for each in dirty)
-        brought = partial(bring_to_tree, crew, workspace, change)
+        brought = partial(bring_to_tree, ctx, workspace, change)
         measured = await measure_runs(
-            op, crew, workspace, apply_change=brought, changed=candidate.paths, same_tests=not owners
+            op, ctx, workspace, apply_change=brought, changed=candidate.paths, same_tests=not owners
         )
         if measured.problem and owners:
-            measured = await clear_owner_failures(op, crew, workspace, candidate, measured)
+            measured = await clear_owner_failures(op, ctx, workspace, candidate, measured)
         await workspace.reset()
-        await bring_to_tree(crew, workspace, change)
-        await record_runs(crew, Phase.VERIFY, measured)
+        await bring_to_tree(ctx, workspace, change)
+        await record_runs(ctx, Phase.VERIFY, measured)
         if measured.infra:
             return failed(RootCause.TESTS_FAILED, FailureClass.INFRA, measured.infra)
         if measured.problem:
-            return await roll_back(crew, change, "verify.tests", measured.problem, RootCause.TESTS_FAILED)
+            return await roll_back(ctx, change, "verify.tests", measured.problem, RootCause.TESTS_FAILED)
         unexpected = unforeseen_floor(dossier, measured)
         if unexpected:
-            return await roll_back(crew, change, "verify.claim", unexpected, RootCause.TESTS_FAILED)
-        answer = await closure_checks.check_applied(op, dossier.approval, crew, workspace)
-    await crew.record.note(ClosureChecked(closed=answer.closed, reason=answer.reason))
+            return await roll_back(ctx, change, "verify.claim", unexpected, RootCause.TESTS_FAILED)
+        answer = await closure_checks.check_applied(op, dossier.approval, ctx, workspace)
+    await ctx.record.note(ClosureChecked(closed=answer.closed, reason=answer.reason))
     if not answer.closed:
         text = f"The signal is still there: {answer.reason}"
-        return await roll_back(crew, change, "verify.closure", text, RootCause.CLOSURE_OPEN)
+        return await roll_back(ctx, change, "verify.closure", text, RootCause.CLOSURE_OPEN)
     return measured, answer.reason
 
 
@@ -156,12 +156,12 @@ def unforeseen_floor(dossier: Dossier, measured: RunsResult) -> str:
 
 
 async def clear_owner_failures(
-    op: Operation, crew: OpContext, workspace: Workspace, candidate: Candidate, measured: RunsResult
+    op: Operation, ctx: OpContext, workspace: Workspace, candidate: Candidate, measured: RunsResult
 ) -> RunsResult:
     """``measured`` cleared if the owner's uncommitted edits alone cause its failures; else unchanged."""
     if any(r.status not in (RunStatus.GREEN, RunStatus.RED) for r in measured.reports):
         return measured
-    owners = await red_without_change(op, crew, workspace, candidate)
+    owners = await red_without_change(op, ctx, workspace, candidate)
     blamed = {i for r in measured.reports for i in r.newly_red} - owners
     closing = {i for r in measured.reports if r.scope == "failing" for i in r.newly_red}
     if blamed or closing:
@@ -170,11 +170,11 @@ async def clear_owner_failures(
     return RunsResult(reports=reports, suite_ran=True, passed=measured.passed, total=measured.total)
 
 
-async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str, cause: RootCause) -> PhaseResult:
+async def roll_back(ctx: OpContext, change: AppliedChange, rule: str, text: str, cause: RootCause) -> PhaseResult:
     """Undo the apply through the journal, then GENERATE again."""
-    await crew.record.note(ChangeRollingBack(journal=change.receipt.journal, rule=rule), phase=Phase.VERIFY)
-    rollback = await run_to_completion(asyncio.to_thread(crew.shop.changes.rollback, change.receipt))
-    crew.holdings.receipt = None
+    await ctx.record.note(ChangeRollingBack(journal=change.receipt.journal, rule=rule), phase=Phase.VERIFY)
+    rollback = await run_to_completion(asyncio.to_thread(ctx.services.changes.rollback, change.receipt))
+    ctx.resources.receipt = None
     if rollback.commit is not None:
         return failed(RootCause.INTERNAL, FailureClass.INTERNAL, f"{text}; but {rollback.commit} stands already")
     if rollback.kept:
@@ -183,10 +183,10 @@ async def roll_back(crew: OpContext, change: AppliedChange, rule: str, text: str
     return retry(Phase.VERIFY, rule, text, cause, FailureClass.TEST, candidate=change.diff)
 
 
-async def record_dry_run(crew: OpContext, candidate: Candidate) -> PhaseResult:
+async def record_dry_run(ctx: OpContext, candidate: Candidate) -> PhaseResult:
     """Record the diff only, and end as NOOP."""
-    blob = await crew.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
-    await crew.record.note(DryRunKept(candidate=blob))
+    blob = await ctx.record.ledger.put_blob(candidate_without_secrets(candidate).model_dump_json().encode())
+    await ctx.record.note(DryRunKept(candidate=blob))
     return PhaseResult(
         kind=ResultKind.NO_CHANGE, reason="dry run: the diff is in the ledger (`ouro diff`), nothing was changed"
     )
@@ -201,29 +201,29 @@ def pending_review(op: Operation, change: AppliedChange, committed: Committed) -
 
 
 async def commit(
-    op: Operation, dossier: Dossier, crew: OpContext, change: AppliedChange, measured: RunsResult, reason: str
+    op: Operation, dossier: Dossier, ctx: OpContext, change: AppliedChange, measured: RunsResult, reason: str
 ) -> PhaseResult:
     """Hooks, the intent entry, then the commit; not interruptible from the intent on."""
-    shop, receipt = crew.shop, change.receipt
+    services, receipt = ctx.services, change.receipt
     text = compose(
         op,
         dossier,
         measured.reports,
         closure=f"Closure: {reason}.",
-        sandbox=shop.sandbox_name,
-        identity=shop.changes.identity_line,
+        sandbox=services.sandbox_name,
+        identity=services.changes.identity_line,
         passed=measured.passed,
         total=measured.total,
-        co_author=shop.settings.pipeline.co_author,
+        co_author=services.settings.pipeline.co_author,
     )
     try:
-        prepared = await shop.changes.prepare(receipt, change.candidate, text)
+        prepared = await services.changes.prepare(receipt, change.candidate, text)
     except HookRefused as error:
         return failed(RootCause.HOOK_REFUSED, FailureClass.POLICY, f"{error}\n{error.output[:2_000]}")
     done: list[tuple[Committed, int]] = []
 
     async def effect() -> tuple[Committed, int]:
-        intent = await crew.record.note(
+        intent = await ctx.record.note(
             CommitIntended(
                 tree=prepared.tree,
                 parent=prepared.parent,
@@ -233,10 +233,10 @@ async def commit(
             )
         )
         committed = await asyncio.to_thread(
-            shop.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
+            services.changes.commit, receipt, prepared, text, ledger_seq=intent.seq, ledger_hash=intent.hash
         )
-        crew.holdings.receipt = None
-        await crew.record.note(
+        ctx.resources.receipt = None
+        await ctx.record.note(
             CommitMade(**committed.model_dump(), intent=intent.seq), project=pending_review(op, change, committed)
         )
         return committed, intent.seq

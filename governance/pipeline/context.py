@@ -184,25 +184,25 @@ class OpClock:
 class OpContext:
     """The shared resources, and those of one op."""
 
-    shop: Services
+    services: Services
     record: Recorder
-    asker: ModelClient
+    client: ModelClient
     clock: OpClock
-    holdings: OpResources
+    resources: OpResources
 
     async def originals(self, op: Operation, candidate: Candidate) -> dict[str, bytes | None]:
         """Contents, at the op's tree, of the files that a candidate changes; None for files that do not exist."""
         paths = [edit.renamed_from or edit.path for edit in candidate.edits]
-        return {path: await self.shop.repository.read(op.tree, path) for path in paths}
+        return {path: await self.services.repository.read(op.tree, path) for path in paths}
 
     @asynccontextmanager
     async def workspace(self, op: Operation, *, tree: str | None = None, suffix: str = "") -> AsyncIterator[Workspace]:
         """A fresh workspace at ``tree`` (default: the op's), released on exit. ``suffix`` extends its owner's name."""
-        workspace = await self.shop.workspaces.acquire(f"{op.id}{suffix}", tree or op.tree)
-        self.holdings.workspaces.append(workspace)
+        workspace = await self.services.workspaces.acquire(f"{op.id}{suffix}", tree or op.tree)
+        self.resources.workspaces.append(workspace)
         try:
             yield workspace
         finally:
-            if workspace in self.holdings.workspaces:
-                self.holdings.workspaces.remove(workspace)
-                await self.shop.workspaces.release(workspace)
+            if workspace in self.resources.workspaces:
+                self.resources.workspaces.remove(workspace)
+                await self.services.workspaces.release(workspace)

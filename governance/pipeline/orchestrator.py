@@ -46,7 +46,7 @@ class Progress:
     phase: Phase
     dossier: Dossier
     task: asyncio.Task[object] | None
-    holdings: OpResources = field(default_factory=OpResources)
+    resources: OpResources = field(default_factory=OpResources)
     stopped_by: tuple[RootCause, str] | None = None
     ending: bool = False  # its end or its approval request is being written: no longer cancellable
 
@@ -57,14 +57,14 @@ class Orchestrator:
     def __init__(
         self,
         *,
-        shop: Services,
+        services: Services,
         ledger: Ledger,
         budget: Budget,
         inbox: Inbox,
         phases: Sequence[PhaseSpec],
         on_phase: Callable[[str], Awaitable[None]],
     ) -> None:
-        self.shop = shop
+        self.services = services
         self._ledger = ledger
         self._budget = budget
         self._inbox = inbox
@@ -116,8 +116,8 @@ class Orchestrator:
         self, progress: Progress, record: Recorder, approval: Approval | None, left_s: float | None
     ) -> Ending:
         """Run the phases under the op's time limit; turn time-outs, cancellations and exceptions into an ending."""
-        clocks = self.shop.settings.clocks
-        local = self.shop.provider.capabilities.local
+        clocks = self.services.settings.clocks
+        local = self.services.provider.capabilities.local
         limit = op_seconds(
             Route.COMPLEX if progress.dossier.routing is None else progress.dossier.routing.route,
             local=local,
@@ -210,14 +210,14 @@ class Orchestrator:
             if result.replaced is not None:
                 progress.op = result.replaced
             progress.dossier = progress.dossier.merge(progress.phase, result.output).with_marked(
-                progress.holdings.marked
+                progress.resources.marked
             )
             if result.kind is ResultKind.WAITING:
                 return result
             if result.feedback is not None:
                 progress.dossier = progress.dossier.with_feedback(result.feedback)
                 spec = self._machine.phases[progress.phase]
-                if not may_return(spec, progress.dossier, self.shop.settings):
+                if not may_return(spec, progress.dossier, self.services.settings):
                     return failed(result.cause, result.failure, f"{result.reason}; no retry is left")
             if not await self._enter_next(progress, record, result):
                 return result
@@ -225,7 +225,7 @@ class Orchestrator:
     async def _record_start(self, op: Operation, record: Recorder) -> None:
         """Record the complete op before any work is done for it."""
         blob = await self._ledger.put_blob(op.model_dump_json().encode())
-        claim = condition(op, self.shop.clock.now())
+        claim = condition(op, self.services.clock.now())
         await record.note(
             OpStarted(
                 operation=blob,
@@ -244,30 +244,30 @@ class Orchestrator:
 
     async def _run_phase(self, progress: Progress, record: Recorder, clock: OpClock) -> PhaseResult:
         """Run the op's current phase and count its working time."""
-        began = self.shop.clock.monotonic()
+        began = self.services.clock.monotonic()
         routing = progress.dossier.routing
-        crew = OpContext(
-            shop=self.shop,
+        ctx = OpContext(
+            services=self.services,
             record=record,
             clock=clock,
-            holdings=progress.holdings,
-            asker=ModelClient(
-                provider=self.shop.provider,
+            resources=progress.resources,
+            client=ModelClient(
+                provider=self.services.provider,
                 budget=self._budget,
                 record=record,
-                clock=self.shop.clock,
+                clock=self.services.clock,
                 op_id=progress.op.id,
                 route=routing.route.value if routing else Route.STANDARD.value,
                 turn_s=routing.turn_ms / 1000 if routing else clock.limit_s,
-                ground=ground_of(self.shop, progress.op, progress.dossier),
-                canary=progress.holdings.canary,
-                posture=self.shop.posture(),
+                ground=ground_of(self.services, progress.op, progress.dossier),
+                canary=progress.resources.canary,
+                posture=self.services.posture(),
             ),
         )
         try:
-            return await self._machine.phases[progress.phase].run(progress.op, progress.dossier, crew)
+            return await self._machine.phases[progress.phase].run(progress.op, progress.dossier, ctx)
         finally:
-            record.add(Spend(working_ms=round((self.shop.clock.monotonic() - began) * 1000)))
+            record.add(Spend(working_ms=round((self.services.clock.monotonic() - began) * 1000)))
 
     async def _enter_next(self, progress: Progress, record: Recorder, result: PhaseResult) -> bool:
         """Enter the next phase; False when the op ends instead."""
@@ -279,7 +279,7 @@ class Orchestrator:
 
     async def _enter(self, progress: Progress, record: Recorder, phase: Phase, reason: str, *, rule: str = "") -> None:
         entered = PhaseEntered(
-            origin=progress.phase, to=phase, reason=reason, rule=rule, at=stamp(self.shop.clock.now())
+            origin=progress.phase, to=phase, reason=reason, rule=rule, at=stamp(self.services.clock.now())
         )
         await record.note(entered, phase=phase)
         progress.phase = phase
@@ -288,20 +288,20 @@ class Orchestrator:
     async def _unwind(self, progress: Progress, record: Recorder | None) -> Rollback:
         """Roll back open writes and release workspaces. If the ref already has the commit, the change is finished."""
         rollback = Rollback()
-        receipt = progress.holdings.receipt
+        receipt = progress.resources.receipt
         if receipt is not None:
             if record is not None:
                 await record.note(ChangeRollingBack(journal=receipt.journal), phase=progress.phase)
             try:
-                rollback = await asyncio.to_thread(self.shop.changes.rollback, receipt)
+                rollback = await asyncio.to_thread(self.services.changes.rollback, receipt)
             except (OuroError, OSError) as error:
                 # The journal stays open, so boot recovery rolls back. The op's end is still recorded.
                 rollback = Rollback(stuck=str(machine_fault(error) if isinstance(error, OSError) else error))
-            progress.holdings.receipt = None
-        for workspace in progress.holdings.workspaces:
+            progress.resources.receipt = None
+        for workspace in progress.resources.workspaces:
             with suppress(OuroError, OSError):  # leftovers are removed at the next boot
-                await self.shop.workspaces.release(workspace)
-        progress.holdings.workspaces.clear()
+                await self.services.workspaces.release(workspace)
+        progress.resources.workspaces.clear()
         return rollback
 
     async def _end(
@@ -331,7 +331,7 @@ class Orchestrator:
                 failure_class=result.failure,
                 failed_phase=origin,
                 reason=reason,
-                ms=max(0, round(1000 * (self.shop.clock.now() - unstamp(op.created_at)).total_seconds())),
+                ms=max(0, round(1000 * (self.services.clock.now() - unstamp(op.created_at)).total_seconds())),
                 commit=committed.commit if committed else rollback.commit,
                 ref=committed.ref if committed else None,
                 goal=op.goal,
@@ -344,5 +344,5 @@ class Orchestrator:
         ending = Ending(
             op=op, dossier=progress.dossier, state=state, cause=result.cause, failure=result.failure, reason=reason
         )
-        await record_outcome(ending, record, self.shop.memory.lessons, terminal=entry.seq)
+        await record_outcome(ending, record, self.services.memory.lessons, terminal=entry.seq)
         return ending

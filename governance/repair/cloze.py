@@ -64,31 +64,31 @@ def counted(number: int, what: str) -> str:
 class ClozeSearch:
     """One search for a repair of the failure ``scene``. ``rejected``: hashes of changes that later phases have refused.
 
-    Requests and test runs of an earlier search for the same failure (``crew.holdings.search``) are not repeated.
+    Requests and test runs of an earlier search for the same failure (``ctx.resources.search``) are not repeated.
     """
 
-    def __init__(self, *, op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> None:
+    def __init__(self, *, op: Operation, ctx: OpContext, scene: FailureContext, rejected: Collection[str]) -> None:
         self._op = op
-        self._crew = crew
+        self._crew = ctx
         self._scene = scene
         self._rejected = rejected
         self._withheld = False  # whether a rejected change was found in this search
-        self._settings = crew.shop.settings.repair
-        self._progress = crew.holdings.search
-        self._key = key_of(op.tree, scene, crew.asker.provider.model, self._settings)
+        self._settings = ctx.services.settings.repair
+        self._progress = ctx.resources.search
+        self._key = key_of(op.tree, scene, ctx.client.provider.model, self._settings)
         self._progress.begin((op.tree, scene.places), self._new_node(scene))
-        self._partial_repairs = PartialRepairs(crew, self._progress.nodes, self._new_node)
-        self._deadline = crew.shop.clock.monotonic() + self._settings.search_s
-        self._spend_before = crew.record.spend
+        self._partial_repairs = PartialRepairs(ctx, self._progress.nodes, self._new_node)
+        self._deadline = ctx.services.clock.monotonic() + self._settings.search_s
+        self._spend_before = ctx.record.spend
 
     def _is_late(self) -> bool:
         """Whether the search's time is up, or less than the reserve of the op's time remains."""
         op_is_late = self._crew.clock.remaining_s() < self._settings.reserve_s
-        return op_is_late or self._crew.shop.clock.monotonic() > self._deadline
+        return op_is_late or self._crew.services.clock.monotonic() > self._deadline
 
     async def run(self, bench: VariantRunner) -> Proposal:
         """Take steps until a variant passes (and some more, for a better one) or the time is up."""
-        progress, extra_steps, clock = self._progress, 0, self._crew.shop.clock
+        progress, extra_steps, clock = self._progress, 0, self._crew.services.clock
         began, until = clock.monotonic(), math.inf
         await self._resume(progress.nodes[0])
         found = [s for s in progress.survivors if not self._is_rejected(s.scene, s.variant)]
@@ -180,7 +180,7 @@ class ClozeSearch:
         if not ranked or self._is_late():
             return ranked
         with contextlib.suppress(ProviderError, BudgetExhausted):  # unranked repairs are kept
-            await load_model(self._crew.asker.provider)
+            await load_model(self._crew.client.provider)
             return [*await weighed(ranked[:SHOWN], self._crew), *ranked[SHOWN:]]
         return ranked
 
@@ -228,8 +228,8 @@ class ClozeSearch:
         if not fresh:
             return []
         goal = {r.id for r in node.scene.failing}
-        async with self._crew.shop.heavy:
-            began = self._crew.shop.clock.monotonic()
+        async with self._crew.services.heavy:
+            began = self._crew.services.clock.monotonic()
             turned = await bench.turned(node.scene, fresh, self._is_late)
             fresh = fresh[: len(turned)]
             self._progress.tested += len(fresh)
@@ -246,7 +246,7 @@ class ClozeSearch:
                     green=len(green),
                     clean=sum(s.newly_red == 0 for s in survivors),
                     partial=sum(0 < len(fixed) < len(goal) for fixed in turned),
-                    ms=round(1000 * (self._crew.shop.clock.monotonic() - began)),
+                    ms=round(1000 * (self._crew.services.clock.monotonic() - began)),
                 )
             )
             if self._settings.branches and not any(s.newly_red == 0 for s in survivors):
@@ -271,7 +271,7 @@ class ClozeSearch:
             shortcut=circumvention,
             takes_away=removes_code,
             size=size,
-            trust_bp=trust_bp(self._crew.shop.trust.of(key)),
+            trust_bp=trust_bp(self._crew.services.trust.of(key)),
         )
 
     async def _partial_repair(self, scene: FailureContext, variant: Variant, fixed: frozenset[str]) -> Partial:
@@ -288,7 +288,7 @@ class ClozeSearch:
         return known
 
     def _candidate(self, scene: FailureContext, variant: Variant) -> Candidate:
-        provider = self._crew.asker.provider
+        provider = self._crew.client.provider
         why = "; ".join(part.what for part in (*self._parts(scene), variant))
         spent = self._crew.record.spend
         return Candidate(
@@ -372,15 +372,15 @@ def is_likely(survivor: PassingVariant) -> bool:
     return survivor.gain_milli is None or survivor.gain_milli > 0
 
 
-async def cloze(op: Operation, crew: OpContext, scene: FailureContext, rejected: Collection[str]) -> Proposal:
+async def cloze(op: Operation, ctx: OpContext, scene: FailureContext, rejected: Collection[str]) -> Proposal:
     """Search for a repair of ``scene``; its workspaces are released in any case."""
-    runner = crew.shop.runner
+    runner = ctx.services.runner
     if runner is None:
         raise RuntimeError("a search needs a test runner")
     async with contextlib.AsyncExitStack() as stack:
         places = []
-        for index in range(at_once(crew.shop.settings.repair)):
-            workspace = await stack.enter_async_context(crew.workspace(op, suffix=f"-t{index}"))
+        for index in range(at_once(ctx.services.settings.repair)):
+            workspace = await stack.enter_async_context(ctx.workspace(op, suffix=f"-t{index}"))
             places.append((workspace, await stack.enter_async_context(runner.warm(workspace))))
-        bench = VariantRunner(crew=crew, places=places)
-        return await ClozeSearch(op=op, crew=crew, scene=scene, rejected=rejected).run(bench)
+        bench = VariantRunner(ctx=ctx, places=places)
+        return await ClozeSearch(op=op, ctx=ctx, scene=scene, rejected=rejected).run(bench)

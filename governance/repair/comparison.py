@@ -153,24 +153,24 @@ class ProbeComparison:
 
 
 async def disagreement(
-    chosen: PassingVariant, rivals: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+    chosen: PassingVariant, rivals: Sequence[PassingVariant], bench: VariantRunner, ctx: OpContext
 ) -> str:
     """An input on which another repair behaves differently, in a sentence; empty where none was found.
 
     The caller does not hold the heavy slot. Failures of the comparison are recorded and do not affect the repair.
     """
-    others = await asyncio.to_thread(_equals, chosen, rivals, crew.shop.settings.repair.compared)
+    others = await asyncio.to_thread(_equals, chosen, rivals, ctx.services.settings.repair.compared)
     if not others:
         return ""
-    began = crew.shop.clock.monotonic()
-    found = await _in_time(chosen, others, bench, crew)
-    await crew.record.note(
+    began = ctx.services.clock.monotonic()
+    found = await _in_time(chosen, others, bench, ctx)
+    await ctx.record.note(
         RepairsCompared(
             repairs=1 + len(others),
             inputs=found.inputs,
             differing=len(found.pairs),
             problem=found.problem,
-            ms=round(1000 * (crew.shop.clock.monotonic() - began)),
+            ms=round(1000 * (ctx.services.clock.monotonic() - began)),
             examples=[[a.asked, a.said, b.said] for _, a, b in found.pairs[:SHOWN]],
         )
     )
@@ -181,14 +181,14 @@ async def disagreement(
 
 
 async def _in_time(
-    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, ctx: OpContext
 ) -> ProbeComparison:
-    if crew.shop.sandbox_name == NO_WALLS:
+    if ctx.services.sandbox_name == NO_WALLS:
         return ProbeComparison(problem="without walls nothing is called with inputs that nobody meant")
-    left = crew.clock.remaining_s() - crew.shop.settings.repair.reserve_s
+    left = ctx.clock.remaining_s() - ctx.services.settings.repair.reserve_s
     try:
         async with asyncio.timeout(min(MOST_S, left)):
-            return await _compared(chosen, others, bench, crew)
+            return await _compared(chosen, others, bench, ctx)
     except TimeoutError:
         return ProbeComparison(problem="there was no time")
     except ExceptionGroup as group:  # of runs side by side
@@ -199,12 +199,12 @@ async def _in_time(
 
 
 async def _compared(
-    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, crew: OpContext
+    chosen: PassingVariant, others: Sequence[PassingVariant], bench: VariantRunner, ctx: OpContext
 ) -> ProbeComparison:
     asked, tests = await asyncio.to_thread(_questions, [chosen, *others])
     if not tests:
         return ProbeComparison(problem="no test calls what they change")
-    async with crew.shop.heavy:
+    async with ctx.services.heavy:
         # Twice for the chosen one: results that differ between two runs of one program are left out.
         once, again, *said = await bench.answers([asked[0], *asked], tests)
         own = stable_answers(once, again)

@@ -24,9 +24,9 @@ MakeNode = Callable[[FailureContext, Node, Partial], Node]
 class PartialRepairs:
     """``nodes`` are those of the search; ``make`` creates a node with its plan."""
 
-    def __init__(self, crew: OpContext, nodes: list[Node], make: MakeNode) -> None:
-        self._crew, self._nodes, self._make = crew, nodes, make
-        self._settings = crew.shop.settings.repair
+    def __init__(self, ctx: OpContext, nodes: list[Node], make: MakeNode) -> None:
+        self._crew, self._nodes, self._make = ctx, nodes, make
+        self._settings = ctx.services.settings.repair
 
     async def keep(self, node: Node, partials: Sequence[Partial], bench: VariantRunner) -> None:
         """Make bases of the best partial repairs found on ``node``. The caller holds the heavy slot."""

@@ -21,29 +21,29 @@ def tests_without_result(op: Operation, run: TestRun) -> tuple[str, ...]:
     return tuple(test for test in op.test_ids if not any(includes_test(test, result.id) for result in run.results))
 
 
-async def reproduce(op: Operation, crew: OpContext, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
+async def reproduce(op: Operation, ctx: OpContext, *, coverage: bool) -> tuple[TestRun, tuple[TestResult, ...]]:
     """The suite's run at the op's tree, and those of the op's tests that fail in it.
 
     If the tests failed at another commit they are run alone first; if they pass now, nothing else is run. When the
     whole suite does not fit in its budget, only the op's tests are run; when these give no result with coverage (it
     makes them too slow, or fail), they are run without it, and localisation has tracebacks alone.
     """
-    shop = crew.shop
-    if shop.runner is None:
+    services = ctx.services
+    if services.runner is None:
         raise RuntimeError("reproduce needs a test runner")
-    limit = shop.settings.pipeline.suite_budget_s
-    run = await _passing_run(op, crew, shop.runner) if _failed_at_other_commit(op) else None
-    run = run or await shop.baselines.get(shop.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
+    limit = services.settings.pipeline.suite_budget_s
+    run = await _passing_run(op, ctx, services.runner) if _failed_at_other_commit(op) else None
+    run = run or await services.baselines.get(services.runner, op.tree, owner=op.id, coverage=coverage, limit_s=limit)
     if run.status not in VERDICTS or tests_without_result(op, run):
         for traced in (True, False) if coverage else (False,):
-            async with crew.workspace(op) as workspace:
-                run = await shop.runner.run(workspace, op.test_ids, coverage=traced, limit_s=limit)
+            async with ctx.workspace(op) as workspace:
+                run = await services.runner.run(workspace, op.test_ids, coverage=traced, limit_s=limit)
             if run.status in VERDICTS:
                 break
     failing = tuple(r for r in run.red if any(includes_test(test, r.id) for test in op.test_ids))
     first = failing[0] if failing else None
     gone = run.status in VERDICTS and not failing and not tests_without_result(op, run)  # other red tests do not matter
-    await crew.record.note(
+    await ctx.record.note(
         FailureReproduced(
             status=(RunStatus.GREEN if gone else run.status),
             reason="" if gone else run.reason,
@@ -62,16 +62,16 @@ def _failed_at_other_commit(op: Operation) -> bool:
     return any(op.tree not in (signal.base, signal.snapshot) for signal in op.signals)
 
 
-async def _passing_run(op: Operation, crew: OpContext, runner: TestRunner) -> TestRun | None:
+async def _passing_run(op: Operation, ctx: OpContext, runner: TestRunner) -> TestRun | None:
     """The run of the op's tests alone if all of them pass, else None."""
-    async with crew.workspace(op) as workspace:
+    async with ctx.workspace(op) as workspace:
         run = await runner.run(workspace, op.test_ids)
     return run if run.status is RunStatus.GREEN and not tests_without_result(op, run) else None
 
 
 async def localise_failure(
     op: Operation,
-    crew: OpContext,
+    ctx: OpContext,
     workspace: Workspace,
     base: TestRun,
     failing: tuple[TestResult, ...],
@@ -80,14 +80,14 @@ async def localise_failure(
     executed = {p for by_file in base.coverage.values() for p in by_file}
     executed |= {f.path for r in failing for f in r.frames}
     known = bool(base.coverage) or any(not is_test_path(path) for path in executed)
-    recent = await recent_changes(op, crew, frozenset(executed) if known else None)
-    ranked = crew.shop.settings.repair.localised
+    recent = await recent_changes(op, ctx, frozenset(executed) if known else None)
+    ranked = ctx.services.settings.repair.localised
     ran = tuple(r.id for r in base.results)
     narrow = all(any(includes_test(test, one) for test in op.test_ids) for one in ran)
     scene = await asyncio.to_thread(
         read_context, workspace, base, failing, recent, ranked=ranked, scope=ran if narrow else None
     )
-    await crew.record.note(
+    await ctx.record.note(
         FaultLocalised(
             lines=sum(len(v) for t in base.coverage.values() for v in t.values()),
             places=[[p.path, p.line, p.score_bp, p.why] for p in scene.places[:8]],
@@ -96,14 +96,14 @@ async def localise_failure(
     return scene
 
 
-async def recent_changes(op: Operation, crew: OpContext, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
+async def recent_changes(op: Operation, ctx: OpContext, paths: frozenset[str] | None) -> dict[str, frozenset[int]]:
     """Lines that the commit which turned the tests red has changed, by file; ``paths`` None: in any Python file."""
-    parent = await crew.shop.repository.parent(op.base)
+    parent = await ctx.services.repository.parent(op.base)
     if parent is None or paths == frozenset():
         return {}
     wanted = ["*.py"] if paths is None else sorted(paths)
     pathspecs = {"GIT_LITERAL_PATHSPECS": "0"} if paths is None else {}  # "*.py" is a pattern; other paths are literal
-    result = await crew.shop.git.call(
+    result = await ctx.services.git.call(
         "diff",
         "--no-ext-diff",
         "--no-textconv",

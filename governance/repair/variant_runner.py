@@ -59,9 +59,9 @@ def at_once(settings: RepairSettings) -> int:
 class VariantRunner:
     """Runs tests on variants of a failure. The caller holds the heavy slot throughout."""
 
-    def __init__(self, *, crew: OpContext, places: Sequence[Place]) -> None:
-        self._repair = crew.shop.settings.repair
-        self._suite_s = crew.shop.settings.pipeline.suite_budget_s
+    def __init__(self, *, ctx: OpContext, places: Sequence[Place]) -> None:
+        self._repair = ctx.services.settings.repair
+        self._suite_s = ctx.services.settings.pipeline.suite_budget_s
         self._places = list(places)
 
     async def turned(

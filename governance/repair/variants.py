@@ -34,19 +34,19 @@ CAUTIOUS = 0.5
 """Factor of the temperature after a collapse."""
 
 
-async def variants_of(node: Node, step: Step, crew: OpContext, seed: int) -> tuple[list[Variant], int]:
+async def variants_of(node: Node, step: Step, ctx: OpContext, seed: int) -> tuple[list[Variant], int]:
     """Variants that the node has not seen yet, likely ones first; and the number of the model's answers."""
     if isinstance(step, Given):
         return await asyncio.to_thread(_distinct_given, node, step), 0
     infills: list[tuple[str, Span, Infill]] = []
-    await load_model(crew.asker.provider)  # before the slot is taken: loading is no work of this op
-    async with crew.shop.heavy:
-        began = crew.shop.clock.monotonic()
+    await load_model(ctx.client.provider)  # before the slot is taken: loading is no work of this op
+    async with ctx.services.heavy:
+        began = ctx.services.clock.monotonic()
         for places in await asyncio.to_thread(by_function, step, node.scene.sources):
-            infills += await _ask(node.scene, step, places, crew, seed)
-        took = crew.shop.clock.monotonic() - began
+            infills += await _ask(node.scene, step, places, ctx, seed)
+        took = ctx.services.clock.monotonic() - began
     variants = await asyncio.to_thread(_distinct, node, infills)
-    await crew.record.note(
+    await ctx.record.note(
         HolesInfilled(
             wave=step.name,
             base=node.number,
@@ -67,15 +67,15 @@ async def load_model(provider: Provider) -> None:
 
 
 async def _ask(
-    scene: FailureContext, wave: Wave, places: Sequence[tuple[str, Span]], crew: OpContext, seed: int
+    scene: FailureContext, wave: Wave, places: Sequence[tuple[str, Span]], ctx: OpContext, seed: int
 ) -> list[tuple[str, Span, Infill]]:
     """Fill the holes of one function in one request, so that their common prefix is computed once."""
-    settings, left = crew.shop.settings.repair, crew.holdings.regrounding
+    settings, left = ctx.services.settings.repair, ctx.resources.regrounding
 
     def request() -> InfillRequest:
         head = header(scene.shown(settings.examples), left.evidence_lines)
         path, span = places[0]
-        room = room_for(head, scene.sources[path], span.line, crew)
+        room = room_for(head, scene.sources[path], span.line, ctx)
         spans = [
             hole(
                 path,
@@ -101,16 +101,16 @@ async def _ask(
     if wave.others > 1:
         texts = tuple(replaced_line(scene.sources[path].text, span) for path, span in places)
         other = DivergeRequest(spans=asked.spans, texts=texts, answers=wave.others, caution_milli=left.caution_milli)
-        infills = await crew.asker.diverge(Phase.GENERATE, f"diverge: {wave.name}", other)
+        infills = await ctx.client.diverge(Phase.GENERATE, f"diverge: {wave.name}", other)
     if infills is None:
-        infills = await crew.asker.infill(Phase.GENERATE, f"infill: {wave.name}", asked)
+        infills = await ctx.client.infill(Phase.GENERATE, f"infill: {wave.name}", asked)
     return [(*places[infill.span], infill) for infill in infills]
 
 
-def room_for(head: str, source: ParsedFile, line: int, crew: OpContext) -> int:
+def room_for(head: str, source: ParsedFile, line: int, ctx: OpContext) -> int:
     """Characters of context around a hole at ``line``, by the model's tokens per character there. For a thread."""
     first, last, _ = surroundings(source, line)
-    provider, tokens = crew.asker.provider, crew.shop.settings.repair.context_tokens
+    provider, tokens = ctx.client.provider, ctx.services.settings.repair.context_tokens
     count = provider.count_tokens if isinstance(provider, Infiller) else estimate_length
     return room_of(tokens, head + source.text[first:last], count)
 
@@ -184,26 +184,26 @@ def indentation(text: str) -> str:
     return text[: len(text) - len(text.lstrip(" \t"))]
 
 
-async def weighed(survivors: Sequence[PassingVariant], crew: OpContext) -> list[PassingVariant]:
+async def weighed(survivors: Sequence[PassingVariant], ctx: OpContext) -> list[PassingVariant]:
     """The variants in their order, with their likelihood where the model supports that."""
-    request = await asyncio.to_thread(_request, survivors, crew)
-    async with crew.shop.heavy:
-        said = await crew.asker.weigh(Phase.GENERATE, "weigh: repairs", request)
+    request = await asyncio.to_thread(_request, survivors, ctx)
+    async with ctx.services.heavy:
+        said = await ctx.client.weigh(Phase.GENERATE, "weigh: repairs", request)
     if said is None:
         return list(survivors)
     rows = zip(survivors, said[::2], said[1::2], strict=True)
     return [replace(survivor, gain_milli=after - before) for survivor, before, after in rows]
 
 
-def _request(survivors: Sequence[PassingVariant], crew: OpContext) -> WeighRequest:
-    settings = crew.shop.settings.repair
+def _request(survivors: Sequence[PassingVariant], ctx: OpContext) -> WeighRequest:
+    settings = ctx.services.settings.repair
     spans: list[InfillSpan] = []
     texts: list[str] = []
     for survivor in survivors:
         scene, path = survivor.scene, survivor.variant.path
         head = header(scene.shown(settings.examples))
         span, before, after = changed_lines(scene.sources[path], survivor.variant.source)
-        room = room_for(head, scene.sources[path], span.line, crew)
+        room = room_for(head, scene.sources[path], span.line, ctx)
         asked = hole(path, scene.sources[path], span, head, max_tokens=1, max_chars=room)
         spans += [asked, asked]
         texts += [before, after]

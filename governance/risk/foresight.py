@@ -19,9 +19,9 @@ class Foresight:
     record: dict[str, Any] = field(default_factory=dict)
 
 
-async def foresee(crew: OpContext, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
+async def foresee(ctx: OpContext, paths: Collection[str], dependents: int, tier: Tier) -> Foresight:
     """The predicted risk of changing ``paths`` by reputation. ``tier``: by the risk ladder; floors can raise it."""
-    reputations = await crew.shop.memory.reputations(paths)
+    reputations = await ctx.services.memory.reputations(paths)
     if not any(reputation.outcomes for reputation in reputations):
         return Foresight()
     prophecy = foretell(reputations, dependents)

@@ -34,21 +34,21 @@ from tools.workspace import Workspace
 class CommittedTree:
     """Tree port for a commit: files only, nothing can be run."""
 
-    def __init__(self, crew: OpContext, commit: str) -> None:
-        self._crew = crew
+    def __init__(self, ctx: OpContext, commit: str) -> None:
+        self._crew = ctx
         self._commit = commit
 
     async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
         raise RuntimeError("tests are not run at a commit, but in a workspace")
 
     async def read(self, path: str) -> bytes | None:
-        return await self._crew.shop.repository.read(self._commit, path)
+        return await self._crew.services.repository.read(self._commit, path)
 
     async def sizes(self) -> Mapping[str, int]:
-        return await self._crew.shop.repository.sizes(self._commit)
+        return await self._crew.services.repository.sizes(self._commit)
 
     async def read_many(self, paths: Collection[str]) -> Mapping[str, bytes]:
-        return await self._crew.shop.repository.read_many(self._commit, paths)
+        return await self._crew.services.repository.read_many(self._commit, paths)
 
     async def produce(self, argv: Sequence[str], *, path: str, limit_s: float, largest: int) -> Produced:
         raise RuntimeError("nothing is run at a commit, but in a workspace")
@@ -57,22 +57,22 @@ class CommittedTree:
 class CopiedTree:
     """Tree port for a workspace in its current state."""
 
-    def __init__(self, crew: OpContext, workspace: Workspace) -> None:
-        self._crew = crew
+    def __init__(self, ctx: OpContext, workspace: Workspace) -> None:
+        self._crew = ctx
         self._workspace = workspace
 
     async def run(self, ids: Sequence[str] | None, *, instead: Mapping[str, bytes] | None = None) -> TestRun:
-        shop = self._crew.shop
-        if shop.runner is None:
+        services = self._crew.services
+        if services.runner is None:
             raise RuntimeError("tests cannot be run here")
-        limit_s = shop.settings.pipeline.suite_budget_s if ids is None else shop.settings.repair.test_limit_s
+        limit_s = services.settings.pipeline.suite_budget_s if ids is None else services.settings.repair.test_limit_s
         forth, back = list[Edit](), list[Edit]()
         for path, data in (instead or {}).items():
             now = await self.read(path) or b""
             forth.append(_rewritten(path, now, data))
             back.append(_rewritten(path, data, now))
         await self._workspace.apply(forth)
-        run = await shop.runner.run(self._workspace, ids, limit_s=limit_s)
+        run = await services.runner.run(self._workspace, ids, limit_s=limit_s)
         try:
             await self._workspace.apply(back)
         except StaleBase as error:
@@ -92,9 +92,9 @@ class CopiedTree:
         return {path: data for path in paths if (data := self._workspace.read(path)) is not None}
 
     async def produce(self, argv: Sequence[str], *, path: str, limit_s: float, largest: int) -> Produced:
-        runner = self._crew.shop.runner
+        runner = self._crew.services.runner
         if runner is None:
-            return None, self._crew.shop.runner_problem
+            return None, self._crew.services.runner_problem
         return await produce_file(runner, self._workspace, argv, path=path, limit_s=limit_s, largest=largest)
 
 
@@ -125,9 +125,7 @@ def code_beyond_docs(op: Operation, edits: Sequence[Edit], originals: dict[str, 
     return tuple(change.path for change in changes if change.path not in pages and not is_noop(change))
 
 
-async def _ask(
-    closures: Sequence[Closure], crew: OpContext, tree: TreePort, approval: Approval | None
-) -> ClosureAnswer:
+async def _ask(closures: Sequence[Closure], ctx: OpContext, tree: TreePort, approval: Approval | None) -> ClosureAnswer:
     reasons, gone = list[str](), False
     open_ = ""
     for closure in closures:
@@ -136,7 +134,7 @@ async def _ask(
                 return ClosureAnswer(closed=False, reason="the owner has not confirmed")
             reasons.append(f"confirmed by {approval.by}")
             continue
-        answer = await crew.shop.closures.is_closed(closure, tree)
+        answer = await ctx.services.closures.is_closed(closure, tree)
         reasons.append(answer.reason)
         if not answer.closed and not answer.gone:
             return ClosureAnswer(closed=False, reason=answer.reason)
@@ -147,38 +145,38 @@ async def _ask(
     return ClosureAnswer(closed=True, reason="; ".join(dict.fromkeys(reasons)))
 
 
-async def check_base(op: Operation, crew: OpContext) -> ClosureAnswer:
+async def check_base(op: Operation, ctx: OpContext) -> ClosureAnswer:
     """Whether the condition is already gone at the op's base, to detect a no-op. Only tree and run checks."""
     closures = [s.closure for s in op.signals]
     if not all(isinstance(closure, TreeCheck | RunCheck) for closure in closures):
         return ClosureAnswer(closed=False, reason="nothing but the owner can say so")
     if any(isinstance(closure, RunCheck) for closure in closures):
-        async with crew.workspace(op) as workspace:
-            return await _ask(closures, crew, CopiedTree(crew, workspace), None)
-    return await _ask(closures, crew, CommittedTree(crew, op.tree), None)
+        async with ctx.workspace(op) as workspace:
+            return await _ask(closures, ctx, CopiedTree(ctx, workspace), None)
+    return await _ask(closures, ctx, CommittedTree(ctx, op.tree), None)
 
 
-async def check_candidate(op: Operation, crew: OpContext, workspace: Workspace) -> ClosureAnswer:
+async def check_candidate(op: Operation, ctx: OpContext, workspace: Workspace) -> ClosureAnswer:
     """Result of the tree checks on a workspace with the candidate; not of those that the daemon's marks satisfy."""
     closures = [s.closure for s in op.signals if _asks_the_tree(s.closure) and not s.closure.marked]
-    return await _ask(closures, crew, CopiedTree(crew, workspace), None)
+    return await _ask(closures, ctx, CopiedTree(ctx, workspace), None)
 
 
 async def check_applied(
-    op: Operation, approval: Approval | None, crew: OpContext, workspace: Workspace
+    op: Operation, approval: Approval | None, ctx: OpContext, workspace: Workspace
 ) -> ClosureAnswer:
     """All closure checks on the tree being verified. The owner's confirmation comes from APPROVE."""
-    return await _ask([s.closure for s in op.signals], crew, CopiedTree(crew, workspace), approval)
+    return await _ask([s.closure for s in op.signals], ctx, CopiedTree(ctx, workspace), approval)
 
 
-async def make_marks(op: Operation, crew: OpContext) -> tuple[tuple[Edit, ...], str]:
+async def make_marks(op: Operation, ctx: OpContext) -> tuple[tuple[Edit, ...], str]:
     """The daemon's own edits that mark work as done; or none, and the reason why they cannot be made."""
     made: dict[str, Edit] = {}
     for closure in (s.closure for s in op.signals if s.closure.marked):
-        tree = _Marked(CommittedTree(crew, op.tree), made)
-        edit = await crew.shop.closures.mark(closure, tree, op.id)
+        tree = _Marked(CommittedTree(ctx, op.tree), made)
+        edit = await ctx.services.closures.mark(closure, tree, op.id)
         if edit is None:
-            return (), (await crew.shop.closures.is_closed(closure, tree)).reason
+            return (), (await ctx.services.closures.is_closed(closure, tree)).reason
         earlier = made.get(edit.path)
         made[edit.path] = edit.model_copy(update={"before": earlier.before}) if earlier else edit
     return tuple(made.values()), ""

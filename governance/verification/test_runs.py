@@ -135,7 +135,7 @@ async def measure_runs(
     ``apply_change`` applies the change to a workspace that was reset. ``same_tests``: tests collected at the base must
     be collected again (not with the owner's uncommitted edits on disk). ``reach``: changed code that tests must reach.
     """
-    runner = context.shop.runner
+    runner = context.services.runner
     if runner is None:
         raise RuntimeError("tests cannot be run here")
     apply_with_base_tests = partial(_with_tests_of_base, op, context, workspace, apply_change, changed)
@@ -164,7 +164,7 @@ async def _with_tests_of_base(
     paths = {test.partition("::")[0] for test in op.test_ids if object_of(test) is None}
     edits = []
     for path in sorted(paths.intersection(changed)):
-        base, now = await context.shop.repository.read(op.tree, path), await asyncio.to_thread(workspace.read, path)
+        base, now = await context.services.repository.read(op.tree, path), await asyncio.to_thread(workspace.read, path)
         if base is not None and now is not None and now != base:
             edits.append(Edit(path=path, kind=EditKind.MODIFY, before=sha256_hex(now), after=base))
     if edits:
@@ -184,8 +184,8 @@ async def _measure(
     reach: Reach | None,
 ) -> RunsResult:
     """``apply_with_base_tests`` additionally restores the failing tests' files to their base version."""
-    shop = context.shop
-    limit = shop.settings.pipeline.suite_budget_s
+    services = context.services
+    limit = services.settings.pipeline.suite_budget_s
     reports: list[RunReport] = []
     seen: RunCoverage | None = None
     wanted_coverage = reach.to_observe(by_function=bool(op.test_ids)) if reach is not None and reach.files else None
@@ -194,7 +194,7 @@ async def _measure(
             tests,
             op.test_ids,
             apply_change=apply_with_base_tests,
-            limit_s=shop.settings.repair.test_limit_s,
+            limit_s=services.settings.repair.test_limit_s,
             may_be_red=(),
             scope="failing",
             looked_for=wanted_coverage,
@@ -208,7 +208,7 @@ async def _measure(
         if skipped:
             text = f"Failing tests do not pass with this change, they are only skipped: {', '.join(skipped[:5])}"
             return RunsResult(reports=tuple(reports), suite_ran=False, passed=0, total=report.total, problem=text)
-    base = await shop.baselines.get(runner, op.tree, owner=op.id, coverage=False, limit_s=limit)
+    base = await services.baselines.get(runner, op.tree, owner=op.id, coverage=False, limit_s=limit)
     red_before = {r.id for r in base.red if not any(includes_test(test, r.id) for test in op.test_ids)}
     if base.status in (RunStatus.GREEN, RunStatus.RED):
         expected = [i for i in base.collected if i.partition("::")[0] not in changed] if same_tests else None
@@ -228,7 +228,7 @@ async def _measure(
             text = f"Tests that passed before are skipped with this change: {', '.join(hidden[:5])}"
             return RunsResult(reports=(*reports, report), suite_ran=True, passed=0, total=report.total, problem=text)
     else:
-        files = await read_python(shop.repository, op.tree)
+        files = await read_python(services.repository, op.tree)
         scope = await asyncio.to_thread(find_affected, files, changed)
         if not scope:
             return finish(reports, suite=False, seen=seen)

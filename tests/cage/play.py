@@ -266,7 +266,7 @@ class Cage:
         return {op: "\n".join(lines) for op, lines in told.items()}
 
     def _judge_servers(self, service: Serving, model: Hostile, calls: Calls, told: Mapping[str, str]) -> None:
-        specs = service.runtime.orchestrator.shop.toolbox.schemas()
+        specs = service.runtime.orchestrator.services.toolbox.schemas()
         text = "\n".join(f"{spec.name}\n{spec.description}\n{json.dumps(spec.parameters)}" for spec in specs)
         met = Met(
             calls=calls, model=model, world=self.world, servers=service.runtime.servers, specs=text, told=told

@@ -90,9 +90,9 @@ async def played(land: Ground, calls: list[ToolCall]) -> tuple[Turns, Ledger]:
     ledger = await Ledger.open(places.ledger, repo_id="0123456789ab", clock=clock)
     turns = [calls[at : at + A_TURN] for at in range(0, len(calls), A_TURN)]
     model = Turns(*turns, SAID)
-    async with crew_in(land.repo, ledger, clock, model, rounds=20, explore_rounds=20) as (crew, context):
+    async with crew_in(land.repo, ledger, clock, model, rounds=20, explore_rounds=20) as (ctx, context):
         conversation = Conversation(
-            crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, judge=judge,
+            ctx=ctx, phase=Phase.GENERATE, purpose="test", opening=OPENING, judge=judge,
             manner=ConversationForm.NATIVE,
             context=replace(context, runner=project.runner()), limits=Limits(),
         )  # fmt: skip

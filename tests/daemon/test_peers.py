@@ -119,16 +119,16 @@ listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen()
 ours, theirs = socket.socketpair()
-asker = os.fork()
-if asker == 0:  # connects, hands the connection to us and ends
+client = os.fork()
+if client == 0:  # connects, hands the connection to us and ends
     channel = socket.socket(socket.AF_UNIX)
     channel.connect(sys.argv[1])
     socket.send_fds(theirs, [b"x"], [channel.fileno()])
     os._exit(0)
 socket.recv_fds(ours, 1, 1)
-os.waitpid(asker, 0)
+os.waitpid(client, 0)
 with open("/proc/sys/kernel/ns_last_pid", "w") as last:
-    last.write(str(asker - 1))
+    last.write(str(client - 1))
 reading, writing = os.pipe()
 innocent = os.fork()
 if innocent == 0:
@@ -138,7 +138,7 @@ if innocent == 0:
 accepted, _ = listener.accept()
 by_number = peers._namespaces_below(f"/proc/{innocent}") == peers.own_namespaces()
 print(json.dumps({
-    "reused": innocent == asker, "by number": by_number, "told": peers.namespaces_of(accepted) is not None,
+    "reused": innocent == client, "by number": by_number, "told": peers.namespaces_of(accepted) is not None,
 }))
 os.close(writing)
 os.waitpid(innocent, 0)

@@ -272,12 +272,12 @@ class World:
     """The folder of all rounds, and a copy of how it stood at the beginning."""
 
     def __init__(self, base: Path, orders: Orders) -> None:
-        self.base, self.copy, self.shop = base, base.with_name("template"), base / "shop"
+        self.base, self.copy, self.services = base, base.with_name("template"), base / "shop"
         name = "permission" if orders.orange else "subtotal"
         files = {**SHOP, CART: SHOP[CART].replace("subtotal", name), "notes.txt": "notes\n", "other.txt": "other\n"}
         if orders.slow:
             files["tests/conftest.py"] = SLOW
-        repo = repo_with(self.shop, files)
+        repo = repo_with(self.services, files)
         broken = files[CART].replace(f"{name} - discount", f"{name} + discount")
         commit(repo, "Speed up totals", {CART: broken})
         write(repo, OWNERS)
@@ -301,8 +301,8 @@ class World:
 
     def restore(self) -> None:
         """Everything as it stood; the test environment never changes and stays."""
-        kept = (self.shop, self.shop / ".venv")
-        for entry in (*self.base.iterdir(), *self.shop.iterdir()):
+        kept = (self.services, self.services / ".venv")
+        for entry in (*self.base.iterdir(), *self.services.iterdir()):
             if entry not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         shutil.copytree(self.copy, self.base, symlinks=True, dirs_exist_ok=True)

@@ -72,7 +72,7 @@ async def test_a_model_calls_a_servers_tool_and_is_refused_what_the_owner_has_no
         status = await api.status()
         assert [(one.name, one.state, one.tools) for one in status.mcp] == [("git", "connected", ("mcp_git_git_log",))]
         assert "mcp       git: mcp_git_git_log" in show(status_block(status), colour=False)
-        specs = {spec.name: spec for spec in service.runtime.orchestrator.shop.toolbox.schemas()}
+        specs = {spec.name: spec for spec in service.runtime.orchestrator.services.toolbox.schemas()}
         assert "describes it so" in specs["mcp_git_git_log"].description and "read_file" in specs
         assert running(str(GIT_SERVER))
     assert not running(str(GIT_SERVER))

@@ -92,7 +92,7 @@ async def test_which_tools_there_are_is_the_owners_choice(tmp_path: Path) -> Non
 
     async def names(**sections: object) -> set[str]:
         async with served(config_for(tmp_path, repo, **sections), asking()) as (service, _):
-            return {spec.name for spec in service.runtime.orchestrator.shop.toolbox.schemas()}
+            return {spec.name for spec in service.runtime.orchestrator.services.toolbox.schemas()}
 
     search, listed = {"search_url": "http://localhost:8888/search"}, {"domains": ["docs.python.org", "localhost:8888"]}
     assert "ask_human" in await names() and not {"web_fetch", "web_search"} & await names(web=search)

@@ -1,4 +1,4 @@
-"""A crew with the real tools and a real ledger, and a context on a workspace of a real repository."""
+"""A context with the real tools and a real ledger, and a context on a workspace of a real repository."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ async def crew_in(
     workspaces = Workspaces(tool, places, WorkspaceSettings())
     toolbox = Toolbox(tools=tools, policy=ToolPolicy(tools=[t.name for t in tools]))
     settings = GovernanceSettings.model_validate({"loop": loop, "approval": {"unattended": "listed"}})
-    shop = bare_shop(
+    services = bare_shop(
         clock, places=places, git=tool, workspaces=workspaces, toolbox=toolbox, provider=provider, settings=settings
     )  # fmt: skip
     record, budget = Recorder(ledger, op_id="op-1"), Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
-    asker = ModelClient(
+    client = ModelClient(
         provider=provider, budget=budget, record=record, clock=clock, op_id="op-1", route="STANDARD", turn_s=30
     )  # fmt: skip
-    crew = OpContext(
-        shop=shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=1), holdings=OpResources()
+    ctx = OpContext(
+        services=services, record=record, client=client, clock=OpClock(loop_time=0, limit_s=1), resources=OpResources()
     )  # fmt: skip
     workspace = await workspaces.acquire("op-1", git(repo, "rev-parse", "HEAD"))
     try:
-        yield crew, ToolContext(workspace=workspace, op_id="op-1", tier=Tier.SAFE_AUTO, git=tool)
+        yield ctx, ToolContext(workspace=workspace, op_id="op-1", tier=Tier.SAFE_AUTO, git=tool)
     finally:
         await workspaces.release(workspace)

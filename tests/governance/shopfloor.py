@@ -97,16 +97,16 @@ class Feed:
         self.changed.set()
 
 
-async def with_candidate(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def with_candidate(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     return PhaseResult(output=Generation(candidate=WANTED), reason="scripted")
 
 
-async def ask_a_person(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def ask_a_person(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     return PhaseResult(kind=ResultKind.WAITING, reason="only the owner can say")
 
 
 def onward(kind: ResultKind = ResultKind.DONE) -> PhaseRun:
-    async def go(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+    async def go(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
         return PhaseResult(kind=kind, reason="scripted")
 
     return go
@@ -159,12 +159,12 @@ async def working(
         await part.prepare()
     memory, feed, trust = RepositoryMemory(ledger=ledger, clock=clock, settings=MemorySettings()), Feed(), Trust()
     await trust.load(ledger)
-    shop = bare_shop(
+    services = bare_shop(
         clock, provider=provider or Priced(), memory=memory, refused=refused, settings=settings, trust=trust
     )  # fmt: skip
     run = {**STRAIGHT, **(phases or {})}
     orchestrator = Orchestrator(
-        shop=shop, ledger=ledger, budget=budget, inbox=inbox, on_phase=feed.renew,
+        services=services, ledger=ledger, budget=budget, inbox=inbox, on_phase=feed.renew,
         phases=[replace(spec, run=run[spec.name]) for spec in PHASES],
     )  # fmt: skip
     reports = WorkReports()

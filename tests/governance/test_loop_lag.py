@@ -71,9 +71,9 @@ async def longest_silence(work: Awaitable[object]) -> tuple[float, float]:
 
 Work = Callable[[Any, OpContext], Awaitable[object]]
 WORK: dict[str, Work] = {
-    "the blast radius": lambda large, crew: crew.shop.codebases.at("HEAD"),
-    "context by script": lambda large, crew: by_script(operation(), crew),
-    "the scene of a failure": lambda large, crew: localise_failure(operation(), crew, large, RUN, (RED,)),
+    "the blast radius": lambda large, ctx: ctx.services.codebases.at("HEAD"),
+    "context by script": lambda large, ctx: by_script(operation(), ctx),
+    "the scene of a failure": lambda large, ctx: localise_failure(operation(), ctx, large, RUN, (RED,)),
 }
 
 
@@ -84,11 +84,11 @@ async def test_the_loop_goes_on_meanwhile(name: str, ledger: Ledger, clock: Manu
     for path, data in FILES.items():
         (tmp_path / path).write_bytes(data)
     nothing: Any = None
-    crew = OpContext(
-        shop=bare_shop(clock, repository=large, codebases=Codebases(large)),
-        record=Recorder(ledger, op_id="op-1"), asker=nothing,
-        clock=OpClock(loop_time=0, limit_s=1), holdings=OpResources(),
+    ctx = OpContext(
+        services=bare_shop(clock, repository=large, codebases=Codebases(large)),
+        record=Recorder(ledger, op_id="op-1"), client=nothing,
+        clock=OpClock(loop_time=0, limit_s=1), resources=OpResources(),
     )  # fmt: skip
-    longest, whole = await longest_silence(WORK[name](large, crew))
+    longest, whole = await longest_silence(WORK[name](large, ctx))
     assert whole > 0.1, "too quick to tell"
     assert longest < whole / 3, f"{longest:.3f} of {whole:.3f} s in one piece"

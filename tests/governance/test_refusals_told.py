@@ -96,11 +96,11 @@ def test_every_gate_that_refuses_is_told_of_somewhere() -> None:
     assert of_gates(RAISES_ONLY) == {}, "what only raises the tier refuses nothing"
 
 
-async def heard(crew: OpContext, context: ToolContext, arguments: str = '{"path": "a.py"}') -> tuple[str, list[Entry]]:
+async def heard(ctx: OpContext, context: ToolContext, arguments: str = '{"path": "a.py"}') -> tuple[str, list[Entry]]:
     """What a model hears of a call, and what the record has of it."""
-    before = len(await crew.record.ledger.entries())
-    outcome = await call_tool(crew, Phase.GENERATE, "read_file", arguments, context)
-    return outcome.text, (await crew.record.ledger.entries())[before:]
+    before = len(await ctx.record.ledger.entries())
+    outcome = await call_tool(ctx, Phase.GENERATE, "read_file", arguments, context)
+    return outcome.text, (await ctx.record.ledger.entries())[before:]
 
 
 def person(entries: list[Entry]) -> str:
@@ -111,15 +111,17 @@ async def test_a_refused_call(tmp_path: Path, ledger: Ledger, clock: ManualClock
     policy = Saying()
     refusals = {**of_the_ladder(), **of_gates(OF_CALLS)}
     assert len(refusals) > 30
-    async with crew_in(make_repo(tmp_path / "shop", {"a.py": "x = 1\n"}), ledger, clock, Priced()) as (crew, context):
-        crew = replace(crew, shop=replace(crew.shop, toolbox=Toolbox(tools=standard_tools(host_env()), policy=policy)))
+    async with crew_in(make_repo(tmp_path / "shop", {"a.py": "x = 1\n"}), ledger, clock, Priced()) as (ctx, context):
+        ctx = replace(
+            ctx, services=replace(ctx.services, toolbox=Toolbox(tools=standard_tools(host_env()), policy=policy))
+        )
         for rule, policy.verdict in refusals.items():
-            text, entries = await heard(crew, context)
+            text, entries = await heard(ctx, context)
             assert f"Refused by {rule}: " in text
             verdicts = [e.payload for e in entries if e.kind is EntryKind.VERDICT]
             assert [(v["rule"], v["decision"]) for v in verdicts] == [(rule, policy.verdict.decision.value)]
             assert rule in person(entries)
-        text, entries = await heard(crew, context, '{"path": ')
+        text, entries = await heard(ctx, context, '{"path": ')
         assert "tools.arguments" in text and "tools.arguments" in person(entries)
 
 

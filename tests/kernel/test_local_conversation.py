@@ -59,9 +59,9 @@ async def talked(model: LocalProvider, folder: Path) -> tuple[ConversationResult
     ledger = await Ledger.open(folder / "ledger.sqlite3", repo_id="0123456789ab", clock=clock)
     manner = choose_form(model.capabilities, LoopSettings())
     try:
-        async with crew_in(make_repo(folder / "shop", {"a.py": "x = 1\n"}), ledger, clock, model) as (crew, context):
+        async with crew_in(make_repo(folder / "shop", {"a.py": "x = 1\n"}), ledger, clock, model) as (ctx, context):
             talk = Conversation(
-                crew=crew,
+                ctx=ctx,
                 phase=Phase.GENERATE,
                 purpose="test",
                 context=context,

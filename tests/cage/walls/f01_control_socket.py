@@ -1,7 +1,7 @@
 """Code inside asks the control socket of a running daemon for everything, an approval above all.
 
 The walls are taken away one by one. Without the mount wall (bubblewrap) the socket is seen, and its namespaces give the
-asker away; without the wall of system calls (Landlock) it is reached, and the token is missing.
+client away; without the wall of system calls (Landlock) it is reached, and the token is missing.
 """
 
 from __future__ import annotations

@@ -136,26 +136,26 @@ async def test_no_secret_is_asked_or_kept(desk: Desk) -> None:
 def crew_of(desk: Desk, clock: ManualClock, op_clock: OpClock) -> OpContext:
     settings = GovernanceSettings(approval=desk.settings)
     nobody: Any = None
-    shop = bare_shop(clock, questions=desk.questions, settings=settings)
-    return OpContext(shop=shop, record=desk.record, asker=nobody, clock=op_clock, holdings=OpResources())
+    services = bare_shop(clock, questions=desk.questions, settings=settings)
+    return OpContext(services=services, record=desk.record, client=nobody, clock=op_clock, resources=OpResources())
 
 
 async def test_an_op_asks_as_often_as_it_may(desk: Desk, clock: ManualClock) -> None:
-    crew = crew_of(desk, clock, OpClock(loop_time=0, limit_s=1))
-    crew.holdings.questions_asked = 1
+    ctx = crew_of(desk, clock, OpClock(loop_time=0, limit_s=1))
+    ctx.resources.questions_asked = 1
     with pytest.raises(ToolError, match=r"may ask 1 question"):
-        await Owner(crew).ask("Which?", ())
+        await Owner(ctx).ask("Which?", ())
     assert await desk.events() == []
 
 
 async def test_no_working_time_passes_while_a_person_thinks(desk: Desk, clock: ManualClock) -> None:
     loop = asyncio.get_running_loop()
     op_clock = OpClock(loop_time=loop.time(), limit_s=0.3)
-    crew = crew_of(desk, clock, op_clock)
+    ctx = crew_of(desk, clock, op_clock)
     async with asyncio.timeout(0.3) as whole, op_clock.within(0.2) as part:
         op_clock.start(whole)
         before, inside = whole.when(), part.when()
-        asking = asyncio.create_task(Owner(crew).ask("Which?", ()))
+        asking = asyncio.create_task(Owner(ctx).ask("Which?", ()))
         await asyncio.sleep(0.5)  # longer than either deadline
         assert whole.when() is None and part.when() is None
         await desk.questions.answer(desk.op.id, "this", by="owner")

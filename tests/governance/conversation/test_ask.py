@@ -105,14 +105,14 @@ async def asking(
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings().model_copy(update=ceilings))
     await budget.prepare()
     record = Recorder(ledger, op_id=OP)
-    asker = ModelClient(
+    client = ModelClient(
         provider=provider, budget=budget, record=record, clock=clock, op_id=OP, route="STANDARD", turn_s=turn_s
     )
-    return asker, budget, record
+    return client, budget, record
 
 
-async def ask(asker: ModelClient, text: str = "a question of thirty-six letters!!!!") -> str:
-    return (await asker.turn(Phase.GENERATE, "test", [Message(role="user", text=text)], limits=LIMITS)).text
+async def ask(client: ModelClient, text: str = "a question of thirty-six letters!!!!") -> str:
+    return (await client.turn(Phase.GENERATE, "test", [Message(role="user", text=text)], limits=LIMITS)).text
 
 
 async def calls(ledger: Ledger) -> list[Entry]:
@@ -120,8 +120,8 @@ async def calls(ledger: Ledger) -> list[Entry]:
 
 
 async def test_a_call_is_announced_made_and_settled(ledger: Ledger, clock: ManualClock) -> None:
-    asker, budget, record = await asking(ledger, clock, Speaker())
-    assert await ask(asker) == "some words and an end"
+    client, budget, record = await asking(ledger, clock, Speaker())
+    assert await ask(client) == "some words and an end"
     started, ended = await calls(ledger)
     assert (started.payload["event"], started.phase, started.spend.calls) == ("call.started", Phase.GENERATE, 0)
     assert started.payload["tokens_in"] == 10
@@ -138,11 +138,11 @@ async def test_a_call_that_may_pass_a_ceiling_is_not_made(
     ledger: Ledger, clock: ManualClock, ceilings: dict[str, int]
 ) -> None:
     speaker = Speaker()
-    asker, _, _ = await asking(ledger, clock, speaker, **ceilings)
+    client, _, _ = await asking(ledger, clock, speaker, **ceilings)
     with pytest.raises(BudgetExhausted):
-        await ask(asker)
+        await ask(client)
     with pytest.raises(BudgetExhausted):
-        await asker.infill(Phase.GENERATE, "test", HOLE.model_copy(update={"samples": 2, "temperature": 1.0}))
+        await client.infill(Phase.GENERATE, "test", HOLE.model_copy(update={"samples": 2, "temperature": 1.0}))
     assert speaker.heard == []
     assert not speaker.speaking.is_set()
     assert await calls(ledger) == []
@@ -150,9 +150,9 @@ async def test_a_call_that_may_pass_a_ceiling_is_not_made(
 
 async def test_an_unknown_price_is_denied_before_the_call(ledger: Ledger, clock: ManualClock) -> None:
     speaker = Unpriced()
-    asker, _, _ = await asking(ledger, clock, speaker)
+    client, _, _ = await asking(ledger, clock, speaker)
     with pytest.raises(BudgetExhausted) as error:
-        await ask(asker)
+        await ask(client)
     assert error.value.ceiling == "gate07.unknown_price"
     assert speaker.heard == []
 
@@ -169,9 +169,9 @@ async def test_an_unknown_price_is_denied_before_the_call(ledger: Ledger, clock:
 async def test_a_call_that_fails_is_settled_by_estimate(
     ledger: Ledger, clock: ManualClock, kind: str, error: type[Exception], problem: str
 ) -> None:
-    asker, budget, _ = await asking(ledger, clock, Speaker(kind), turn_s=0.05)
+    client, budget, _ = await asking(ledger, clock, Speaker(kind), turn_s=0.05)
     with pytest.raises(error):
-        await ask(asker)
+        await ask(client)
     _, ended = await calls(ledger)
     assert ended.payload["problem"] == problem
     assert ended.payload["tokens_in"] == 10
@@ -184,8 +184,8 @@ async def test_a_cancelled_call_is_settled_and_the_provider_stops(
     ledger: Ledger, clock: ManualClock, infilling: bool
 ) -> None:
     speaker = Speaker("slow")
-    asker, budget, _ = await asking(ledger, clock, speaker)
-    work = asker.infill(Phase.GENERATE, "test", HOLE) if infilling else ask(asker)
+    client, budget, _ = await asking(ledger, clock, speaker)
+    work = client.infill(Phase.GENERATE, "test", HOLE) if infilling else ask(client)
     task = asyncio.ensure_future(work)
     await speaker.speaking.wait()
     task.cancel()
@@ -200,8 +200,8 @@ async def test_a_cancelled_call_is_settled_and_the_provider_stops(
 
 async def test_a_second_cancellation_does_not_lose_the_settlement(ledger: Ledger, clock: ManualClock) -> None:
     speaker = Speaker("slow")
-    asker, budget, _ = await asking(ledger, clock, speaker)
-    task = asyncio.ensure_future(ask(asker))
+    client, budget, _ = await asking(ledger, clock, speaker)
+    task = asyncio.ensure_future(ask(client))
     await speaker.speaking.wait()
     for _ in range(4):  # the owner, the op's clock, the daemon's end: each may cancel while it is being settled
         task.cancel()
@@ -213,15 +213,15 @@ async def test_a_second_cancellation_does_not_lose_the_settlement(ledger: Ledger
 
 
 async def test_settlements_survive_a_restart(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> None:
-    asker, _, _ = await asking(ledger, clock, Speaker())
-    await ask(asker)
+    client, _, _ = await asking(ledger, clock, Speaker())
+    await ask(client)
     await ledger.close()
     again = await Ledger.open(tmp_path / "ledger.sqlite3", repo_id="0123456789ab", clock=clock)
     try:
-        asker, budget, _ = await asking(again, clock, Speaker(), per_op_usd_micro=69)
+        client, budget, _ = await asking(again, clock, Speaker(), per_op_usd_micro=69)
         assert (await budget.spent_by(OP)).usd_micro == 10
         with pytest.raises(BudgetExhausted):
-            await ask(asker)
+            await ask(client)
     finally:
         await again.close()
 
@@ -238,7 +238,7 @@ async def test_a_call_that_cannot_be_announced_is_not_made_and_holds_nothing(
     ledger: Ledger, clock: ManualClock
 ) -> None:
     speaker = Speaker()
-    asker, budget, _ = await asking(ledger, clock, speaker, per_op_usd_micro=60)
+    client, budget, _ = await asking(ledger, clock, speaker, per_op_usd_micro=60)
     deaf = ModelClient(
         provider=speaker,
         budget=budget,
@@ -251,13 +251,13 @@ async def test_a_call_that_cannot_be_announced_is_not_made_and_holds_nothing(
     with pytest.raises(Exception, match="A float stands"):
         await ask(deaf)
     assert speaker.heard == []
-    await ask(asker)  # sixty are free again
+    await ask(client)  # sixty are free again
 
 
 async def test_secrets_reach_neither_the_model_nor_the_record(ledger: Ledger, clock: ManualClock) -> None:
     speaker = Speaker()
-    asker, _, _ = await asking(ledger, clock, speaker)
-    await ask(asker, f"token = '{SECRET}'")
+    client, _, _ = await asking(ledger, clock, speaker)
+    await ask(client, f"token = '{SECRET}'")
     assert speaker.heard
     assert SECRET not in speaker.heard[0]
 
@@ -279,16 +279,16 @@ class Knowing(Speaker):
 
 async def test_no_kind_of_question_about_a_hole_shows_a_secret(ledger: Ledger, clock: ManualClock) -> None:
     model = Knowing()
-    asker, _, _ = await asking(ledger, clock, model)
+    client, _, _ = await asking(ledger, clock, model)
     spans, texts = (InfillSpan(prefix=f"key = '{SECRET}'\nreturn ", suffix=f"# {SECRET}"),), (f"'{SECRET}'",)
-    await asker.diverge(Phase.GENERATE, "test", DivergeRequest(spans=spans, texts=texts, answers=2))
-    await asker.weigh(Phase.GENERATE, "test", WeighRequest(spans=spans, texts=texts))
+    await client.diverge(Phase.GENERATE, "test", DivergeRequest(spans=spans, texts=texts, answers=2))
+    await client.weigh(Phase.GENERATE, "test", WeighRequest(spans=spans, texts=texts))
     assert len(model.heard) == 4 and not any(SECRET in text for text in model.heard)
 
 
 async def test_infills_are_counted(ledger: Ledger, clock: ManualClock) -> None:
-    asker, budget, _ = await asking(ledger, clock, Speaker())
-    assert [i.text for i in await asker.infill(Phase.GENERATE, "test", HOLE)] == ["x"]
+    client, budget, _ = await asking(ledger, clock, Speaker())
+    assert [i.text for i in await client.infill(Phase.GENERATE, "test", HOLE)] == ["x"]
     _, ended = await calls(ledger)
     assert (ended.payload["tokens_in"], ended.payload["problem"]) == (5, "")
     assert (await budget.spent_by(OP)).usd_micro == 6

@@ -130,9 +130,9 @@ def hold(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> Callable[..., An
     repo = make_repo(tmp_path / "shop", FILES)
 
     async def held(model: Turns, *, manner: ConversationForm = ConversationForm.NATIVE, **settings: Any) -> Said:
-        async with crew_in(repo, ledger, clock, model, more=(Flood(),), **settings) as (crew, context):
+        async with crew_in(repo, ledger, clock, model, more=(Flood(),), **settings) as (ctx, context):
             conversation = Conversation(
-                crew=crew, phase=Phase.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
+                ctx=ctx, phase=Phase.GENERATE, purpose="test", opening=OPENING, context=context, judge=judge,
                 manner=manner, limits=Limits(),
             )  # fmt: skip
             talk = await conversation.run()

@@ -37,7 +37,7 @@ FILES = {
 
 @pytest.fixture
 async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIterator[tuple[OpContext, ToolContext]]:
-    """A crew with the real tools, and their context on a workspace of a real repository."""
+    """A context with the real tools, and their context on a workspace of a real repository."""
     repo = make_repo(tmp_path / "shop", FILES)
     commit(repo, "Change the tax", {"shop/tax.py": FILES["shop/tax.py"] + "\n"})
     async with crew_in(repo, ledger, clock, Priced()) as found:
@@ -47,8 +47,8 @@ async def scout(ledger: Ledger, clock: ManualClock, tmp_path: Path) -> AsyncIter
 async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
     scout: tuple[OpContext, ToolContext], ledger: Ledger
 ) -> None:
-    crew, context = scout
-    found = (await explore(crew, context, ["shop/cart.py", "shop/tax.py", "shop/cart.py"])).files
+    ctx, context = scout
+    found = (await explore(ctx, context, ["shop/cart.py", "shop/tax.py", "shop/cart.py"])).files
     cart, tax = found["shop/cart.py"], found["shop/tax.py"]
     assert cart.symbols == ((1, 3, "Cart"), (2, 3, "total")) and tax.symbols == ((1, 2, "rate"),)
     assert "tests/test_cart.py" in cart.mentioned_in
@@ -62,8 +62,8 @@ async def test_every_call_of_the_script_is_an_entry_and_its_result_is_kept(
 async def test_files_that_are_read_for_a_prompt_leave_entries_too(
     scout: tuple[OpContext, ToolContext], ledger: Ledger
 ) -> None:
-    crew, context = scout
-    assert list(await read_files(crew, context, ["shop/cart.py", "shop/none.py"])) == ["shop/cart.py"]
+    ctx, context = scout
+    assert list(await read_files(ctx, context, ["shop/cart.py", "shop/none.py"])) == ["shop/cart.py"]
     told = [(e.payload["event"], e.payload["tool"], e.payload["ok"]) for e in await ledger.entries()]
     assert told == [("tool.called", "read_file", True), ("tool.called", "read_file", False)]
 
@@ -115,8 +115,8 @@ async def test_the_script_meets_the_floor_of_every_complexity(
 ) -> None:
     """With one file to change, of which as little is known as can be; and no further than is asked."""
     target = next(iter(path for path in files if path.endswith(("cart.py", "rate.py"))))
-    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
-        found = await explore(crew, context, [target], complexity=complexity, lines=[suspect(target, 2)])
+    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (ctx, context):
+        found = await explore(ctx, context, [target], complexity=complexity, lines=[suspect(target, 2)])
     uses = tuple(context.uses)
     verdict = check(ExplorationFacts(complexity=complexity, uses=uses, changed=(target,), read=tuple(context.reads)))
     assert verdict.decision is Decision.ALLOW, verdict.reason
@@ -130,8 +130,8 @@ async def test_callers_of_callers_are_found_and_used(ledger: Ledger, clock: Manu
     """The test calls ``total``, which calls ``rate``: a line in ``rate`` is nearer than one that nobody reaches."""
     files = FILES | {"shop/tax.py": "def other(x):\n    return x\n\n\ndef rate(x):\n    return x\n"}
     places = [suspect("shop/tax.py", 2), suspect("shop/tax.py", 6)]
-    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (crew, context):
-        found = await explore(crew, context, ["shop/tax.py"], complexity=Complexity.ARCHITECTURAL, lines=places[::-1])
+    async with crew_in(make_repo(tmp_path / "shop", files), ledger, clock, Priced()) as (ctx, context):
+        found = await explore(ctx, context, ["shop/tax.py"], complexity=Complexity.ARCHITECTURAL, lines=places[::-1])
     assert "tests/test_cart.py" in found.files["shop/tax.py"].called_in["rate"]
     ordered = nearest_first(places, found.files, test_files={"tests/test_cart.py"}, said="nothing")
     assert [p.line for p in ordered] == [6, 2]

@@ -60,14 +60,14 @@ async def asking(ledger: Ledger, clock: ManualClock, provider: Provider, **ceili
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings().model_copy(update=ceilings))
     await budget.prepare()
     record = Recorder(ledger, op_id=OP)
-    asker = ModelClient(
+    client = ModelClient(
         provider=provider, budget=budget, record=record, clock=clock, op_id=OP, route="STANDARD", turn_s=30
     )
-    return asker, budget
+    return client, budget
 
 
-async def ask(asker: ModelClient) -> str:
-    return (await asker.turn(Phase.GENERATE, "generate", FIX, limits=ROOM)).text
+async def ask(client: ModelClient) -> str:
+    return (await client.turn(Phase.GENERATE, "generate", FIX, limits=ROOM)).text
 
 
 async def entries(ledger: Ledger) -> tuple[Entry, Entry]:
@@ -100,15 +100,15 @@ def told(entry: Entry) -> dict[str, object]:
 
 
 async def test_a_report_stands_in_the_entry_of_its_call(ledger: Ledger, clock: ManualClock) -> None:
-    asker, _ = await asking(ledger, clock, plays({"text": "deep", "report": DEEP}))
-    await ask(asker)
+    client, _ = await asking(ledger, clock, plays({"text": "deep", "report": DEEP}))
+    await ask(client)
     _, ended = await entries(ledger)
     assert told(ended) == DEEP and ended.payload["problem"] == ""
 
 
 async def test_without_a_report_there_is_no_word_of_it(ledger: Ledger, clock: ManualClock) -> None:
-    asker, _ = await asking(ledger, clock, plays({"text": "plain"}))
-    await ask(asker)
+    client, _ = await asking(ledger, clock, plays({"text": "plain"}))
+    await ask(client)
     _, ended = await entries(ledger)
     assert told(ended) == {}
 
@@ -116,9 +116,9 @@ async def test_without_a_report_there_is_no_word_of_it(ledger: Ledger, clock: Ma
 async def test_infills_are_reported_as_one(ledger: Ledger, clock: ManualClock) -> None:
     calm = {"depth_milli": 1200, "exit": "gate", "proximity_milli": 20, "signal": "none"}
     infills = [{"prefix_ends": "a", "texts": ["x"], "report": DEEP}, {"texts": ["y"], "report": calm}]
-    asker, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
+    client, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
     spans = (InfillSpan(prefix="a", suffix=""), InfillSpan(prefix="b", suffix=""), InfillSpan(prefix="c", suffix=""))
-    await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=spans))
+    await client.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=spans))
     _, ended = await entries(ledger)
     assert told(ended) == {"depth_milli": 1600, "exit": "gate", "proximity_milli": 930, "signal": "loop"}
 
@@ -141,9 +141,9 @@ def test_of_many_the_worst_and_the_mean(reports: list[Report | None]) -> None:
 
 
 async def test_a_collapse_is_named_and_paid_for(ledger: Ledger, clock: ManualClock) -> None:
-    asker, budget = await asking(ledger, clock, plays({"text": "no " * 120, "error": "collapsed"}))
+    client, budget = await asking(ledger, clock, plays({"text": "no " * 120, "error": "collapsed"}))
     with pytest.raises(CollapseDetected):
-        await ask(asker)
+        await ask(client)
     _, ended = await entries(ledger)
     assert ended.payload["problem"] == "collapsed"
     assert told(ended) == {"exit": "collapsed", "proximity_milli": 1000, "signal": "loop"}
@@ -166,10 +166,10 @@ def test_a_collapse_is_no_outage() -> None:
 
 async def test_every_pass_is_paid_for(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One.\nconfidence: 0.2"}, {"text": "Two.\nconfidence: 0.9"})
-    asker, budget = await asking(
+    client, budget = await asking(
         ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=10**6
     )
-    assert await ask(asker) == "Two."
+    assert await ask(client) == "Two."
     started, ended = await entries(ledger)
     read = sum(sum(len(m.text) + 1 for m in sent) - 1 for sent in script.sent) // 4
     assert abs(ended.payload["tokens_in"] - read) <= 1 and ended.payload["tokens_out"] == 10
@@ -180,16 +180,16 @@ async def test_every_pass_is_paid_for(ledger: Ledger, clock: ManualClock) -> Non
 
 async def test_what_all_passes_may_cost_is_held_before_the_first(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One."})
-    asker, _ = await asking(ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=4_000)
+    client, _ = await asking(ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=4_000)
     with pytest.raises(BudgetExhausted):
-        await ask(asker)
+        await ask(client)
     assert script.sent == []
 
 
 async def test_a_pass_that_is_late_leaves_the_answer_before_it(ledger: Ledger, clock: ManualClock) -> None:
     script = plays({"text": "One of many words.\nconfidence: 0.2"}, {"text": "x", "delay_s": 60.0})
-    asker, _ = await asking(ledger, clock, RepromptProvider(script, passes=4), per_call_usd_micro=10**6)
-    turn = await asker.turn(Phase.GENERATE, "generate", FIX, limits=ROOM.model_copy(update={"timeout_s": 2.0}))
+    client, _ = await asking(ledger, clock, RepromptProvider(script, passes=4), per_call_usd_micro=10**6)
+    turn = await client.turn(Phase.GENERATE, "generate", FIX, limits=ROOM.model_copy(update={"timeout_s": 2.0}))
     assert turn.text == "One of many words."
     _, ended = await entries(ledger)
     assert (ended.payload["problem"], ended.payload["exit"]) == ("", "cut_short")
@@ -201,10 +201,10 @@ async def test_passes_are_paid_for_when_no_answer_comes(ledger: Ledger, clock: M
     if end == "collapsed":
         turns = [{"text": "no " * 120}]
     script = Watched(*turns)
-    asker, budget = await asking(
+    client, budget = await asking(
         ledger, clock, RepromptProvider(script, passes=4, clock=clock), per_call_usd_micro=10**6
     )
-    task = asyncio.create_task(ask(asker))
+    task = asyncio.create_task(ask(client))
     if end == "cancelled":
         await script.asked_again.wait()
         task.cancel()
@@ -225,9 +225,9 @@ HOLES = (InfillSpan(prefix="a", suffix=""), InfillSpan(prefix="b", suffix=""))
 
 
 async def test_what_a_provider_only_observes_is_discarded_all_the_same(ledger: Ledger, clock: ManualClock) -> None:
-    asker, _ = await asking(ledger, clock, plays({"text": "no no no", "report": ALARMED}))
+    client, _ = await asking(ledger, clock, plays({"text": "no no no", "report": ALARMED}))
     with pytest.raises(CollapseDetected) as caught:
-        await ask(asker)
+        await ask(client)
     assert (caught.value.proximity, caught.value.signal) == (0.93, "loop")
     (_, ended), (decided,) = await entries(ledger), await ledger.entries(kinds=(EntryKind.DECISION,))
     assert ended.payload["problem"] == "collapsed" and ended.payload["proximity_milli"] == 930
@@ -237,11 +237,11 @@ async def test_what_a_provider_only_observes_is_discarded_all_the_same(ledger: L
 
 async def test_a_restless_answer_counts_and_leaves_less_time(ledger: Ledger, clock: ManualClock) -> None:
     calm = {"text": "b", "report": {"proximity_milli": 20}}
-    asker, _ = await asking(ledger, clock, plays({"text": "a", "report": {"proximity_milli": 690}}, calm, calm))
-    assert asker.scale_milli == 1_000
-    assert await ask(asker) == "a"
-    assert asker.scale_milli == 625
-    assert await ask(asker) == "b" and asker.scale_milli == 625, "one calm answer does not undo it"
+    client, _ = await asking(ledger, clock, plays({"text": "a", "report": {"proximity_milli": 690}}, calm, calm))
+    assert client.scale_milli == 1_000
+    assert await ask(client) == "a"
+    assert client.scale_milli == 625
+    assert await ask(client) == "b" and client.scale_milli == 625, "one calm answer does not undo it"
     (decided,) = await ledger.entries(kinds=(EntryKind.DECISION,))
     asked = {"min_sources": 3, "deep": True, "budget_scale_milli": 625, "act": True}
     assert decided.payload["asked"] == asked
@@ -249,16 +249,16 @@ async def test_a_restless_answer_counts_and_leaves_less_time(ledger: Ledger, clo
 
 async def test_of_holes_those_that_collapsed_are_left_out(ledger: Ledger, clock: ManualClock) -> None:
     infills = [{"prefix_ends": "a", "texts": ["x"], "report": ALARMED}, {"texts": ["y"], "report": {}}]
-    asker, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
-    found = await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+    client, _ = await asking(ledger, clock, plays(infill=True, infills=infills))
+    found = await client.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     assert [(one.span, one.text) for one in found] == [(1, "y")]
-    assert asker.scale_milli == 1_000 and await ledger.entries(kinds=(EntryKind.DECISION,)) == []
+    assert client.scale_milli == 1_000 and await ledger.entries(kinds=(EntryKind.DECISION,)) == []
 
 
 async def test_holes_that_all_collapsed_are_a_collapse(ledger: Ledger, clock: ManualClock) -> None:
-    asker, _ = await asking(ledger, clock, plays(infill=True, infills=[{"texts": ["x"], "report": ALARMED}]))
+    client, _ = await asking(ledger, clock, plays(infill=True, infills=[{"texts": ["x"], "report": ALARMED}]))
     with pytest.raises(CollapseDetected):
-        await asker.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
+        await client.infill(Phase.GENERATE, "infill: first", InfillRequest(spans=HOLES))
     _, ended = await entries(ledger)
     assert ended.payload["problem"] == "collapsed"
 

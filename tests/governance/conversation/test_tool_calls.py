@@ -51,8 +51,8 @@ async def test_calls_beyond_the_limit_wait_and_none_is_refused(
     read = CountedRead(most)
     policy = ToolPolicy(tools=[read.name], settings=ToolPolicySettings(concurrency=most))
     toolbox = Toolbox(tools=[read], policy=policy, at_once=most)
-    async with crew_in(repo, ledger, clock, Priced()) as (crew, context), asyncio.timeout(60):
-        limited = replace(crew, shop=replace(crew.shop, toolbox=toolbox))
+    async with crew_in(repo, ledger, clock, Priced()) as (ctx, context), asyncio.timeout(60):
+        limited = replace(ctx, services=replace(ctx.services, toolbox=toolbox))
         outcomes = await run_calls(limited, Phase.GENERATE, calls, context)
     assert [outcome.use.ok for outcome in outcomes] == [True] * 6, [outcome.text for outcome in outcomes]
     assert read.peak == most

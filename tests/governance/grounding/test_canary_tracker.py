@@ -79,12 +79,12 @@ async def asker_of(ledger: Ledger, clock: ManualClock, model: Nearing, settings:
     )  # fmt: skip
 
 
-async def one_call(asker: ModelClient, *, holes: bool) -> None:
+async def one_call(client: ModelClient, *, holes: bool) -> None:
     if holes:
         hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),))
-        await asker.infill(Phase.GENERATE, "infill: lines", hole)
+        await client.infill(Phase.GENERATE, "infill: lines", hole)
     else:
-        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
+        await client.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["conversation", "search"])
@@ -93,10 +93,10 @@ async def test_each_call_has_what_the_worst_answer_before_it_leaves(
     ledger: Ledger, clock: ManualClock, holes: bool, policy: bool
 ) -> None:
     model, settings = Nearing(), PolicySettings(policy=policy)
-    asker = await asker_of(ledger, clock, model, settings)
+    client = await asker_of(ledger, clock, model, settings)
     near = (400, 600, 300, 850, 870)
     for model.near in near:
-        await one_call(asker, holes=holes)
+        await one_call(client, holes=holes)
     felt = [max(near[:number], default=0) for number in range(len(near))]
     scales = [grounding(Tier.SAFE_AUTO, Complexity.SIMPLE, 5_000, at, settings).budget_scale_milli for at in felt]
     assert model.seconds == [pytest.approx(TURN_S * scale / 1_000) for scale in scales]
@@ -107,11 +107,11 @@ async def test_each_call_has_what_the_worst_answer_before_it_leaves(
 async def test_an_answer_over_the_owners_own_level_is_none(ledger: Ledger, clock: ManualClock, holes: bool) -> None:
     """Whatever its provider makes of it, and with the policy off as well."""
     model = Nearing()
-    asker = await asker_of(ledger, clock, model, PolicySettings(alarm_milli=600, policy=False))
+    client = await asker_of(ledger, clock, model, PolicySettings(alarm_milli=600, policy=False))
     model.near = 600
     with pytest.raises(CollapseDetected):
-        await one_call(asker, holes=holes)
-    assert asker.scale_milli == 1_000, "what is discarded is not felt by the attempts behind it"
+        await one_call(client, holes=holes)
+    assert client.scale_milli == 1_000, "what is discarded is not felt by the attempts behind it"
 
 
 @pytest.mark.parametrize(("near", "rounds"), [(0, 8), (750, 4), (870, 2)])
@@ -124,9 +124,9 @@ async def test_a_restless_conversation_has_fewer_rounds(
     async def judge(text: str) -> AnswerVerdict:
         return AnswerVerdict(useful=False)
 
-    async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (crew, context):
+    async with crew_in(repo, ledger, clock, model, rounds=8, explore_rounds=20) as (ctx, context):
         conversation = Conversation(
-            crew=crew, phase=Phase.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
+            ctx=ctx, phase=Phase.GENERATE, purpose="generate", opening=Opening(system="S", user="U", standing="S"),
             context=context, judge=judge, manner=ConversationForm.NATIVE, limits=Limits(max_tokens=16),
         )  # fmt: skip
         assert (await conversation.run()).rounds == rounds == len(model.seconds)
@@ -135,11 +135,11 @@ async def test_a_restless_conversation_has_fewer_rounds(
 async def test_how_an_attempt_behind_a_collapse_is_asked_stands_in_the_record(
     ledger: Ledger, clock: ManualClock
 ) -> None:
-    asker = await asker_of(ledger, clock, Nearing(), PolicySettings())
+    client = await asker_of(ledger, clock, Nearing(), PolicySettings())
     hole = InfillRequest(spans=(InfillSpan(prefix="return ", suffix="\n"),), samples=2, temperature=0.4)
     for milli in (0, 930):
-        await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
-        await asker.infill(Phase.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
+        await client.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16, caution_milli=milli))
+        await client.infill(Phase.GENERATE, "infill: lines", hole.model_copy(update={"caution_milli": milli}))
     started = [e.payload for e in await ledger.entries() if e.payload["event"] == "call.started"]
     told = [(p.get("caution_milli"), p.get("temperature_milli")) for p in started]
     assert told == [(None, None), (None, None), (930, 0), (930, 400)]

@@ -44,13 +44,13 @@ async def test_a_reply_leaves_its_claim_behind_its_call(
     budget = Budget(ledger=ledger, clock=clock, settings=BudgetSettings())
     await budget.prepare()
     model, record = Sure(), Recorder(ledger, op_id="op-1")
-    asker = ModelClient(
+    client = ModelClient(
         provider=model, budget=budget, record=record, clock=clock, op_id="op-1", route="STANDARD", turn_s=30
     )  # fmt: skip
     for fails in (False, True, False):
         model.fails = fails
         try:
-            await asker.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
+            await client.turn(Phase.GENERATE, "generate", ASKED, limits=Limits(max_tokens=16))
         except ProviderBadOutput:
             assert fails
     entries = await ledger.entries(op_id="op-1", events=READ)

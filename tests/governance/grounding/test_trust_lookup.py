@@ -135,13 +135,13 @@ async def test_doubt_gives_an_op_no_more_time(ledger: Ledger, clock: ManualClock
     )
     told = []
     for trust in (Trust(), trusting({source_key(Source("test_failure")): Tally(0, 8)})):
-        shop = bare_shop(clock, provider=Priced(), trust=trust)
+        services = bare_shop(clock, provider=Priced(), trust=trust)
         record = Recorder(ledger, op_id="op-1")
         limit = OpClock(loop_time=asyncio.get_running_loop().time(), limit_s=3_600)
-        crew = OpContext(shop=shop, record=record, asker=None, clock=limit, holdings=OpResources())  # type: ignore[arg-type]
+        ctx = OpContext(services=services, record=record, client=None, clock=limit, resources=OpResources())  # type: ignore[arg-type]
         async with asyncio.timeout(limit.limit_s) as timeout:
             limit.start(timeout)
-            output = (await route(urgent, sized, crew)).output
+            output = (await route(urgent, sized, ctx)).output
         assert isinstance(output, Routing) and limit.limit_s == output.op_ms / 1000
         told.append(output)
     sure, doubted = told

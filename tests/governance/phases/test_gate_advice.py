@@ -88,13 +88,13 @@ async def judged(base: Path, repo: Path, trust: Trust, ends: Sequence[OpEnd], ti
             past = operation(targets=(CART,))
             ending = Ending(op=past, dossier=Dossier(), state=end.state, cause=end.cause, failure=end.failure)
             await record_outcome(ending, Recorder(ledger, op_id=past.id), memory.lessons, terminal=first.seq)
-        async with crew_in(repo, ledger, clock, Priced()) as (crew, context):  # type: ignore[arg-type]
+        async with crew_in(repo, ledger, clock, Priced()) as (ctx, context):  # type: ignore[arg-type]
             repository = Repository(context.git)
-            shop = replace(
-                crew.shop, repository=repository, codebases=Codebases(repository), memory=memory, trust=trust
+            services = replace(
+                ctx.services, repository=repository, codebases=Codebases(repository), memory=memory, trust=trust
             )
             op = operation(base=git(repo, "rev-parse", "HEAD"))
-            result = await gate(op, dossier(tier), replace(crew, shop=shop))
+            result = await gate(op, dossier(tier), replace(ctx, services=services))
         assert result.kind is not ResultKind.RETRY, result.reason
         assert isinstance(result.output, Gating)
         return result.output

@@ -79,17 +79,17 @@ async def validated(tmp_path: Path, ledger: Ledger, clock: ManualClock, test: st
     )
     refused = Refused(ledger=ledger)
     await refused.prepare()
-    async with crew_in(repo, ledger, clock, Priced()) as (crew, _):
-        repository = Repository(crew.shop.git)
-        shop = replace(
-            crew.shop,
+    async with crew_in(repo, ledger, clock, Priced()) as (ctx, _):
+        repository = Repository(ctx.services.git)
+        services = replace(
+            ctx.services,
             tests=project.runner(),
             repository=repository,
             codebases=Codebases(repository),
-            baselines=Baselines(workspaces=crew.shop.workspaces),
+            baselines=Baselines(workspaces=ctx.services.workspaces),
             refused=refused,
         )
-        return await validate(op, dossier, replace(crew, shop=shop))
+        return await validate(op, dossier, replace(ctx, services=services))
 
 
 async def test_a_repair_of_a_file_in_a_newer_python_is_shown_to_a_person(

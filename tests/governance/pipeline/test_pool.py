@@ -26,12 +26,12 @@ from tests.governance.shopfloor import PRICE, WANTED, Floor, Priced, onward, wit
 DAY = {"per_call_usd_micro": 100, "per_op_usd_micro": 1_000, "per_day_usd_micro": 250}
 
 
-async def thinks(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+async def thinks(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
     """GENERATE that asks the model once; the call is estimated at 100 micro-dollars."""
-    await crew.asker.turn(
+    await ctx.client.turn(
         Phase.GENERATE, "test", [Message(role="user", text="x" * 360)], limits=Limits(max_tokens=10)
     )  # fmt: skip
-    return await with_candidate(op, dossier, crew)
+    return await with_candidate(op, dossier, ctx)
 
 
 async def until(floor: Floor, count: int) -> None:
@@ -179,10 +179,10 @@ async def test_nobodys_answer_leaves_an_outcome_too(ledger: Ledger, clock: Manua
 def works_for(seconds: float, then: PhaseRun) -> PhaseRun:
     """The phase with so much working time, by the clock of the test."""
 
-    async def phase(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-        assert isinstance(crew.shop.clock, ManualClock)
-        crew.shop.clock.advance(seconds)
-        return await then(op, dossier, crew)
+    async def phase(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
+        assert isinstance(ctx.services.clock, ManualClock)
+        ctx.services.clock.advance(seconds)
+        return await then(op, dossier, ctx)
 
     return phase
 
@@ -191,12 +191,12 @@ async def test_the_time_before_a_yes_counts_and_the_waiting_does_not(ledger: Led
     """An op with one second of working time that has used most of it before it was parked."""
     left: list[float] = []
 
-    async def slow(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+    async def slow(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
         await asyncio.sleep(0.6)
-        return await with_candidate(op, dossier, crew)
+        return await with_candidate(op, dossier, ctx)
 
-    async def endless(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
-        left.append(crew.clock.remaining_s())
+    async def endless(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
+        left.append(ctx.clock.remaining_s())
         await asyncio.sleep(10)
         raise AssertionError("the op's time was over long ago")
 
@@ -231,7 +231,7 @@ async def test_endings_that_nobody_reads_do_not_pile_up(ledger: Ledger, clock: M
 
 
 async def test_a_step_back_is_recorded_with_its_rule_and_bounded(ledger: Ledger, clock: ManualClock) -> None:
-    async def again(op: Operation, dossier: Dossier, crew: OpContext) -> PhaseResult:
+    async def again(op: Operation, dossier: Dossier, ctx: OpContext) -> PhaseResult:
         return retry(Phase.GENERATE, "generate.test", "not yet", RootCause.NO_CANDIDATE, FailureClass.CODE)
 
     settings = GovernanceSettings(pipeline=PipelineSettings(generate_retries=2))

@@ -81,15 +81,15 @@ class Searches:
         budget = Budget(ledger=self._ledger, clock=self._clock, settings=BudgetSettings())
         await budget.prepare()
         record = Recorder(self._ledger, op_id=self.op.id)
-        asker = ModelClient(
+        client = ModelClient(
             provider=self._model, budget=budget, record=record, clock=self._clock, op_id=self.op.id,
             route="STANDARD", turn_s=60,
         )  # fmt: skip
-        crew = OpContext(
-            shop=self._shop, record=record, asker=asker, clock=OpClock(loop_time=0, limit_s=600),
-            holdings=self._holdings,
+        ctx = OpContext(
+            services=self._shop, record=record, client=client, clock=OpClock(loop_time=0, limit_s=600),
+            resources=self._holdings,
         )  # fmt: skip
-        return await ClozeSearch(op=self.op, crew=crew, scene=scene(), rejected=rejected).run(board)
+        return await ClozeSearch(op=self.op, ctx=ctx, scene=scene(), rejected=rejected).run(board)
 
     async def crash(self, cause: RootCause) -> None:
         """This op is over, and another one takes its place."""

@@ -65,11 +65,11 @@ class Tree:
         root = replace(scene(), failing=base.red, base=base)
         self.nodes = [Node(number=0, scene=root, plan=iter(()))]
         settings = GovernanceSettings(repair=RepairSettings.model_validate(repair))
-        crew = OpContext(
-            shop=bare_shop(clock, settings=settings), record=Recorder(ledger, op_id="op-1"), asker=None,  # type: ignore[arg-type]  # nobody is asked
-            clock=OpClock(loop_time=0, limit_s=60), holdings=OpResources(),
+        ctx = OpContext(
+            services=bare_shop(clock, settings=settings), record=Recorder(ledger, op_id="op-1"), client=None,  # type: ignore[arg-type]  # nobody is asked
+            clock=OpClock(loop_time=0, limit_s=60), resources=OpResources(),
         )  # fmt: skip
-        self._bases, self._folder = PartialRepairs(crew, self.nodes, self._made), folder
+        self._bases, self._folder = PartialRepairs(ctx, self.nodes, self._made), folder
 
     def _made(self, scene: FailureContext, parent: Node, change: Partial) -> Node:
         mended = parent.mended + len(change.fixed)

@@ -56,11 +56,12 @@ class Meeting(WarmTests):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 async def test_as_many_at_once_as_there_are_copies(clock: ManualClock, count: int) -> None:
-    crew = OpContext(
-        shop=bare_shop(clock), record=None, asker=None, clock=OpClock(loop_time=0, limit_s=60), holdings=OpResources()  # type: ignore[arg-type]  # neither is used
+    ctx = OpContext(
+        services=bare_shop(clock), record=None, client=None, clock=OpClock(loop_time=0, limit_s=60),  # type: ignore[arg-type]  # neither is used
+        resources=OpResources(),
     )  # fmt: skip
     meets, copies = asyncio.Barrier(count), [Copy() for _ in range(count)]
-    bench = VariantRunner(crew=crew, places=[(copy, Meeting(copy, meets)) for copy in copies])
+    bench = VariantRunner(ctx=ctx, places=[(copy, Meeting(copy, meets)) for copy in copies])
     span = replace_line(ParsedFile(TEXT), 3)
     variants = [Variant(path=PATH, base=TEXT, span=span, text=f"return subtotal - {n}") for n in range(6)]
     turned = await bench.turned(scene(), variants, lambda: False)

@@ -40,13 +40,13 @@ class Reading(TestRunner):
 
 async def test_a_file_is_another_for_one_run_only(tmp_path: Path, ledger: Ledger, clock: ManualClock) -> None:
     repo = make_repo(tmp_path / "shop", {"a.py": BEFORE.decode()})
-    async with crew_in(repo, ledger, clock, Priced()) as (crew, context):
+    async with crew_in(repo, ledger, clock, Priced()) as (ctx, context):
         runner = Reading()
-        tree = CopiedTree(replace(crew, shop=replace(crew.shop, tests=runner)), context.workspace)
+        tree = CopiedTree(replace(ctx, services=replace(ctx.services, tests=runner)), context.workspace)
         assert (await tree.run(["t.py"], instead={"a.py": AFTER})).status is RunStatus.RED
         assert await tree.read("a.py") == BEFORE
         assert (await tree.run(None)).status is RunStatus.GREEN
-        settings = crew.shop.settings
+        settings = ctx.services.settings
         assert runner.asked == [
             (["t.py"], settings.repair.test_limit_s), (None, settings.pipeline.suite_budget_s),
         ]  # fmt: skip
@@ -58,8 +58,8 @@ async def test_tests_that_write_to_the_code_say_nothing_of_it(
     tmp_path: Path, ledger: Ledger, clock: ManualClock
 ) -> None:
     repo = make_repo(tmp_path / "shop", {"a.py": BEFORE.decode()})
-    async with crew_in(repo, ledger, clock, Priced()) as (crew, context):
-        shop = replace(crew.shop, tests=Reading(writes=b"x = 3\n"))
-        tree = CopiedTree(replace(crew, shop=shop), context.workspace)
+    async with crew_in(repo, ledger, clock, Priced()) as (ctx, context):
+        services = replace(ctx.services, tests=Reading(writes=b"x = 3\n"))
+        tree = CopiedTree(replace(ctx, services=services), context.workspace)
         run = await tree.run(["t.py"], instead={"a.py": AFTER})
         assert (run.status, run.reason) == (RunStatus.INCONCLUSIVE, "The tests wrote to a.py.")
