@@ -26,7 +26,7 @@ class ChangedFunction(NamedTuple):
 
 
 class Reach(Frozen):
-    """ChangedFunction source files, and the changed functions of each."""
+    """Changed source files, and the changed functions of each."""
 
     files: tuple[str, ...] = ()
     functions: tuple[tuple[str, int, str, str], ...] = ()  # path, first line, code name, display name
@@ -37,7 +37,7 @@ class Reach(Frozen):
         return LookedFor(files=self.files, functions=functions)
 
     def unreached(self, seen: RunCoverage | None, *, by_function: bool) -> tuple[str, ...]:
-        """ChangedFunction code that no test reached, one sentence each."""
+        """Changed code that no test reached, one sentence each."""
         loaded = seen.files if seen is not None else frozenset()
         entered = seen.functions if seen is not None else frozenset()
         kind = "failing test" if by_function else "test"

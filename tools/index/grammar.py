@@ -1,4 +1,4 @@
-"""IndexedFile of a file by its tree-sitter grammar: for other languages, and for Python with syntax errors."""
+"""Facts of a file by its tree-sitter grammar: for other languages, and for Python with syntax errors."""
 
 from __future__ import annotations
 

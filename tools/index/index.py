@@ -70,11 +70,11 @@ class CodeIndex:
         return await asyncio.to_thread(self._store.missing, keys)
 
     async def facts(self, keys: Sequence[str]) -> dict[str, IndexedFile]:
-        """IndexedFile of those of ``keys`` that are in the index."""
+        """Facts of those of ``keys`` that are in the index."""
         return await asyncio.to_thread(self._store.get, keys)
 
     async def having(self, word: str) -> dict[str, IndexedFile]:
-        """IndexedFile of all contents that define or call ``word`` (or contain it, where they have a syntax error)."""
+        """Facts of all contents that define or call ``word`` (or contain it, where they have a syntax error)."""
         return await asyncio.to_thread(self._store.having, word)
 
     async def imports(self, keys: Collection[str]) -> dict[str, tuple[Import, ...]]:

@@ -43,7 +43,7 @@ class Parse(Protocol):
 
 
 async def parse(sources: Sequence[SourceText], *, background: bool = False) -> list[IndexedFile]:
-    """IndexedFile of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
+    """Facts of ``sources``, in order. ``background``: not urgent, so the child runs at a low priority.
 
     Raises ``ChildFailed`` or ``ToolError`` when the child itself fails; a file that crashes it has an ``error``.
     """

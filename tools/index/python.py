@@ -1,4 +1,4 @@
-"""IndexedFile of a Python file by its syntax tree."""
+"""Facts of a Python file by its syntax tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IndexedFile on disk, keyed by content, looked up by name. A cache: lost entries are parsed again.
+"""Facts on disk, keyed by content, looked up by name. A cache: lost entries are parsed again.
 
 One SQLite file per repository, so that thousands of source files cost no memory between queries. Every method blocks.
 """
@@ -61,7 +61,7 @@ class FactStore:
         self._with(write)
 
     def get(self, keys: Iterable[str]) -> dict[str, IndexedFile]:
-        """IndexedFile of those of ``keys`` that are stored."""
+        """Facts of those of ``keys`` that are stored."""
 
         def read(db: sqlite3.Connection) -> dict[str, IndexedFile]:
             rows = (db.execute("SELECT key, facts FROM blobs WHERE key = ?", (key,)).fetchone() for key in keys)
@@ -70,7 +70,7 @@ class FactStore:
         return self._with(read)
 
     def having(self, word: str) -> dict[str, IndexedFile]:
-        """IndexedFile of every file that is indexed under ``word``: see :attr:`IndexedFile.words`."""
+        """Facts of every file that is indexed under ``word``: see :attr:`IndexedFile.words`."""
         query = "SELECT key, facts FROM blobs JOIN words ON words.blob = blobs.id WHERE word = ?"
         return self._with(lambda db: {key: _facts(packed) for key, packed in db.execute(query, (_text(word),))})
 

@@ -19,7 +19,7 @@ CPU_S = 30
 
 
 def facts_of(language: str, data: bytes) -> IndexedFile:
-    """IndexedFile of one file: valid Python by ``ast``, everything else by its grammar."""
+    """Facts of one file: valid Python by ``ast``, everything else by its grammar."""
     whole = read_python(data) if language == PYTHON else IndexedFile()
     if language == PYTHON and not whole.error:
         return whole

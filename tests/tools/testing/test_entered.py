@@ -97,7 +97,7 @@ async def seen_in(
 ) -> tuple[RunCoverage, dict[tuple[str, int, str], str]]:
     project = await make_project(base, files, environment, plain)
     known = {
-        (path, one.line, one.name): one.known_as
+        (path, one.line, one.name): one.display_name
         for path in ("shop.py", "other.py")
         for one in changed_functions(None, files[path].encode()) or ()
     }
