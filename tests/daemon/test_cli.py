@@ -155,7 +155,7 @@ def test_streams_that_are_closed_or_full_are_no_trace(box: Box, words: str, stre
 
 def test_in_a_folder_that_is_gone_it_says_so(box: Box) -> None:
     done = box.shell(f"mkdir gone && cd gone && rmdir ../gone && exec {OURO} status")
-    assert done.returncode == Exit.USAGE and "ouro: The current folder is gone." in done.stderr
+    assert done.returncode == Exit.USAGE and "ouro: The current folder does not exist any more." in done.stderr
 
 
 def test_doctor_refuses_a_machine_without_walls(box: Box, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_a_swapped_request_is_refused_and_may_be_turned_down(tmp_path: Pat
             await api.approve(OpRef(op=op_id))
         assert "ouro reject" in caught.value.remedy
     async with served(config, documenting()) as (service, api):  # as `ouro approve` does without a daemon
-        with pytest.raises(ControlError, match="is not what was shown"):
+        with pytest.raises(ControlError, match="differs from what the request showed"):
             await api.approve(OpRef(op=op_id))
         await service.runtime.pool.decide(op_id, "approved", by="owner")  # not through the control socket
         ending = await ended(service.core)

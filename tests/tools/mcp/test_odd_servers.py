@@ -289,6 +289,6 @@ async def test_what_only_the_owner_can_mend_is_refused_at_once(hall: Hall) -> No
     servers = await hall.start(servers=wrong)
     reasons = {one.name: one.reason for one in servers.views()}
     assert all(one.standing is ConnectionState.REFUSED for one in servers.views())
-    assert "was not found" in reasons["gone"] and "keeps" in reasons["state"]
-    assert "keeps" in reasons["repo"] and "keeps" in reasons["above"]
+    assert "was not found" in reasons["gone"] and "is reserved for the daemon" in reasons["state"]
+    assert all("is reserved for the daemon" in reasons[name] for name in ("repo", "above"))
     assert hall.events() == ["mcp.refused"] * 4 and hall.waits == []
