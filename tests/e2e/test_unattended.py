@@ -63,7 +63,7 @@ STATE = "    total.calls = 1\n    return subtotal - discount"
         (
             OUTSIDE,
             "gate20.syntax",
-            f"{CART}: calls webbrowser.open(str(subtotal)), which is not known",
+            f"{CART}: calls webbrowser.open(str(subtotal)), which may have effects outside the program",
         ),
         (STATE, "gate20.state", f"{CART}: changes total.calls"),
     ],

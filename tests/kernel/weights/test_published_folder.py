@@ -225,7 +225,9 @@ def test_a_tensor_that_no_decoder_has(kernel_extra: None, tmp_path: Path) -> Non
 
     numbers = random_numbers(QWEN, 5) | {"model.layers.0.self_attn.q_norm.weight": torch.ones(16)}
     model = write_published(tmp_path / "qwen", QWEN, numbers)
-    with pytest.raises(OuroError, match=r"tensors that are not part of the decoder: model\.layers\.0\.self_attn\.q_norm\.weight"):
+    with pytest.raises(
+        OuroError, match=r"tensors that are not part of the decoder: model\.layers\.0\.self_attn\.q_norm\.weight"
+    ):
         run_own(model.folder, tmp_path)
     assert made(tmp_path) == []
 

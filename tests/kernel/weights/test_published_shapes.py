@@ -54,7 +54,9 @@ def test_the_names_are_those_of_the_published_class() -> None:
 
 def test_an_ouro_of_the_real_size_with_other_numbers_is_none_of_the_published() -> None:
     config = config_from_published(ouro_config(num_hidden_layers=24, **{**REAL, "intermediate_size": 5120}))
-    with pytest.raises(OuroError, match=r"have 1,359,155,201 parameters; the published Ouro of 24 layers has 1,434,652"):
+    with pytest.raises(
+        OuroError, match=r"have 1,359,155,201 parameters; the published Ouro of 24 layers has 1,434,652"
+    ):
         check_tensors(config, published_shapes(config))
 
 
